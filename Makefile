@@ -1,0 +1,74 @@
+# Every command of the README, and what CI calls.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/pip install -q -c constraints.txt
+STAMP := $(VENV)/.installed
+PYTEST_ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help install export-all serve test test-oracles format lint types proto-check check bench proto wheel wheel-check clean
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(STAMP): pyproject.toml constraints.txt
+	test -d $(VENV) || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install -q -U -c constraints.txt "pip>=25.1"
+	$(PIP) torch==2.13.0
+	$(PIP) -e ".[cpu,serve,export,bench]" --group dev
+	mkdir -p .types && ln -sfn .. .types/stemline
+	touch $@
+
+install: $(STAMP)  ## virtual environment, editable install, type-checker link
+
+export-all: $(STAMP)  ## export and verify every model of the table into artifacts/
+	$(BIN)/stemline export --all
+
+serve: $(STAMP)  ## the gRPC server over what was exported
+	$(BIN)/stemline serve
+
+test: $(STAMP)  ## the tests that need nothing but this repository
+	$(BIN)/pytest $(PYTEST_ARGS)
+
+$(VENV)/.oracles: $(STAMP)
+	$(PIP) --group oracles
+	$(PIP) --no-deps audio-separator==0.47.1
+	touch $@
+
+test-oracles: $(VENV)/.oracles  ## compare with the original packages, full size included
+	$(BIN)/pytest -m oracles $(PYTEST_ARGS)
+
+format: $(STAMP)  ## rewrite to the house format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lint: $(STAMP)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: $(STAMP)
+	$(BIN)/mypy
+
+proto-check: $(STAMP)
+	cd serving/protos && $(CURDIR)/$(BIN)/buf lint
+
+check: lint types proto-check test  ## format, lint, types, proto, tests
+
+bench: $(STAMP)  ## ONNX against PyTorch on this machine, table and plot in build/bench
+	$(BIN)/stemline bench mdx23c --engines torch,onnx --plot build/bench
+
+proto: $(STAMP)  ## regenerate the gRPC stubs
+	$(BIN)/python -m grpc_tools.protoc -Iserving/protos --python_out=serving/protos \
+	  --pyi_out=serving/protos --grpc_python_out=serving/protos serving/protos/stemline/v1/stemline.proto
+
+wheel: $(STAMP)
+	rm -rf dist && $(BIN)/python -m build -q --wheel
+
+wheel-check: wheel  ## install the wheel in a clean environment without torch and use it
+	rm -rf build/clean && $(PYTHON) -m venv build/clean
+	build/clean/bin/pip install -q -c constraints.txt "$$(ls dist/*.whl)[cpu,serve]"
+	cd build && clean/bin/stemline --help >/dev/null && ! clean/bin/python -c "import torch" 2>/dev/null
+
+clean:  ## remove what was built; artifacts stay
+	rm -rf $(VENV) .types build dist *.egg-info

@@ -1,0 +1,1 @@
+"""What it costs: time, memory and fidelity, measured side by side."""

@@ -1,0 +1,150 @@
+"""Read what export wrote: the model's facts, from a manifest or from a single `.onnx` file."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from .base import ArtifactError
+
+SCHEMA_VERSION = 1
+METADATA_PREFIX = "stemline."
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class StftInfo:
+    """The short-time Fourier transform a network was trained on."""
+
+    n_fft: int
+    hop_samples: int
+    n_bins: int
+    """Bins kept, from 0 upward; the rest are zero in the inverse."""
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """All a run needs to know of an artifact; it travels inside the ONNX file too."""
+
+    model: str
+    family: str
+    precision: str
+    stems: tuple[str, ...]
+    """In the order of the network's output."""
+    sample_rate_hz: int
+    channels: int
+    chunk_samples: int
+    default_overlap: float
+    """N of 2 or more: hop = chunk // N. Below 1: hop = chunk × (1 − fraction)."""
+    stft: StftInfo | None
+    trained: bool
+    """False for seeded random weights: such an artifact shows speed and shapes, not music."""
+    weights_sha256: str
+    """Digest of the checkpoint file, or `random:SEED`."""
+    licence: str
+    exporter: str
+    """Package and version that wrote the artifact."""
+    graph_optimization: str = "extended"
+    """ONNX Runtime's level that measured fastest for this network: basic, extended or all."""
+
+    def to_metadata(self) -> dict[str, str]:
+        """The `metadata_props` of the ONNX file: one `stemline.<field>` a field, JSON values."""
+        values = asdict(self)
+        return {METADATA_PREFIX + name: json.dumps(value) for name, value in values.items()}
+
+    def to_json(self) -> dict[str, Any]:
+        """The object under `model` in manifest.json."""
+        plain: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        return plain
+
+
+def info_from_json(values: Mapping[str, Any], source: str) -> ModelInfo:
+    """The facts of a model from JSON values; `source` names the file in an error.
+
+    Raises ArtifactError that names the first field missing or of a wrong kind.
+    """
+    known = {field.name for field in fields(ModelInfo)}
+    required = known - {"graph_optimization"}
+    missing = sorted(required - set(values))
+    if missing:
+        raise ArtifactError(f"{source}: no field {missing[0]!r}; export it again")
+    kept = {name: values[name] for name in known & set(values)}
+    try:
+        kept["stems"] = tuple(str(stem) for stem in kept["stems"])
+        if kept["stft"] is not None:
+            kept["stft"] = StftInfo(**kept["stft"])
+    except TypeError as error:
+        raise ArtifactError(f"{source}: {error}") from error
+    return ModelInfo(**kept)
+
+
+def info_from_metadata(metadata: Mapping[str, str], source: str) -> ModelInfo:
+    """The facts of a model from an ONNX file's `metadata_props`.
+
+    Raises ArtifactError when the file was not written by stemline's export.
+    """
+    ours = {
+        key.removeprefix(METADATA_PREFIX): value
+        for key, value in metadata.items()
+        if key.startswith(METADATA_PREFIX)
+    }
+    if not ours:
+        raise ArtifactError(
+            f"{source} carries no stemline metadata: it was not written by `stemline export`"
+        )
+    try:
+        values = {name: json.loads(value) for name, value in ours.items()}
+    except json.JSONDecodeError as error:
+        raise ArtifactError(f"{source}: damaged metadata ({error})") from error
+    return info_from_json(values, source)
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """One exported engine on disk."""
+
+    name: str
+    """Its folder's name, `mdx23c.fp32`; a lone file's stem."""
+    engine_path: Path
+    """The file a runtime opens."""
+    info: ModelInfo
+    sha256: str
+    """Digest of the engine file as export recorded it; empty for a lone file."""
+
+
+def read_artifact(folder: Path) -> Artifact:
+    """The artifact in a folder that export wrote.
+
+    Raises ArtifactError when the manifest is missing, damaged or of another schema.
+    """
+    path = folder / MANIFEST
+    try:
+        manifest = json.loads(path.read_text())
+    except FileNotFoundError as error:
+        raise ArtifactError(f"{folder} is no artifact: it has no {MANIFEST}") from error
+    except (OSError, json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ArtifactError(f"{path} cannot be read: {error}") from error
+    version = manifest.get("schema_version")
+    if version != SCHEMA_VERSION:
+        raise ArtifactError(
+            f"{path} has schema version {version!r}, this stemline reads {SCHEMA_VERSION}; "
+            "export it again"
+        )
+    engine_path = folder / manifest["engine"]
+    if not engine_path.is_file():
+        raise ArtifactError(f"{engine_path} is missing; export it again")
+    return Artifact(
+        name=folder.name,
+        engine_path=engine_path,
+        info=info_from_json(manifest["model"], str(path)),
+        sha256=manifest["files"][manifest["engine"]]["sha256"],
+    )
+
+
+def list_artifacts(root: Path) -> list[Artifact]:
+    """Every artifact below `root`, by name; folders without a manifest are passed over."""
+    if not root.is_dir():
+        return []
+    folders = sorted(path.parent for path in root.glob(f"*/{MANIFEST}"))
+    return [read_artifact(folder) for folder in folders]

@@ -1,0 +1,120 @@
+"""What an engine is: named arrays in, named arrays out. It knows tensors, not music."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+BATCH = "batch"
+"""The one symbolic axis of an artifact; every other axis is a number."""
+
+Array = NDArray[np.float32]
+Arrays = Mapping[str, Array]
+
+
+class EngineError(RuntimeError):
+    """An engine could not be opened or could not run.
+
+    EngineError(RuntimeError)
+    ├── DeviceError            the device asked for is not here
+    ├── EngineInputError       the arrays given do not fit the inputs
+    └── EngineMemoryError      the device's memory does not hold this batch
+    ArtifactError(ValueError)  the file is no artifact of ours, or does not fit
+    MissingExtraError(ImportError)  an optional package is not installed
+    """
+
+
+class DeviceError(EngineError):
+    """The device asked for is not here; never answered by another device."""
+
+
+class EngineInputError(EngineError):
+    """The arrays given do not fit the engine's inputs."""
+
+
+class EngineMemoryError(EngineError):
+    """The device's memory does not hold this batch; a smaller one may run."""
+
+
+class ArtifactError(ValueError):
+    """A file is missing, is no artifact of ours, or is damaged."""
+
+
+class MissingExtraError(ImportError):
+    """An optional package is not installed; the message is the command that installs it."""
+
+    def __init__(self, package: str, extra: str) -> None:
+        super().__init__(
+            f"{package} is not installed; install it with: pip install 'stemline[{extra}]'"
+        )
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """One input or output of an engine."""
+
+    name: str
+    dtype: str
+    """A numpy dtype name, `float32`."""
+    shape: tuple[int | str, ...]
+    """Axis lengths; the free axis is the string `batch`."""
+
+
+@dataclass(frozen=True)
+class EngineSpec:
+    """What an engine takes in, gives out, and where it really runs."""
+
+    name: str
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    provider: str
+    """The runtime's own name of what computes, `CPUExecutionProvider`."""
+    device: str
+    """In the words of `--device`: `cpu`, `cuda:0`, ..."""
+
+
+class Engine(Protocol):
+    """A loaded network."""
+
+    @property
+    def spec(self) -> EngineSpec:
+        """Inputs, outputs and the provider in use."""
+
+    def run(self, inputs: Arrays) -> dict[str, Array]:
+        """Every output for these inputs; all share the length of the batch axis.
+
+        Raises EngineInputError, EngineMemoryError or EngineError.
+        """
+
+    def close(self) -> None:
+        """Free what the engine holds; it cannot run afterwards."""
+
+
+def checked_inputs(spec: EngineSpec, inputs: Arrays) -> int:
+    """The batch size of `inputs`, once names, dtypes and shapes fit `spec`.
+
+    Raises EngineInputError that names the first input that does not fit.
+    """
+    wanted = {tensor.name for tensor in spec.inputs}
+    if set(inputs) != wanted:
+        raise EngineInputError(
+            f"{spec.name} takes {', '.join(sorted(wanted))}; got {', '.join(sorted(inputs))}"
+        )
+    batch: int | None = None
+    for tensor in spec.inputs:
+        array = inputs[tensor.name]
+        fits = str(array.dtype) == tensor.dtype and array.ndim == len(tensor.shape)
+        for length, axis in zip(array.shape, tensor.shape, strict=False):
+            if axis == BATCH:
+                batch = length if batch is None else batch
+                fits = fits and length == batch and length > 0
+            else:
+                fits = fits and length == axis
+        if not fits:
+            raise EngineInputError(
+                f"{spec.name}: {tensor.name} must be {tensor.dtype} of shape {list(tensor.shape)}; "
+                f"got {array.dtype} of shape {list(array.shape)}"
+            )
+    return 1 if batch is None else batch

@@ -1,0 +1,1 @@
+"""Trained weights to verified artifacts; the only folder that needs torch."""

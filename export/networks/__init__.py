@@ -1,0 +1,1 @@
+"""One network a file, written for inference and export."""

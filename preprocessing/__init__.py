@@ -1,0 +1,1 @@
+"""Audio to what a network takes in."""

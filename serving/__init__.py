@@ -1,0 +1,1 @@
+"""From a request to a response: in process or over gRPC."""

@@ -1,0 +1,1 @@
+"""The `stemline` command: one file a verb."""
