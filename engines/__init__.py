@@ -12,6 +12,8 @@ from .base import (
     MissingExtraError,
     TensorSpec,
 )
+from .onnx_metadata import read_onnx_metadata
+from .open import open_engine
 
 __all__ = [
     "Artifact",
@@ -27,5 +29,7 @@ __all__ = [
     "StftInfo",
     "TensorSpec",
     "list_artifacts",
+    "open_engine",
     "read_artifact",
+    "read_onnx_metadata",
 ]

@@ -1,0 +1,180 @@
+"""ONNX Runtime: the engine that runs everywhere, on a CPU or a CUDA device."""
+
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from .base import (
+    Array,
+    Arrays,
+    ArtifactError,
+    DeviceError,
+    EngineError,
+    EngineMemoryError,
+    EngineSpec,
+    MissingExtraError,
+    TensorSpec,
+    checked_inputs,
+)
+from .onnx_metadata import read_onnx_metadata
+
+CPU_PROVIDER = "CPUExecutionProvider"
+CUDA_PROVIDER = "CUDAExecutionProvider"
+
+_LEVELS = {
+    "basic": "ORT_ENABLE_BASIC",
+    "extended": "ORT_ENABLE_EXTENDED",
+    "all": "ORT_ENABLE_ALL",
+}
+_NUMPY_DTYPES = {"tensor(float)": "float32", "tensor(float16)": "float16", "tensor(int64)": "int64"}
+# ONNX Runtime has no error class for this; these are the words of its allocators.
+_OUT_OF_MEMORY = ("failed to allocate", "bad_alloc", "bad allocation", "out of memory")
+
+
+class OnnxEngine:
+    """A network loaded by ONNX Runtime."""
+
+    def __init__(self, session: Any, spec: EngineSpec) -> None:
+        self._session = session
+        self._spec = spec
+        self._outputs = [tensor.name for tensor in spec.outputs]
+
+    @property
+    def spec(self) -> EngineSpec:
+        """Inputs, outputs and the provider in use."""
+        return self._spec
+
+    def run(self, inputs: Arrays) -> dict[str, Array]:
+        """Every output for these inputs.
+
+        Raises EngineInputError, EngineMemoryError or EngineError.
+        """
+        if self._session is None:
+            raise EngineError(f"{self._spec.name} is closed")
+        batch = checked_inputs(self._spec, inputs)
+        try:
+            results = self._session.run(self._outputs, dict(inputs))
+        except _runtime_errors() as error:
+            message = str(error)
+            if any(words in message.lower() for words in _OUT_OF_MEMORY):
+                raise EngineMemoryError(
+                    f"{self._spec.name}: no memory on {self._spec.device} for a batch of {batch}"
+                ) from error
+            raise EngineError(f"{self._spec.name}: {message}") from error
+        return dict(zip(self._outputs, results, strict=True))
+
+    def close(self) -> None:
+        """Free the session."""
+        self._session = None
+
+
+def open_onnx(
+    path: Path,
+    device: str = "auto",
+    threads: int | None = None,
+    graph_optimization: str | None = None,
+) -> OnnxEngine:
+    """Load an `.onnx` file.
+
+    Parameters
+    ----------
+    path
+        The file; a lone one is enough, since it carries its own metadata.
+    device
+        `auto`, `cpu`, `cuda` or `cuda:N`. `auto` takes a CUDA device that works, else the CPU;
+        the engine's spec says which.
+    threads
+        Threads inside one operator on a CPU; all cores when None.
+    graph_optimization
+        `basic`, `extended` or `all`; what the file's metadata says when None.
+
+    Raises
+    ------
+    ArtifactError
+        The file is missing or is no ONNX file.
+    DeviceError
+        The device asked for is not here.
+    MissingExtraError
+        ONNX Runtime is not installed.
+    """
+    metadata = read_onnx_metadata(path)
+    runtime = _runtime()
+    wanted, index = _parse_device(device)
+    available = runtime.get_available_providers()
+    if wanted == "cuda" and CUDA_PROVIDER not in available:
+        raise DeviceError(
+            f"device {device!r} was asked for, but this onnxruntime has no CUDA "
+            f"(it has {', '.join(available)}); install stemline[gpu] in place of stemline[cpu], "
+            "or use --device cpu"
+        )
+    options = runtime.SessionOptions()
+    options.log_severity_level = 3  # errors: they are raised, warnings would be printed
+    if threads is not None:
+        options.intra_op_num_threads = threads
+    level = graph_optimization or metadata.get("stemline.graph_optimization", "").strip('"')
+    options.graph_optimization_level = getattr(
+        runtime.GraphOptimizationLevel, _LEVELS.get(level, _LEVELS["extended"])
+    )
+    providers: list[Any] = [CPU_PROVIDER]
+    if wanted == "cuda" or (wanted == "auto" and CUDA_PROVIDER in available):
+        providers.insert(0, (CUDA_PROVIDER, {"device_id": str(index)}))
+    try:
+        # Without fall-back ONNX Runtime raises where it would quietly retry on the CPU.
+        session = runtime.InferenceSession(
+            str(path), options, providers=providers, enable_fallback=0
+        )
+    except _runtime_errors() as error:
+        if wanted == "cuda":
+            raise DeviceError(f"{device} cannot be used: {error}") from error
+        raise ArtifactError(f"{path} cannot be loaded: {error}") from error
+    provider = session.get_providers()[0]
+    if wanted == "cuda" and provider != CUDA_PROVIDER:
+        raise DeviceError(
+            f"device {device!r} was asked for, but ONNX Runtime could not start CUDA; "
+            "look for a missing driver, CUDA or cuDNN library, or use --device cpu"
+        )
+    spec = EngineSpec(
+        name=_name_of(path),
+        inputs=tuple(_tensor_spec(node) for node in session.get_inputs()),
+        outputs=tuple(_tensor_spec(node) for node in session.get_outputs()),
+        provider=provider,
+        device=f"cuda:{index}" if provider == CUDA_PROVIDER else "cpu",
+    )
+    return OnnxEngine(session, spec)
+
+
+def _name_of(path: Path) -> str:
+    """`mdx23c.fp32` for artifacts/mdx23c.fp32/1/model.onnx, else the file's own name."""
+    return path.parent.parent.name if path.parent.name.isdigit() else path.name
+
+
+def _parse_device(device: str) -> tuple[str, int]:
+    kind, _, index = device.partition(":")
+    if kind not in ("auto", "cpu", "cuda") or (index and (kind != "cuda" or not index.isdigit())):
+        raise DeviceError(
+            f"device {device!r} is not one ONNX Runtime serves here; use auto, cpu, cuda or cuda:N"
+        )
+    return kind, int(index or 0)
+
+
+def _tensor_spec(node: Any) -> TensorSpec:
+    shape = tuple(axis if isinstance(axis, int) else str(axis) for axis in node.shape)
+    return TensorSpec(node.name, _NUMPY_DTYPES.get(node.type, node.type), shape)
+
+
+def _runtime() -> Any:
+    try:
+        return import_module("onnxruntime")
+    except ImportError as error:
+        raise MissingExtraError("onnxruntime", "cpu") from error
+
+
+def _runtime_errors() -> tuple[type[Exception], ...]:
+    """ONNX Runtime's own exceptions; they share no base class but Exception."""
+    state = import_module("onnxruntime.capi.onnxruntime_pybind11_state")
+    found = [
+        error
+        for error in vars(state).values()
+        if isinstance(error, type) and issubclass(error, Exception)
+    ]
+    return (*found, RuntimeError, MemoryError)

@@ -1,0 +1,140 @@
+"""The card of an artifact: how well it agrees with PyTorch, what it holds, how fast it is."""
+
+import os
+import platform
+from collections import Counter
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .parity import Parity
+
+BUDGET_DB = {"fp32": 70.0}
+"""Least SNR of the worst stem, by precision."""
+_PACKAGES = ("stemline", "torch", "onnx", "onnxscript", "onnxruntime", "numpy")
+
+
+class ParityError(RuntimeError):
+    """An artifact does not agree with its reference; the message names the worst stem."""
+
+
+@dataclass(frozen=True)
+class Card:
+    """What was measured of one artifact; `card` in manifest.json."""
+
+    reference: str
+    """`pytorch`, or `golden`: the values of PyTorch that export stored."""
+    budget_db: float
+    parity: tuple[Parity, ...]
+    node_dtypes: dict[str, float]
+    """Share of the graph's nodes by the dtype they compute in."""
+    weight_dtypes: dict[str, float]
+    """Share of the weights' bytes by dtype."""
+    size_bytes: int
+    seconds: float
+    """Of one chunk at batch 1 in ONNX Runtime; the best of the runs the check made."""
+    reference_seconds: float | None
+    """The same in PyTorch; None when it was not run."""
+    machine: dict[str, str | int]
+    versions: dict[str, str]
+
+    @property
+    def snr_db(self) -> float:
+        """Of the worst stem; NaN counts as worst."""
+        return min((row.snr_db for row in self.parity), key=lambda db: -np.inf if db != db else db)
+
+    @property
+    def latency_ratio(self) -> float | None:
+        """PyTorch's seconds over ONNX Runtime's: above 1, the artifact is faster."""
+        return None if self.reference_seconds is None else self.reference_seconds / self.seconds
+
+    def check(self, name: str) -> None:
+        """Raise ParityError when a stem lies below the budget."""
+        for row in self.parity:
+            if not row.snr_db >= self.budget_db:  # also for NaN
+                raise ParityError(
+                    f"{name}: stem {row.stem!r} of output {row.output!r} agrees with "
+                    f"{self.reference} to {row.snr_db:.1f} dB at batch {row.batch}; "
+                    f"the budget is {self.budget_db:.0f} dB"
+                )
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values; where an SNR is infinite, null stands: JSON has no infinity."""
+        values = asdict(self)
+        for row in values["parity"]:
+            row["snr_db"] = _finite(row["snr_db"])
+        values["snr_db"] = _finite(self.snr_db)
+        values["latency_ratio"] = self.latency_ratio
+        return values
+
+
+def card_from_json(values: dict[str, Any]) -> Card:
+    """The card in a manifest. Raises KeyError or TypeError when it is none."""
+    kept = {name: values[name] for name in Card.__dataclass_fields__}
+    rows = [{**row, "snr_db": _infinite(row["snr_db"])} for row in kept["parity"]]
+    return Card(**{**kept, "parity": tuple(Parity(**row) for row in rows)})
+
+
+def _finite(value: float) -> float | None:
+    return value if np.isfinite(value) else None
+
+
+def _infinite(value: float | None) -> float:
+    return float("inf") if value is None else value
+
+
+def graph_dtypes(path: Path) -> tuple[dict[str, float], dict[str, float]]:
+    """Shares of an ONNX file's nodes and of its weights' bytes, each by dtype.
+
+    A node counts for the dtype of its first output.
+    """
+    import onnx
+
+    def name_of(dtype: int) -> str:
+        return str(onnx.helper.tensor_dtype_to_np_dtype(dtype)) if dtype else "unknown"
+
+    graph = onnx.load(path).graph
+    dtype_of = {
+        value.name: value.type.tensor_type.elem_type
+        for value in (*graph.value_info, *graph.output, *graph.input)
+    }
+    nodes = Counter(name_of(dtype_of.get(node.output[0], 0)) for node in graph.node)
+    weights: Counter[str] = Counter()
+    for tensor in graph.initializer:
+        weights[name_of(tensor.data_type)] += tensor.ByteSize()
+    return _shares(nodes), _shares(weights)
+
+
+def _shares(counts: Counter[str]) -> dict[str, float]:
+    total = sum(counts.values())
+    return {name: round(count / total, 6) for name, count in counts.most_common()}
+
+
+def this_machine() -> dict[str, str | int]:
+    """The CPU's model and how many of its threads this process may use."""
+    return {"cpu": _cpu_model(), "threads": len(os.sched_getaffinity(0))}
+
+
+def _cpu_model() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    for line in lines:
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.machine()
+
+
+def package_versions() -> dict[str, str]:
+    """The versions that shape an artifact; a package that is absent is left out."""
+    found = {}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,214 @@
+"""What shapes an MDX23C network: its stems, spectrogram and sizes, checked against each other.
+
+Needs neither torch nor yaml; the YAML of UVR and MSST is read in config_file.py.
+"""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+DEFAULT_OVERLAP = 4.0
+INPUT, OUTPUT = "mixture", "stems"
+"""Names of the network's input and output in an artifact."""
+
+
+class ConfigError(ValueError):
+    """A configuration is unreadable, or its numbers do not fit; the message names the key."""
+
+
+@dataclass(frozen=True)
+class Mdx23cConfig:
+    """One TFC-TDF v3 network and the audio it was trained on.
+
+    Raises ConfigError, in the words of the UVR/MSST YAML, when the numbers do not fit.
+    """
+
+    stems: tuple[str, ...]
+    """Lower case, in the order of the network's output."""
+    n_fft: int
+    hop_samples: int
+    n_bins: int
+    """F; `audio.dim_f`."""
+    chunk_samples: int
+    sample_rate_hz: int = 44100
+    audio_channels: int = 2
+    default_overlap: float = DEFAULT_OVERLAP
+    norm: str | None = "InstanceNorm"
+    act: str = "gelu"
+    num_scales: int = 5
+    scale: tuple[int, int] = (2, 2)
+    """What one scale divides (time, frequency) by."""
+    num_blocks_per_scale: int = 2
+    num_channels: int = 128
+    growth: int = 128
+    """Channels a scale adds."""
+    bottleneck_factor: int = 4
+    num_subbands: int = 4
+
+    def __post_init__(self) -> None:
+        _check(self)
+
+    @property
+    def n_frames(self) -> int:
+        """T; frames of one chunk."""
+        return self.chunk_samples // self.hop_samples + 1
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """`mixture` without its batch: (2C, F, T)."""
+        return (2 * self.audio_channels, self.n_bins, self.n_frames)
+
+    @property
+    def output_shape(self) -> tuple[int, int, int, int]:
+        """`stems` without its batch: (S, 2C, F, T)."""
+        return (len(self.stems), *self.input_shape)
+
+    def to_json(self) -> dict[str, Any]:
+        """The object under `config` in manifest.json; `config_from_json` reads it back."""
+        return asdict(self)
+
+
+def _check(config: Mdx23cConfig) -> None:
+    for key, value, most in (
+        ("audio.sample_rate", config.sample_rate_hz, 1 << 20),
+        ("audio.num_channels", config.audio_channels, 8),
+        ("audio.n_fft", config.n_fft, 1 << 20),
+        ("audio.hop_length", config.hop_samples, 1 << 20),
+        ("audio.dim_f", config.n_bins, 1 << 20),
+        ("audio.chunk_size", config.chunk_samples, 1 << 26),
+        ("model.num_scales", config.num_scales, 16),
+        ("model.scale", min(config.scale), 16),
+        ("model.scale", max(config.scale), 16),
+        ("model.num_blocks_per_scale", config.num_blocks_per_scale, 64),
+        ("model.num_channels", config.num_channels, 1 << 14),
+        ("model.bottleneck_factor", config.bottleneck_factor, 1 << 14),
+        ("model.num_subbands", config.num_subbands, 1 << 14),
+    ):
+        _require(1 <= value <= most, key, f"must be 1 to {most}; got {value}")
+    _require(
+        0 <= config.growth <= 1 << 14, "model.growth", f"must be 0 to 16384; got {config.growth}"
+    )
+    _check_stems(config.stems)
+    _check_audio(config)
+    _check_network(config)
+
+
+def _check_stems(stems: tuple[str, ...]) -> None:
+    key = "training.instruments"
+    _require(len(stems) > 0, key, "names no stem")
+    _require(all(stems), key, "has an empty name")
+    _require(len(set(stems)) == len(stems), key, f"has a name twice: {', '.join(stems)}")
+
+
+def _check_audio(config: Mdx23cConfig) -> None:
+    n_fft, hop, chunk = config.n_fft, config.hop_samples, config.chunk_samples
+    _require(n_fft >= 2 and n_fft % 2 == 0, "audio.n_fft", f"must be even; got {n_fft}")
+    _require(
+        hop <= n_fft // 2,
+        "audio.hop_length",
+        f"must be at most half of n_fft {n_fft}, or the STFT has no inverse; got {hop}",
+    )
+    _require(
+        config.n_bins <= n_fft // 2 + 1,
+        "audio.dim_f",
+        f"must be at most {n_fft // 2 + 1} for n_fft {n_fft}; got {config.n_bins}",
+    )
+    _require(chunk % hop == 0, "audio.chunk_size", f"{chunk} is no multiple of hop_length {hop}")
+    _require(
+        chunk > n_fft // 2,
+        "audio.chunk_size",
+        f"must be longer than half of n_fft {n_fft}; got {chunk}",
+    )
+    _require(
+        0 < config.default_overlap < 1 or config.default_overlap >= 2,
+        "inference.num_overlap",
+        f"must be 2 or more; got {config.default_overlap}",
+    )
+
+
+def _check_network(config: Mdx23cConfig) -> None:
+    n_bins, n_frames, n_subbands = config.n_bins, config.n_frames, config.num_subbands
+    time, frequency = (factor**config.num_scales for factor in config.scale)
+    _require(
+        n_bins % n_subbands == 0,
+        "model.num_subbands",
+        f"{n_subbands} does not divide audio.dim_f {n_bins}",
+    )
+    bins = n_bins // n_subbands
+    _require(
+        bins % frequency == 0,
+        "audio.dim_f",
+        f"{n_bins} in {n_subbands} sub-bands gives {bins} bins, which {config.num_scales} scales "
+        f"of {config.scale[1]} do not divide evenly",
+    )
+    _require(
+        n_frames % time == 0,
+        "audio.chunk_size",
+        f"{config.chunk_samples} gives {n_frames} frames, which {config.num_scales} scales of "
+        f"{config.scale[0]} do not divide evenly",
+    )
+    _require(
+        bins // frequency >= config.bottleneck_factor,
+        "model.bottleneck_factor",
+        f"{config.bottleneck_factor} is more than the {bins // frequency} bins of the last scale",
+    )
+    _check_norm(config)
+    elu_alpha(config.act)
+
+
+def _check_norm(config: Mdx23cConfig) -> None:
+    groups = norm_groups(config.norm)
+    if groups is not None:
+        _require(
+            config.num_channels % groups == 0 and config.growth % groups == 0,
+            "model.norm",
+            f"{config.norm}: {groups} groups do not divide num_channels {config.num_channels} "
+            f"and growth {config.growth}",
+        )
+
+
+def norm_groups(norm: str | None) -> int | None:
+    """N of `GroupNormN`; None for BatchNorm, InstanceNorm and no norm.
+
+    Raises ConfigError for any other name.
+    """
+    if norm in (None, "BatchNorm", "InstanceNorm"):
+        return None
+    groups = str(norm).removeprefix("GroupNorm")
+    _require(
+        groups != norm and groups.isdigit() and int(groups) > 0,
+        "model.norm",
+        f"must be BatchNorm, InstanceNorm, GroupNormN or null; got {norm!r}",
+    )
+    return int(groups)
+
+
+def elu_alpha(act: str) -> float | None:
+    """X of `eluX`; None for gelu and relu.
+
+    Raises ConfigError for any other name.
+    """
+    if act in ("gelu", "relu"):
+        return None
+    try:
+        return float(act.removeprefix("elu")) if act.startswith("elu") else _no_act(act)
+    except ValueError:
+        return _no_act(act)
+
+
+def _no_act(act: str) -> float:
+    raise ConfigError(f"model.act must be gelu, relu or eluX (as in elu1.0); got {act!r}")
+
+
+def config_from_json(values: dict[str, Any]) -> Mdx23cConfig:
+    """A configuration from what `to_json` gave. Raises ConfigError when a field is not known."""
+    try:
+        return Mdx23cConfig(
+            **{**values, "stems": tuple(values["stems"]), "scale": tuple(values["scale"])}
+        )
+    except (KeyError, TypeError) as error:
+        raise ConfigError(f"no configuration of this stemline: {error}") from error
+
+
+def _require(holds: bool, key: str, message: str) -> None:
+    if not holds:
+        raise ConfigError(f"{key}: {message}")

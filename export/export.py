@@ -1,0 +1,287 @@
+"""A model to its verified artifacts: the order of things, read this first.
+
+weights -> network -> graph -> card -> folder; nothing is left behind where a step fails.
+"""
+
+import hashlib
+import json
+import re
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal
+
+from stemline.engines import ArtifactError, MissingExtraError, ModelInfo, StftInfo, TensorSpec
+from stemline.engines.base import BATCH
+
+from .card import Card
+from .config import INPUT, OUTPUT, ConfigError
+from .manifest import GOLDEN, read_manifest, stored_card, write_manifest
+from .models import MODELS, ModelSpec
+from .staging import staged_folder
+from .triton import config_pbtxt
+from .verify import new_card, run_reference
+
+try:
+    from .config_file import read_config
+    from .download import cached_checkpoint
+    from .onnx import OPSET, export_onnx
+    from .reference import torch_engine
+    from .weights import Weights, load_network, resolve_weights
+except ImportError as error:
+    raise MissingExtraError(error.name or "torch", "export") from error
+
+VARIANTS = ("fp32",)
+FAMILIES = ("mdx23c",)
+ENGINE_FILE = "1/model.onnx"
+_GRAPH_OPTIMIZATION = "extended"  # measured: `all` reorders MDX23C's layouts at a loss
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
+# What of the installed and of our own code decides what is written.
+_SHAPING_PACKAGES = ("torch", "onnx", "onnxscript")
+_SHAPING_SOURCES = ("networks/*.py", "onnx.py", "triton.py", "manifest.py", "verify.py")
+
+Report = Callable[[str], None]
+
+
+class UnknownVariantError(LookupError):
+    """No such variant of an artifact can be made; the message lists those that can."""
+
+
+@dataclass(frozen=True)
+class ExportResult:
+    """What came of one artifact."""
+
+    artifact: str
+    folder: Path
+    status: Literal["exported", "unchanged", "kept"]
+    """`kept`: its trained weights could not be fetched again, so the older artifact stays."""
+    trained: bool
+    reason: str
+    """Why its weights are random though nobody asked for that, or why it was kept."""
+    card: Card
+    seconds: float
+    """That this export took."""
+
+
+def export_model(
+    spec: ModelSpec,
+    variants: Sequence[str] = VARIANTS,
+    weights: str | Path = "auto",
+    root: Path = Path("artifacts"),
+    report: Report = lambda _: None,
+) -> list[ExportResult]:
+    """Export a model of the table into `root`, one artifact a variant; unchanged ones are kept.
+
+    Raises
+    ------
+    UnknownVariantError, WeightsError
+        No such variant; no such weights.
+    DownloadError, IntegrityError, CacheError, CheckpointError
+        The checkpoint cannot be had, is not the right file, or does not fit.
+    ParityError, OnnxExportError
+        The graph does not agree with PyTorch, or is not what an artifact must be.
+    ArtifactWriteError
+        `root` cannot be written.
+    """
+    for variant in variants:
+        if variant not in VARIANTS:
+            raise UnknownVariantError(
+                f"variant {variant!r} is not available yet; there is {', '.join(VARIANTS)}"
+            )
+    return [_export_variant(spec, variant, weights, root, report) for variant in variants]
+
+
+def export_custom(
+    name: str,
+    family: str,
+    config_path: Path,
+    weights: str | Path,
+    variants: Sequence[str] = VARIANTS,
+    root: Path = Path("artifacts"),
+    report: Report = lambda _: None,
+) -> list[ExportResult]:
+    """Export a checkpoint that is not in the table; `weights` is its file, or `random`.
+
+    Raises ConfigError, and what `export_model` raises.
+    """
+    if family not in FAMILIES:
+        raise ConfigError(f"--family {family!r} is not known; there is {', '.join(FAMILIES)}")
+    if not _NAME.fullmatch(name):
+        raise ConfigError(f"{name!r} is no name for a model; use a-z, 0-9, '.', '-' and '_'")
+    if name in MODELS:
+        raise ConfigError(f"{name} is a model of the table; choose another name for your own")
+    spec = ModelSpec(
+        name=name,
+        family=family,
+        title=name,
+        config=read_config(config_path),
+        urls=(),
+        sha256=None,
+        size_bytes=None,
+        licence="unknown (custom checkpoint)",
+    )
+    return export_model(spec, variants, weights, root, report)
+
+
+def _export_variant(
+    spec: ModelSpec, variant: str, choice: str | Path, root: Path, report: Report
+) -> ExportResult:
+    start = time.monotonic()
+    folder = root / f"{spec.name}.{variant}"
+    previous = _previous(folder)
+    weights = _weights_at_hand(spec, choice)
+    digest = weights.sha256 if weights else _expected_digest(spec, previous)
+    reason = ""
+    if not _is_unchanged(previous, spec, variant, digest):
+        fetched = weights or resolve_weights(spec, choice, report)
+        reason = fetched.reason
+        if weights is None and not fetched.trained and previous and previous["model"]["trained"]:
+            return _result(folder, previous, "kept", reason, start)
+        if not _is_unchanged(previous, spec, variant, fetched.sha256):
+            _write(spec, variant, fetched, root, report)
+            return _result(folder, read_manifest(folder), "exported", reason, start)
+    return _result(folder, read_manifest(folder), "unchanged", reason, start)
+
+
+def _write(spec: ModelSpec, variant: str, weights: Weights, root: Path, report: Report) -> None:
+    name, config = f"{spec.name}.{variant}", spec.config
+    info = model_info(spec, variant, weights)
+    report(f"{name}: loading the weights ({weights.kind})")
+    network = load_network(spec, weights)
+    with staged_folder(root, name) as folder:
+        engine_path = folder / ENGINE_FILE
+        engine_path.parent.mkdir()
+        report(f"{name}: writing the graph")
+        export_onnx(network, config.input_shape, engine_path, info.to_metadata())
+        report(f"{name}: running PyTorch for the parity card")
+        engine = torch_engine(network, config, name=name)
+        reference = run_reference(engine, config)
+        engine.close()
+        del network, engine
+        report(f"{name}: running ONNX Runtime for the parity card")
+        card = new_card(engine_path, variant, config, reference)
+        card.check(name)
+        reference.golden.save(folder / GOLDEN)
+        inputs = [TensorSpec(INPUT, "float32", (BATCH, *config.input_shape))]
+        outputs = [TensorSpec(OUTPUT, "float32", (BATCH, *config.output_shape))]
+        (folder / "config.pbtxt").write_text(config_pbtxt(name, inputs, outputs))
+        write_manifest(
+            folder,
+            engine=ENGINE_FILE,
+            info=info,
+            config=config,
+            weights=_weights_json(weights),
+            fingerprint=fingerprint(spec, info),
+            card=card,
+        )
+
+
+def model_info(spec: ModelSpec, variant: str, weights: Weights) -> ModelInfo:
+    """The facts that travel with an artifact."""
+    return _info(spec, variant, weights.sha256)
+
+
+def _info(spec: ModelSpec, variant: str, digest: str) -> ModelInfo:
+    config = spec.config
+    return ModelInfo(
+        model=spec.name,
+        family=spec.family,
+        precision=variant,
+        stems=config.stems,
+        sample_rate_hz=config.sample_rate_hz,
+        channels=config.audio_channels,
+        chunk_samples=config.chunk_samples,
+        default_overlap=config.default_overlap,
+        stft=StftInfo(config.n_fft, config.hop_samples, config.n_bins),
+        trained=not digest.startswith("random:"),
+        weights_sha256=digest,
+        licence=spec.licence,
+        exporter=f"stemline {version('stemline')}",
+        graph_optimization=_GRAPH_OPTIMIZATION,
+    )
+
+
+def fingerprint(spec: ModelSpec, info: ModelInfo) -> str:
+    """A digest of all that decides what an artifact holds; the same one, the same artifact."""
+    facts = {
+        "info": info.to_json(),
+        "config": spec.config.to_json(),
+        "opset": OPSET,
+        "packages": {package: version(package) for package in _SHAPING_PACKAGES},
+        "sources": _sources_digest(),
+    }
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+def _sources_digest() -> str:
+    folder = Path(__file__).parent
+    digest = hashlib.sha256()
+    for pattern in _SHAPING_SOURCES:
+        for path in sorted(folder.glob(pattern)):
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _previous(folder: Path) -> dict[str, Any] | None:
+    """The manifest of the artifact already there, if it is whole."""
+    try:
+        manifest = read_manifest(folder)
+        stored_card(manifest, folder)
+        for name, facts in manifest["files"].items():
+            if (folder / name).stat().st_size != facts["bytes"]:
+                return None
+    except (ArtifactError, OSError, KeyError):
+        return None
+    return manifest
+
+
+def _is_unchanged(
+    previous: dict[str, Any] | None, spec: ModelSpec, variant: str, digest: str | None
+) -> bool:
+    if previous is None or digest is None:
+        return False
+    return bool(previous.get("fingerprint") == fingerprint(spec, _info(spec, variant, digest)))
+
+
+def _weights_at_hand(spec: ModelSpec, choice: str | Path) -> Weights | None:
+    """The weights, unless they would have to be downloaded."""
+    if choice in ("auto", "official") and spec.urls and cached_checkpoint(spec) is None:
+        return None
+    return resolve_weights(spec, choice)
+
+
+def _expected_digest(spec: ModelSpec, previous: dict[str, Any] | None) -> str | None:
+    """What a download would have: an artifact made of it is up to date without fetching again."""
+    if spec.sha256 or previous is None or previous["weights"]["kind"] != "official":
+        return spec.sha256
+    return str(previous["weights"]["sha256"])
+
+
+def _weights_json(weights: Weights) -> dict[str, Any]:
+    # No path: an artifact travels, and whose machine it was made on is nobody's business.
+    return {
+        "kind": weights.kind,
+        "sha256": weights.sha256,
+        "trained": weights.trained,
+        "reason": weights.reason,
+    }
+
+
+def _result(
+    folder: Path,
+    manifest: dict[str, Any],
+    status: Literal["exported", "unchanged", "kept"],
+    reason: str,
+    start: float,
+) -> ExportResult:
+    return ExportResult(
+        artifact=folder.name,
+        folder=folder,
+        status=status,
+        trained=bool(manifest["model"]["trained"]),
+        reason=reason,
+        card=stored_card(manifest, folder),
+        seconds=time.monotonic() - start,
+    )

@@ -1,0 +1,85 @@
+"""What export writes beside a graph, and reads back: config, weights, card, digests."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from stemline.engines import ArtifactError, ModelInfo
+from stemline.engines.artifact import MANIFEST, SCHEMA_VERSION
+
+from .card import Card, card_from_json
+from .config import ConfigError, Mdx23cConfig, config_from_json
+from .digest import file_sha256
+
+GOLDEN = "golden.npz"
+
+
+def write_manifest(
+    folder: Path,
+    *,
+    engine: str,
+    info: ModelInfo,
+    config: Mdx23cConfig,
+    weights: dict[str, Any],
+    fingerprint: str,
+    card: Card,
+) -> None:
+    """Describe every file now in `folder`; the manifest itself is written last."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    manifest = {
+        "schema_version": SCHEMA_VERSION,
+        "engine": engine,
+        "model": info.to_json(),
+        "config": config.to_json(),
+        "weights": weights,
+        "fingerprint": fingerprint,
+        "files": {
+            path.relative_to(folder).as_posix(): {
+                "sha256": file_sha256(path),
+                "bytes": path.stat().st_size,
+            }
+            for path in files
+        },
+        "card": card.to_json(),
+    }
+    (folder / MANIFEST).write_text(json.dumps(manifest, indent=2, allow_nan=False) + "\n")
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of an artifact as plain JSON. Raises ArtifactError."""
+    path = folder / MANIFEST
+    try:
+        manifest = json.loads(path.read_text())
+    except OSError as error:
+        raise ArtifactError(f"{path} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise ArtifactError(f"{path} is damaged: {error}") from error
+    if not isinstance(manifest, dict) or manifest.get("schema_version") != SCHEMA_VERSION:
+        raise ArtifactError(f"{path} is of another schema; export it again")
+    return manifest
+
+
+def stored_card(manifest: dict[str, Any], folder: Path) -> Card:
+    """The card export wrote. Raises ArtifactError."""
+    try:
+        return card_from_json(manifest["card"])
+    except (KeyError, TypeError) as error:
+        raise ArtifactError(f"{folder}: its manifest holds no card; export it again") from error
+
+
+def stored_config(manifest: dict[str, Any], folder: Path) -> Mdx23cConfig:
+    """The configuration export wrote. Raises ArtifactError."""
+    try:
+        return config_from_json(manifest["config"])
+    except (KeyError, TypeError, ConfigError) as error:
+        raise ArtifactError(f"{folder}: its manifest holds no configuration: {error}") from error
+
+
+def check_files(manifest: dict[str, Any], folder: Path) -> None:
+    """Raise ArtifactError that names the first file that is missing or not what was written."""
+    for name, facts in manifest.get("files", {}).items():
+        path = folder / name
+        if not path.is_file():
+            raise ArtifactError(f"{path} is missing; export it again")
+        if file_sha256(path) != facts["sha256"]:
+            raise ArtifactError(f"{path} is not what export wrote: its SHA-256 differs")

@@ -1,0 +1,19 @@
+"""A configuration to its network; a new family is one row here."""
+
+import torch
+from torch import nn
+
+from ..config import Mdx23cConfig
+from .mdx23c import Mdx23c
+
+
+def build_network(config: Mdx23cConfig) -> nn.Module:
+    """The network in evaluation mode, its weights as torch initialises them."""
+    return Mdx23c(config).eval()
+
+
+def random_network(config: Mdx23cConfig, seed: int = 0) -> nn.Module:
+    """The network with seeded random weights; the caller's random state stays as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return build_network(config)

@@ -1,0 +1,98 @@
+"""How far an engine's output lies from the reference's, and a sample of the reference to keep."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float32]
+
+N_GOLDEN = 4096
+
+
+@dataclass(frozen=True)
+class Parity:
+    """One stem of one output at one batch size, against the reference."""
+
+    output: str
+    stem: str
+    batch: int
+    max_abs: float
+    snr_db: float
+    """Infinite where both are the same; NaN where either is not finite."""
+
+
+@dataclass(frozen=True)
+class Golden:
+    """Some values of the reference's output, for where the reference cannot be run."""
+
+    seed: int
+    """Of the music-like signal that went in."""
+    positions: NDArray[np.int64]
+    """(S, n): flat positions within one stem's output of the first row."""
+    values: Array
+    """(S, n)."""
+
+    def save(self, path: Path) -> None:
+        """Write an `.npz`."""
+        np.savez_compressed(path, seed=self.seed, positions=self.positions, values=self.values)
+
+
+def load_golden(path: Path) -> Golden:
+    """What `Golden.save` wrote. Raises ValueError or OSError when it is damaged or missing."""
+    with np.load(path, allow_pickle=False) as arrays:
+        return Golden(int(arrays["seed"]), arrays["positions"], arrays["values"])
+
+
+def compare(
+    output: str, stems: tuple[str, ...], wanted: Array, got: Array, batch: int
+) -> tuple[Parity, ...]:
+    """Each stem of `got` against `wanted`, both (rows, S, ...)."""
+    return tuple(
+        Parity(
+            output=output,
+            stem=stem,
+            batch=batch,
+            max_abs=float(np.max(np.abs(wanted[:, index] - got[:, index]))),
+            snr_db=snr_db(wanted[:, index], got[:, index]),
+        )
+        for index, stem in enumerate(stems)
+    )
+
+
+def snr_db(wanted: Array, got: Array) -> float:
+    """10·log10(Σ wanted² / Σ (wanted − got)²), summed in float64 a row at a time."""
+    signal = noise = 0.0
+    for row, other in zip(wanted, got, strict=True):
+        signal += float(np.sum(np.square(row, dtype=np.float64)))
+        noise += float(np.sum(np.square(row - other, dtype=np.float64)))
+    if not np.isfinite(signal) or not np.isfinite(noise):
+        return float("nan")
+    if noise == 0:
+        return float("inf")
+    return 10 * float(np.log10(signal / noise)) if signal > 0 else float("-inf")
+
+
+def sample_golden(reference: Array, seed: int) -> Golden:
+    """Positions of the reference (S, ...): half where a stem is loudest, half anywhere.
+
+    The loudest make up most of the energy that an SNR compares; the others find what is off
+    where little sounds.
+    """
+    n_stems = len(reference)
+    flat = reference.reshape(n_stems, -1)
+    n_each = min(N_GOLDEN // n_stems, flat.shape[1])
+    n_loud = n_each // 2
+    random = np.random.default_rng(seed)
+    positions = np.empty((n_stems, n_each), np.int64)
+    for index, stem in enumerate(flat):
+        positions[index, :n_loud] = np.argpartition(np.abs(stem), -n_loud)[-n_loud:]
+        positions[index, n_loud:] = random.choice(stem.size, n_each - n_loud, replace=False)
+    positions.sort(axis=1)
+    return Golden(seed, positions, np.take_along_axis(flat, positions, axis=1))
+
+
+def at_golden(output: Array, golden: Golden) -> Array:
+    """The values of an output (S, ...) at the golden positions, (S, n)."""
+    return np.take_along_axis(output.reshape(len(output), -1), golden.positions, axis=1)

@@ -1,0 +1,84 @@
+"""The PyTorch engine that an artifact is compared with, rebuilt from its manifest."""
+
+from pathlib import Path
+
+from torch import nn
+
+from stemline.engines import ArtifactError, TensorSpec
+from stemline.engines.base import BATCH
+from stemline.engines.pytorch import TorchEngine
+
+from .config import INPUT, OUTPUT, Mdx23cConfig
+from .digest import file_sha256
+from .download import cached_checkpoint
+from .manifest import read_manifest, stored_config
+from .models import MODELS, ModelSpec
+from .weights import RANDOM_DIGEST, Weights, WeightsError, load_network
+
+
+def reference_engine(
+    folder: Path,
+    weights: Path | None = None,
+    *,
+    device: str = "cpu",
+    threads: int | None = None,
+) -> TorchEngine:
+    """The network an artifact was exported from, in PyTorch, with the weights it was given.
+
+    `weights` is the checkpoint, needed where it is not in the cache.
+
+    Raises
+    ------
+    WeightsError
+        The weights are not to be had, or `weights` are others than the artifact's.
+    ArtifactError, CheckpointError, DeviceError
+        The manifest, the checkpoint or the device is not what it should be.
+    """
+    manifest = read_manifest(folder)
+    config = stored_config(manifest, folder)
+    model = manifest["model"]
+    # Only the name and the configuration matter to what is loaded from a file at hand.
+    spec = ModelSpec(model["model"], model["family"], "", config, (), None, None, "")
+    network = load_network(spec, _weights_of(folder, manifest["weights"]["sha256"], spec, weights))
+    return torch_engine(network, config, name=folder.name, device=device, threads=threads)
+
+
+def torch_engine(
+    network: nn.Module,
+    config: Mdx23cConfig,
+    *,
+    name: str = "pytorch",
+    device: str = "cpu",
+    threads: int | None = None,
+) -> TorchEngine:
+    """A network as an engine with the inputs and outputs of its artifact."""
+    return TorchEngine(
+        network,
+        [TensorSpec(INPUT, "float32", (BATCH, *config.input_shape))],
+        [TensorSpec(OUTPUT, "float32", (BATCH, *config.output_shape))],
+        name=name,
+        device=device,
+        threads=threads,
+    )
+
+
+def _weights_of(folder: Path, sha256: str, spec: ModelSpec, given: Path | None) -> Weights:
+    """The weights with this digest: random, given, or in the cache."""
+    if given is not None:
+        if not given.is_file():
+            raise WeightsError(f"--weights {given}: no such file")
+        if file_sha256(given) != sha256:
+            raise WeightsError(f"{given} is not the checkpoint that {folder.name} was made from")
+        return Weights("file", given, sha256)
+    if sha256 == RANDOM_DIGEST:
+        return Weights("random", None, sha256)
+    if sha256.startswith("random:"):
+        raise ArtifactError(f"{folder}: made from another random seed; export it again")
+    row = MODELS.get(spec.name)
+    found = cached_checkpoint(row) if row is not None else None
+    if found is None or found[1] != sha256:
+        raise WeightsError(
+            f"the checkpoint {folder.name} was made from is not in the cache; give it with "
+            "--weights PATH"
+        )
+    return Weights("official", *found)

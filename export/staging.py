@@ -1,0 +1,73 @@
+"""Write a folder so that it is there whole or not at all."""
+
+import contextlib
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+_REPLACED = "replaced"
+
+
+class ArtifactWriteError(OSError):
+    """The artifacts' folder cannot be written, or the disk is full."""
+
+
+@contextlib.contextmanager
+def staged_folder(root: Path, name: str) -> Iterator[Path]:
+    """A folder to fill, which takes the place of `root/name` when the block ends.
+
+    When the block raises, `root/name` stays as it was. What a killed run left behind is removed
+    first. It is filled two levels below `root`, in `.NAME.*/NAME`, where nothing that lists
+    artifacts looks. Raises ArtifactWriteError for every OSError, also those of the block.
+    """
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        _recover(root, name)
+        holder = Path(tempfile.mkdtemp(prefix=f".{name}.", dir=root))
+        try:
+            with _locked(holder):
+                folder = holder / name
+                folder.mkdir()
+                yield folder
+                _put_in_place(folder, root / name, holder)
+        finally:
+            shutil.rmtree(holder, ignore_errors=True)
+    except OSError as error:
+        raise ArtifactWriteError(
+            f"{root / name} cannot be written ({error.strerror or error}); "
+            "free the disk or choose another --artifacts folder"
+        ) from error
+
+
+def _put_in_place(folder: Path, target: Path, holder: Path) -> None:
+    """Two renames; between them only `_recover` knows where the old folder is."""
+    if target.exists():
+        target.rename(holder / _REPLACED)
+    folder.rename(target)
+
+
+def _recover(root: Path, name: str) -> None:
+    """Remove what killed runs left, after putting back what they had already moved away."""
+    for holder in root.glob(f".{name}.*/"):
+        try:
+            with _locked(holder):
+                replaced = holder / _REPLACED
+                if replaced.exists() and not (root / name).exists():
+                    replaced.rename(root / name)
+                shutil.rmtree(holder)
+        except (BlockingIOError, FileNotFoundError):
+            continue  # another run is at work there, or has just ended
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold a folder; the system lets go of it when the process dies, however it dies."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,265 @@
+"""Audio files and raw PCM to blocks of samples, (channels, n) float32 in [-1, 1]."""
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Self
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+_UNKNOWN_LENGTH = 2**63 - 1  # libsndfile's SF_COUNT_MAX
+_LEAST_RATE_HZ, _GREATEST_RATE_HZ = 1_000, 768_000
+
+
+class AudioError(ValueError):
+    """Audio that cannot be read, or holds no sound; the message says which and why."""
+
+
+@dataclass(frozen=True)
+class AudioFormat:
+    """What a stream of blocks is.
+
+    Raises AudioError for a rate outside 1 to 768 kHz (a file of a few bytes that claims
+    1 Hz would be days of audio) and for no channels.
+    """
+
+    sample_rate_hz: int
+    channels: int
+    n_samples: int | None
+    """Of each channel; None where only reading to the end would tell."""
+
+    def __post_init__(self) -> None:
+        if not _LEAST_RATE_HZ <= self.sample_rate_hz <= _GREATEST_RATE_HZ:
+            raise AudioError(
+                f"the sample rate must be {_LEAST_RATE_HZ} to {_GREATEST_RATE_HZ} Hz; "
+                f"got {self.sample_rate_hz} Hz"
+            )
+        if self.channels < 1:
+            raise AudioError(f"audio has at least 1 channel; got {self.channels}")
+
+
+class _Source:
+    """The bytes of a file as soundfile wants them, without the name it would guess from."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.endless = False
+        """Say that the length is unknown: libsndfile then decodes whatever there is."""
+        self._at_end = False
+
+    def read(self, size: int = -1) -> bytes:
+        return self._file.read(size)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        self._at_end = self.endless and whence == os.SEEK_END
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return _UNKNOWN_LENGTH if self._at_end else self._file.tell()
+
+    def is_mp3_of_unknown_length(self) -> bool:
+        """No Xing, Info or VBRI header in the first frame, so the length is only guessed."""
+        self.seek(0)
+        head = self.read(10)
+        begin = 0
+        if head[:3] == b"ID3" and len(head) == 10:  # a tag of 28 bits of length, 7 in a byte
+            begin = 10 + (head[6] << 21 | head[7] << 14 | head[8] << 7 | head[9])
+        self.seek(begin)
+        frames = self.read(4096)
+        self.seek(0)
+        return not any(mark in frames for mark in (b"Xing", b"Info", b"VBRI"))
+
+
+class _ForwardFile(soundfile.SoundFile):  # type: ignore[misc]
+    """A SoundFile that only reads on: soundfile else seeks after every block."""
+
+    def seekable(self) -> bool:
+        return False
+
+
+class AudioReader:
+    """An audio file, decoded block by block; made by `open_audio`, closed by `with`."""
+
+    def __init__(self, name: str, sound: soundfile.SoundFile, to_close: ExitStack) -> None:
+        self.format = AudioFormat(
+            sample_rate_hz=sound.samplerate,
+            channels=sound.channels,
+            n_samples=sound.frames if sound.frames < _UNKNOWN_LENGTH else None,
+        )
+        self._name = name
+        self._sound = sound
+        self._to_close = to_close
+
+    def blocks(self, block_samples: int = 1 << 16) -> Iterator[NDArray[np.float32]]:
+        """The samples from here on, (channels, n) float32, n <= block_samples.
+
+        Raises AudioError, naming the file: it is damaged, ends before the length in its
+        header, holds a sample that is no finite number, or none at all.
+        """
+        return checked(self._decoded(block_samples), self._name)
+
+    def _decoded(self, block_samples: int) -> Iterator[NDArray[np.float32]]:
+        n_read = 0
+        while True:
+            try:
+                block = self._sound.read(block_samples, dtype="float32", always_2d=True)
+            except soundfile.SoundFileError as error:
+                raise AudioError(
+                    f"{self._name} is damaged or cut short after "
+                    f"{n_read / self.format.sample_rate_hz:.2f} s ({_reason(error)})"
+                ) from error
+            if len(block) == 0:
+                break
+            n_read += len(block)
+            yield np.ascontiguousarray(block.T)
+        expected = self.format.n_samples
+        if expected is not None and n_read < expected:
+            raise AudioError(
+                f"{self._name} is damaged or cut short: it has {n_read} of the {expected} "
+                "samples its header announces"
+            )
+
+    def close(self) -> None:
+        """Close the file; a file object that was given to `open_audio` stays open."""
+        self._to_close.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def open_audio(source: Path | BinaryIO) -> AudioReader:
+    """Open what libsndfile reads: WAV, FLAC, MP3, Ogg Vorbis and Opus, AIFF, W64, RF64, ...
+
+    `source` is a path, or a seekable binary file that is read from its beginning and stays
+    the caller's to close. A WAV or AIFF file that is shorter than its header says is read
+    for what there is, as a recorder that was stopped leaves them; so is an Ogg file.
+    Raises AudioError, naming the file, when it is missing or no audio.
+    """
+    with ExitStack() as undo:
+        if isinstance(source, Path):
+            name = str(source)
+            file: BinaryIO = undo.enter_context(_opened(source))
+        else:
+            named = getattr(source, "name", None)
+            name = named if isinstance(named, str) else "the audio"
+            file = source
+        if file.seek(0, os.SEEK_END) == 0:
+            raise AudioError(f"{name} is empty")
+        bytes_ = _Source(file)
+        try:
+            bytes_.seek(0)
+            sound = _ForwardFile(bytes_)
+            if sound.format == "MP3" and bytes_.is_mp3_of_unknown_length():
+                # libsndfile would stop at a length it guesses from the first frame.
+                sound.close()
+                bytes_.endless = True
+                sound = _ForwardFile(bytes_)
+        except soundfile.SoundFileError as error:
+            raise AudioError(f"{name} cannot be read as audio ({_reason(error)})") from error
+        undo.callback(sound.close)
+        try:
+            return AudioReader(name, sound, undo.pop_all())
+        except AudioError as error:
+            raise AudioError(f"{name}: {error}") from error
+    raise AssertionError("unreachable: the stack swallows nothing")
+
+
+def _opened(path: Path) -> BinaryIO:
+    try:
+        return path.open("rb")
+    except FileNotFoundError as error:
+        raise AudioError(f"{path} does not exist") from error
+    except IsADirectoryError as error:
+        raise AudioError(f"{path} is a folder, not an audio file") from error
+    except OSError as error:
+        raise AudioError(f"{path} cannot be opened ({error.strerror})") from error
+
+
+def _reason(error: soundfile.SoundFileError) -> str:
+    text = error.error_string if isinstance(error, soundfile.LibsndfileError) else str(error)
+    return str(text).strip().rstrip(".")
+
+
+_BYTES_OF = {"f32le": 4, "s16le": 2, "s24le": 3}
+
+
+def decode_pcm(
+    parts: Iterable[bytes], encoding: str, channels: int
+) -> Iterator[NDArray[np.float32]]:
+    """Raw interleaved PCM in pieces of any size -> blocks (channels, n) float32.
+
+    `encoding` is f32le, s16le or s24le; integers are divided by 2^15 or 2^23. Raises
+    AudioError for another encoding, at once, and where the bytes end within a frame.
+    """
+    if encoding not in _BYTES_OF:
+        raise AudioError(f"PCM encoding {encoding!r} is none of {', '.join(_BYTES_OF)}")
+    if channels < 1:
+        raise AudioError(f"audio has at least 1 channel; got {channels}")
+    return _decoded_pcm(parts, encoding, channels)
+
+
+def _decoded_pcm(
+    parts: Iterable[bytes], encoding: str, channels: int
+) -> Iterator[NDArray[np.float32]]:
+    frame_bytes = _BYTES_OF[encoding] * channels
+    rest = b""
+    for part in parts:
+        held = rest + part if rest else part
+        whole = len(held) - len(held) % frame_bytes
+        rest = held[whole:]
+        if whole:
+            samples = _to_float(held[:whole], encoding).reshape(-1, channels)
+            yield np.ascontiguousarray(samples.T)
+    if rest:
+        raise AudioError(
+            f"the PCM ends within a frame: {len(rest)} bytes are left over, and a frame of "
+            f"{channels} channels {encoding} is {frame_bytes} bytes"
+        )
+
+
+def _to_float(pcm: bytes, encoding: str) -> NDArray[np.float32]:
+    if encoding == "f32le":
+        return np.frombuffer(pcm, "<f4").astype(np.float32, copy=False)
+    if encoding == "s16le":
+        return np.frombuffer(pcm, "<i2").astype(np.float32) / np.float32(2**15)
+    # Each 24-bit sample becomes the upper three bytes of 32, sign included.
+    wide = np.zeros((len(pcm) // 3, 4), np.uint8)
+    wide[:, 1:] = np.frombuffer(pcm, np.uint8).reshape(-1, 3)
+    return wide.view("<i4")[:, 0].astype(np.float32) / np.float32(2**31)
+
+
+def checked(
+    blocks: Iterable[NDArray[np.float32]], name: str = "the audio"
+) -> Iterator[NDArray[np.float32]]:
+    """The same blocks, once every sample is known to be a finite number.
+
+    Raises AudioError that names the first NaN or infinite sample, and at the end when there
+    was none at all; `name` is the subject of the message.
+    """
+    n_samples = 0
+    for block in blocks:
+        finite = np.isfinite(block)
+        if not finite.all():
+            index = int((~finite.all(axis=0)).argmax())
+            channel = int((~finite[:, index]).argmax())
+            raise AudioError(
+                f"{name} must hold finite numbers; sample {n_samples + index} of channel "
+                f"{channel} is {block[channel, index]}"
+            )
+        n_samples += block.shape[1]
+        yield block
+    if n_samples == 0:
+        raise AudioError(f"{name} holds no samples")

@@ -1,0 +1,160 @@
+"""A track to overlapping chunks of the network's length, while it is still coming in."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class OverlapError(ValueError):
+    """An overlap that no chunk plan can be made of."""
+
+
+@dataclass(frozen=True)
+class ChunkPlan:
+    """How a track is cut. Raises OverlapError unless 0 < hop < chunk."""
+
+    chunk_samples: int
+    """Length of a chunk: what the network takes in."""
+    hop_samples: int
+    """From the beginning of a chunk to the beginning of the next."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.hop_samples < self.chunk_samples:
+            raise OverlapError(
+                f"the hop must be 1 to {self.chunk_samples - 1} for chunks of "
+                f"{self.chunk_samples} samples; got {self.hop_samples}"
+            )
+
+    @property
+    def border_samples(self) -> int:
+        """What a long enough track is reflected by at either end."""
+        return self.chunk_samples - self.hop_samples
+
+
+def hop_samples_for(chunk_samples: int, overlap: float) -> int:
+    """The hop that an overlap means, in samples.
+
+    A whole number N of 2 or more: chunk // N. A fraction f between 0 and 1:
+    ⌊chunk · (1 − f)⌋. Raises OverlapError for anything else, and for an overlap so small
+    that the fades of neighbouring chunks do not reach each other.
+    """
+    if 0 < overlap < 1:
+        hop = int(chunk_samples * (1 - overlap))
+    elif overlap >= 2 and overlap == overlap // 1:
+        hop = int(chunk_samples // overlap)
+    else:
+        raise OverlapError(
+            f"overlap must be a whole number from 2 up (hop = chunk / N) or a fraction between "
+            f"0 and 1 (hop = chunk × (1 − fraction)); got {overlap:g}"
+        )
+    if hop < 1:
+        raise OverlapError(
+            f"overlap {overlap:g} leaves no hop for chunks of {chunk_samples} samples"
+        )
+    # A fade is chunk // 10 long at either end of a chunk: closer to the edge than this, a
+    # sample would only be heard through fades that do not add up.
+    longest = chunk_samples - chunk_samples // 10
+    if hop > longest:
+        raise OverlapError(
+            f"overlap {overlap:g} is too small: chunks fade over a tenth of their length, "
+            f"so the fraction must be at least {1 - longest / chunk_samples:.3g}"
+        )
+    return hop
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """One chunk of a track, as long as the network wants it."""
+
+    samples: NDArray[np.float32]
+    """(channels, chunk_samples)."""
+    start: int
+    """Track sample of the first; negative inside the front border."""
+    valid: int
+    """Samples before the fill at the right."""
+    first: bool
+    """The first of the track: its output has no fade-in."""
+    last: bool
+    """The last of the bordered track, and not the first: its output has no fade-out."""
+    final_until: int
+    """Track sample up to which the result is final once this chunk's output is added."""
+
+
+def iter_chunks(blocks: Iterable[NDArray[np.float32]], plan: ChunkPlan) -> Iterator[Chunk]:
+    """Blocks (channels, n) of one track, of any lengths -> its chunks, each as soon as known.
+
+    MSST's `demix` (generic mode, batch size 1): a track longer than two borders is reflected
+    by one border at either end; chunks begin at every hop of that; a short one at the end is
+    filled by reflecting itself when more than half full, else with zeros. Chunks that begin
+    behind the end of the track are left out: all of their output would be cut away.
+
+    Holds two chunks and a hop at most, however long the track; nothing at all gives no chunk.
+    Raises ValueError when the number of channels changes.
+    """
+    chunk, hop, border = plan.chunk_samples, plan.hop_samples, plan.border_samples
+    store: NDArray[np.float32] | None = None
+    # Column c of the store is track sample origin + c. The first `border` columns are kept
+    # free for the front border, which can be filled in once 2 · border + 1 samples are known.
+    origin, filled = -border, border
+    begin: int | None = None  # track sample of the next chunk; None until the borders are decided
+
+    for block in blocks:
+        if store is None:
+            store = np.empty((block.shape[0], chunk + 2 * border + 1), np.float32)
+        if block.shape[0] != store.shape[0]:
+            raise ValueError(f"a block of {block.shape[0]} channels in a track of {store.shape[0]}")
+        taken = 0
+        while taken < block.shape[1]:
+            more = min(block.shape[1] - taken, store.shape[1] - filled)
+            store[:, filled : filled + more] = block[:, taken : taken + more]
+            taken, filled = taken + more, filled + more
+            if begin is None and filled > 3 * border:
+                store[:, :border] = store[:, 2 * border : border : -1]
+                begin = -border
+            while begin is not None and filled - (begin - origin) >= chunk:
+                at = begin - origin
+                # The track reaches beyond the next chunk's beginning, so more will follow.
+                yield Chunk(
+                    samples=store[:, at : at + chunk].copy(),
+                    start=begin,
+                    valid=chunk,
+                    first=begin == -border,
+                    last=False,
+                    final_until=max(0, begin + hop),
+                )
+                begin += hop
+                # Kept: the next chunk, and what the back border would reflect.
+                dropped = min(begin - origin, filled - (border + 1))
+                store[:, : filled - dropped] = store[:, dropped:filled]
+                origin, filled = origin + dropped, filled - dropped
+
+    n_samples = origin + filled
+    if store is None or n_samples == 0:
+        return
+    padded_end = n_samples
+    if begin is None:  # too short for borders
+        begin = first = 0
+    else:
+        first = -border
+        store[:, filled : filled + border] = store[:, filled - 1 - border : filled - 1][:, ::-1]
+        padded_end += border
+    for start in range(begin, n_samples, hop):
+        valid = min(chunk, padded_end - start)
+        at = start - origin
+        yield Chunk(
+            samples=_filled(store[:, at : at + valid], chunk),
+            start=start,
+            valid=valid,
+            first=start == first,
+            last=start != first and start + hop >= padded_end,
+            final_until=min(max(0, start + hop), n_samples),
+        )
+
+
+def _filled(part: NDArray[np.float32], length: int) -> NDArray[np.float32]:
+    """A part (channels, n) -> (channels, length): reflected if more than half full, else zeros."""
+    missing = length - part.shape[1]
+    mode = "reflect" if part.shape[1] > length // 2 else "constant"
+    return np.pad(part, ((0, 0), (0, missing)), mode=mode)  # type: ignore[call-overload,no-any-return]

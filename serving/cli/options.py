@@ -1,0 +1,26 @@
+"""The options that several verbs share, so that each is written once."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Artifacts = Annotated[
+    Path,
+    typer.Option("--artifacts", envvar="STEMLINE_ARTIFACTS", help="Where exported artifacts are."),
+]
+DEFAULT_ARTIFACTS = Path("artifacts")
+Json = Annotated[bool, typer.Option("--json", help="JSON on standard output.")]
+Device = Annotated[
+    str, typer.Option(help="auto, cpu, cuda or cuda:N. One that is not there is an error.")
+]
+Threads = Annotated[
+    int | None, typer.Option(min=1, help="CPU threads inside one operation; all cores if unset.")
+]
+BatchSize = Annotated[
+    int | None, typer.Option(min=1, help="Chunks run at once; chosen from device and memory.")
+]
+AllowUntrained = Annotated[
+    bool,
+    typer.Option("--allow-untrained", help="Run artifacts with random weights: noise, not stems."),
+]

@@ -1,0 +1,250 @@
+"""`stemline separate`: files to stems, here or through a server."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from stemline.postprocessing.encode import OutputFormat
+
+from ..errors import FAILED, RequestError, exit_code_of
+from ..files import SeparatedFile, Source, separate_file
+from ..library import EngineOptions, Library
+from ..pipeline import SeparateOptions
+from .options import (
+    DEFAULT_ARTIFACTS,
+    AllowUntrained,
+    Artifacts,
+    BatchSize,
+    Device,
+    Json,
+    Threads,
+)
+from .report import fail, print_json, print_table, progress_bar, say, warn
+
+
+class Container(StrEnum):
+    """What stems are written as."""
+
+    wav = "wav"
+    flac = "flac"
+    mp3 = "mp3"
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """What does the work, and how to name it in the summary."""
+
+    source: Source
+    model: str
+    artifact: str
+    artifact_sha256: str
+    provider: str
+    device: str
+
+
+def separate(
+    files: Annotated[list[Path], typer.Argument(help="Audio files of any kind libsndfile reads.")],
+    model: Annotated[
+        str, typer.Option("-m", "--model", help="A model, an artifact or a path to an .onnx file.")
+    ] = "",
+    out: Annotated[Path, typer.Option("-o", "--out", help="Stems go to OUT/<input name>/.")] = Path(
+        "separated"
+    ),
+    stems: Annotated[str, typer.Option(help="Only these, separated by commas.")] = "",
+    two_stems: Annotated[
+        str, typer.Option(help="One stem and its complement, the mixture minus the stem.")
+    ] = "",
+    overlap: Annotated[
+        float | None,
+        typer.Option(help="N of 2 or more: hop = chunk/N. Below 1: the share that overlaps."),
+    ] = None,
+    batch_size: BatchSize = None,
+    device: Device = "auto",
+    threads: Threads = None,
+    container: Annotated[
+        Container, typer.Option("--format", help="Container of the stems.")
+    ] = Container.wav,
+    bits: Annotated[int, typer.Option(help="16, 24, or 32 for float (WAV).")] = 16,
+    bitrate: Annotated[int, typer.Option(help="Of MP3, kbit/s.")] = 192,
+    jobs: Annotated[int, typer.Option(min=1, help="Files under way at once.")] = 1,
+    server: Annotated[str, typer.Option(help="HOST:PORT of a stemline server to do it.")] = "",
+    tls_ca: Annotated[
+        Path | None, typer.Option(help="With --server: PEM file of the authority to trust.")
+    ] = None,
+    token_file: Annotated[
+        Path | None, typer.Option(help="With --server: file holding the bearer token.")
+    ] = None,
+    allow_untrained: AllowUntrained = False,
+    artifacts: Artifacts = DEFAULT_ARTIFACTS,
+    as_json: Json = False,
+) -> None:
+    """Separate audio files into stems with the input's sample rate and number of samples."""
+    if stems and two_stems:
+        raise RequestError("stems", "--stems and --two-stems exclude each other")
+    names = tuple(name.strip() for name in (two_stems or stems).split(",") if name.strip())
+    if two_stems and len(names) != 1:
+        raise RequestError("two-stems", f"--two-stems takes one stem, got {two_stems!r}")
+    options = SeparateOptions(stems=names, residual=bool(two_stems), overlap=overlap)
+    output = OutputFormat(container=container.value, bits=bits, bitrate_kbps=bitrate)
+    folders = _folders(files, out)
+
+    with ExitStack() as closing:
+        opened = (
+            _open_remote(closing, server, model, tls_ca, token_file)
+            if server
+            else _open_local(
+                closing,
+                artifacts,
+                model,
+                EngineOptions(device, threads, batch_size, allow_untrained),
+            )
+        )
+        if not as_json:
+            say(f"{opened.artifact} on {opened.device} ({opened.provider})")
+        bar = closing.enter_context(progress_bar(quiet=as_json))
+
+        def one(path: Path) -> SeparatedFile | Exception:
+            task = bar.add_task(path.name, total=None)
+
+            def advance(done: int, total: int | None) -> None:
+                bar.update(task, completed=done, total=total)
+
+            return _try_file(path, opened.source, folders[path], output, options, advance)
+
+        results: dict[Path, SeparatedFile | Exception] = {}
+        with ThreadPoolExecutor(max_workers=jobs) as pool:
+            for path, result in zip(files, pool.map(one, files), strict=True):
+                results[path] = result
+    _report(results, opened, as_json)
+
+
+def _try_file(
+    path: Path,
+    source: Source,
+    folder: Path,
+    output: OutputFormat,
+    options: SeparateOptions,
+    advance: Callable[[int, int | None], None],
+) -> SeparatedFile | Exception:
+    """One file, or why it could not be; a fault of ours is raised."""
+    try:
+        return separate_file(path, source, folder, output, options, advance)
+    except OSError as error:
+        return error
+    except (ValueError, LookupError, RuntimeError) as error:
+        if exit_code_of(error) is None:
+            raise
+        return error
+
+
+def _folders(files: list[Path], out: Path) -> dict[Path, Path]:
+    """Where each input's stems go. Raises RequestError when two inputs would share a folder."""
+    folders: dict[Path, Path] = {}
+    taken: dict[Path, Path] = {}
+    for path in files:
+        folder = out / path.stem
+        if folder in taken:
+            raise RequestError(
+                "files",
+                f"{taken[folder]} and {path} would both write to {folder}; "
+                "separate them into different --out folders",
+            )
+        taken[folder] = path
+        folders[path] = folder
+    return folders
+
+
+def _open_local(closing: ExitStack, artifacts: Path, model: str, options: EngineOptions) -> _Opened:
+    library = Library(artifacts, options)
+    closing.callback(library.close)
+    artifact = library.find(model)
+    separator = library.separator(model)
+    spec = separator.engine_spec
+    if not artifact.info.trained:
+        warn(f"{artifact.name} has random weights: what it writes is noise, not stems")
+    return _Opened(
+        separator,
+        artifact.info.model,
+        artifact.name,
+        artifact.sha256,
+        spec.provider,
+        spec.device,
+    )
+
+
+def _open_remote(
+    closing: ExitStack, server: str, model: str, tls_ca: Path | None, token_file: Path | None
+) -> _Opened:
+    from ..client import StemlineClient
+
+    client = closing.enter_context(
+        StemlineClient(
+            server,
+            tls_ca=None if tls_ca is None else tls_ca.read_bytes(),
+            token=None if token_file is None else token_file.read_text().strip(),
+        )
+    )
+    return client  # type: ignore
+
+
+def _report(results: dict[Path, SeparatedFile | Exception], opened: _Opened, as_json: bool) -> None:
+    failed: dict[Path, Exception] = {}
+    for path, result in results.items():
+        if isinstance(result, Exception):
+            failed[path] = result
+            if as_json:
+                print_json({"input": str(path), "error": str(result)})
+        elif as_json:
+            print_json(_json_of(path, result, opened))
+        else:
+            _say_result(path, result)
+    if failed and len(results) == 1:
+        (error,) = failed.values()
+        fail(str(error))
+        raise typer.Exit(exit_code_of(error) or FAILED)
+    if failed:
+        print_table(
+            f"{len(failed)} of {len(results)} failed",
+            ("file", "why"),
+            [(str(path), str(error)) for path, error in failed.items()],
+        )
+        raise typer.Exit(FAILED)
+
+
+def _say_result(path: Path, result: SeparatedFile) -> None:
+    for target in result.stems.values():
+        print(target)
+    engine_share = result.seconds["engine"] / result.seconds["wall"]
+    say(
+        f"{path}: {result.audio_s:.1f} s of audio in {result.seconds['wall']:.1f} s, "
+        f"{result.realtime_factor:.2f}× real time, {engine_share:.1%} of it in the engine"
+    )
+    for stem, n_clipped in result.clipped_samples.items():
+        warn(
+            f"{path}: {n_clipped} samples of {stem} went beyond full scale and were clipped; "
+            "--format wav --bits 32 keeps them"
+        )
+
+
+def _json_of(path: Path, result: SeparatedFile, opened: _Opened) -> dict[str, Any]:
+    return {
+        "input": str(path),
+        "model": opened.model,
+        "artifact": opened.artifact,
+        "artifact_sha256": opened.artifact_sha256,
+        "provider": opened.provider,
+        "device": opened.device,
+        "stems": {stem: str(target) for stem, target in result.stems.items()},
+        "n_samples": result.n_samples,
+        "sample_rate_hz": result.sample_rate_hz,
+        "seconds": {stage: round(value, 4) for stage, value in result.seconds.items()},
+        "realtime_factor": round(result.realtime_factor, 4),
+        "clipped_samples": result.clipped_samples,
+        "cached": False,
+    }

@@ -1,0 +1,90 @@
+"""What goes wrong between a request and its response, and what the caller is told.
+
+The one table: every error a caller can meet, its gRPC status and the command's exit code. An
+exception that is not in it is a fault of ours.
+"""
+
+import grpc
+
+from stemline.engines import (
+    ArtifactError,
+    DeviceError,
+    EngineMemoryError,
+    MissingExtraError,
+)
+from stemline.postprocessing.encode import EncodingError
+from stemline.preprocessing.audio import AudioError
+from stemline.preprocessing.chunks import OverlapError
+
+
+class UnknownModelError(LookupError):
+    """No such model is exported; the message names those there are."""
+
+
+class UnknownStemError(LookupError):
+    """The model has no such stem; the message names those it has."""
+
+
+class UntrainedError(RuntimeError):
+    """The artifact holds seeded random weights and was not asked for by `--allow-untrained`."""
+
+
+class RequestError(ValueError):
+    """A parameter of the request is wrong; `field` names it."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class LimitError(RuntimeError):
+    """The server's limit on streams, upload or length is reached."""
+
+
+class DrainingError(RuntimeError):
+    """The server is starting or stopping and takes no new work."""
+
+
+class SeparationClosedError(RuntimeError):
+    """The separation was closed before it was complete."""
+
+
+FAILED, USAGE, MISSING = 1, 2, 3
+"""Exit codes: it went wrong; it was called wrong; something is missing that can be got."""
+
+_Code = grpc.StatusCode
+STATUS_AND_EXIT: dict[type[Exception], tuple[grpc.StatusCode, int]] = {
+    AudioError: (_Code.INVALID_ARGUMENT, FAILED),
+    EncodingError: (_Code.INVALID_ARGUMENT, USAGE),
+    OverlapError: (_Code.INVALID_ARGUMENT, USAGE),
+    RequestError: (_Code.INVALID_ARGUMENT, USAGE),
+    UnknownModelError: (_Code.NOT_FOUND, MISSING),
+    UnknownStemError: (_Code.NOT_FOUND, USAGE),
+    UntrainedError: (_Code.FAILED_PRECONDITION, MISSING),
+    ArtifactError: (_Code.FAILED_PRECONDITION, FAILED),
+    DeviceError: (_Code.FAILED_PRECONDITION, MISSING),
+    MissingExtraError: (_Code.FAILED_PRECONDITION, MISSING),
+    LimitError: (_Code.RESOURCE_EXHAUSTED, FAILED),
+    EngineMemoryError: (_Code.RESOURCE_EXHAUSTED, FAILED),
+    DrainingError: (_Code.UNAVAILABLE, FAILED),
+    SeparationClosedError: (_Code.CANCELLED, FAILED),
+}
+
+
+def status_of(error: BaseException) -> grpc.StatusCode | None:
+    """The gRPC status of an error, or None for a fault of ours."""
+    row = _row(error)
+    return None if row is None else row[0]
+
+
+def exit_code_of(error: BaseException) -> int | None:
+    """The command's exit code for an error, or None for a fault of ours."""
+    row = _row(error)
+    return None if row is None else row[1]
+
+
+def _row(error: BaseException) -> tuple[grpc.StatusCode, int] | None:
+    for kind in type(error).__mro__:
+        if kind in STATUS_AND_EXIT:
+            return STATUS_AND_EXIT[kind]
+    return None

@@ -1,0 +1,151 @@
+"""One audio file to one file a stem, from a local Separator or a server alike."""
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, Self
+
+from stemline.engines.base import Array
+from stemline.postprocessing.encode import OutputFormat, StemWriter
+from stemline.preprocessing.audio import AudioFormat, open_audio
+from stemline.preprocessing.channels import output_channels
+
+from .pipeline import SeparatedBlock, SeparateOptions
+
+
+class BlockStream(Protocol):
+    """A separation under way, here or on a server."""
+
+    @property
+    def stems(self) -> tuple[str, ...]:
+        """The names in every block."""
+
+    @property
+    def seconds(self) -> Mapping[str, float]:
+        """Seconds by stage."""
+
+    def __iter__(self) -> Self: ...
+    def __next__(self) -> SeparatedBlock: ...
+    def __enter__(self) -> Self: ...
+    def __exit__(self, *args: object) -> None: ...
+
+
+class Source(Protocol):
+    """What separates: a Separator, or a client bound to one model."""
+
+    def stream(
+        self,
+        blocks: Iterable[Array],
+        audio: AudioFormat,
+        options: SeparateOptions | None = None,
+    ) -> BlockStream:
+        """Audio blocks → blocks of stems."""
+
+
+@dataclass(frozen=True)
+class SeparatedFile:
+    """What was written for one input."""
+
+    stems: dict[str, Path]
+    n_samples: int
+    sample_rate_hz: int
+    seconds: dict[str, float]
+    """By stage; `wall` is the whole file's."""
+    clipped_samples: dict[str, int]
+    """Samples beyond full scale that an integer format had to clip, for stems that had any."""
+
+    @property
+    def audio_s(self) -> float:
+        """The track's length in seconds."""
+        return self.n_samples / self.sample_rate_hz
+
+    @property
+    def realtime_factor(self) -> float:
+        """Seconds of audio separated in a second."""
+        return self.audio_s / self.seconds["wall"]
+
+
+def separate_file(
+    path: Path,
+    source: Source,
+    folder: Path,
+    output: OutputFormat,
+    options: SeparateOptions | None = None,
+    on_progress: Callable[[int, int | None], None] | None = None,
+) -> SeparatedFile:
+    """Separate one file into `folder`; all of its stems are written or none.
+
+    Parameters
+    ----------
+    path
+        Anything libsndfile reads.
+    source
+        A Separator, or a client's model.
+    folder
+        Made when missing; holds `<stem>.<container>` afterwards.
+    output
+        Container, bits and bitrate.
+    on_progress
+        Called with the samples given so far and the track's, None where it is not known.
+
+    Raises
+    ------
+    AudioError, EncodingError, UnknownStemError, OverlapError, EngineError, OSError
+    """
+    started = time.perf_counter()
+    encode_s = 0.0
+    with ExitStack() as undo:
+        reader = undo.enter_context(open_audio(path))
+        stream = undo.enter_context(source.stream(reader.blocks(), reader.format, options))
+        audio = reader.format
+        made = _make_folder(folder)
+        writers: dict[str, StemWriter] = {}
+        try:
+            for stem in stream.stems:
+                target = folder / f"{_file_name(stem)}.{output.container}"
+                writers[stem] = StemWriter(
+                    target, output, audio.sample_rate_hz, output_channels(audio.channels)
+                )
+            n_samples = 0
+            for block in stream:
+                block_started = time.perf_counter()
+                for stem, samples in block.stems.items():
+                    writers[stem].write(samples)
+                    n_samples = block.offset_samples + samples.shape[1]
+                encode_s += time.perf_counter() - block_started
+                if on_progress is not None:
+                    on_progress(n_samples, audio.n_samples)
+            for writer in writers.values():
+                writer.close()
+        except BaseException:
+            for writer in writers.values():
+                writer.abort()
+            for empty in made:
+                empty.rmdir()
+            raise
+        seconds = {**stream.seconds, "encode": encode_s, "wall": time.perf_counter() - started}
+    return SeparatedFile(
+        stems={stem: folder / f"{_file_name(stem)}.{output.container}" for stem in writers},
+        n_samples=n_samples,
+        sample_rate_hz=audio.sample_rate_hz,
+        seconds=seconds,
+        clipped_samples={
+            stem: writer.clipped_samples
+            for stem, writer in writers.items()
+            if writer.clipped_samples
+        },
+    )
+
+
+def _make_folder(folder: Path) -> list[Path]:
+    """Make a folder and its parents; those that were missing, the deepest first."""
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    return missing
+
+
+def _file_name(stem: str) -> str:
+    """A stem's name as a file name: a checkpoint's configuration may hold anything."""
+    return "".join("_" if char in '/\\:*?"<>|\0' else char for char in stem).strip(". ") or "stem"

@@ -1,0 +1,115 @@
+"""The models at hand: find an artifact by any of its names, open it once, refuse untrained ones."""
+
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+from stemline.engines import (
+    Artifact,
+    list_artifacts,
+    open_engine,
+    read_artifact,
+    read_onnx_metadata,
+)
+from stemline.engines.artifact import MANIFEST, info_from_metadata
+
+from .errors import UnknownModelError, UntrainedError
+from .pipeline import Separator
+
+DEFAULT_PRECISION = "fp32"
+_PREFERRED_MODEL = "mdx23c"
+
+
+@dataclass(frozen=True)
+class EngineOptions:
+    """How engines are opened."""
+
+    device: str = "auto"
+    threads: int | None = None
+    batch_size: int | None = None
+    """Chunks run at once; chosen from the device and its memory when None."""
+    allow_untrained: bool = False
+
+
+class Library:
+    """The artifacts below one folder, and the separators opened from them."""
+
+    def __init__(self, root: Path, options: EngineOptions | None = None) -> None:
+        self.root = root
+        self._options = options or EngineOptions()
+        self._separators: dict[Path, Separator] = {}
+        self._opening = threading.Lock()
+
+    def artifacts(self) -> list[Artifact]:
+        """Every artifact there is, by name. Raises ArtifactError for a damaged one."""
+        return list_artifacts(self.root)
+
+    def is_open(self, artifact: Artifact) -> bool:
+        """Whether its engine is loaded."""
+        return artifact.engine_path in self._separators
+
+    def find(self, model: str = "") -> Artifact:
+        """The artifact a user means by a model's name, an artifact's name or a path.
+
+        An empty name means `mdx23c`, or the only artifact there is. Raises UnknownModelError
+        that names those there are, or ArtifactError for a damaged file.
+        """
+        if model.endswith(".onnx"):
+            return _lone_artifact(Path(model))
+        artifacts = {artifact.name: artifact for artifact in self.artifacts()}
+        if not artifacts:
+            raise UnknownModelError(
+                f"nothing is exported in {self.root}; export a model with: stemline export "
+                f"{model or _PREFERRED_MODEL}"
+            )
+        if not model and len(artifacts) == 1:
+            return next(iter(artifacts.values()))
+        wanted = model or _PREFERRED_MODEL
+        found = artifacts.get(wanted) or artifacts.get(f"{wanted}.{DEFAULT_PRECISION}")
+        if found is None:
+            raise UnknownModelError(
+                f"no model {wanted!r} in {self.root}; there are {', '.join(artifacts)}"
+            )
+        return found
+
+    def separator(self, model: str = "") -> Separator:
+        """The separator of a model, opened on first use and kept.
+
+        Raises UnknownModelError, UntrainedError, ArtifactError, DeviceError or MissingExtraError.
+        """
+        artifact = self.find(model)
+        if not artifact.info.trained and not self._options.allow_untrained:
+            raise UntrainedError(
+                f"{artifact.name} has random weights, not trained ones: it would give noise. "
+                "Export it with --weights official or --weights PATH, or pass --allow-untrained"
+            )
+        with self._opening:
+            opened = self._separators.get(artifact.engine_path)
+            if opened is None:
+                options = self._options
+                engine = open_engine(artifact.engine_path, options.device, options.threads)
+                opened = Separator(
+                    engine, artifact.info, batch_size=options.batch_size, name=artifact.name
+                )
+                self._separators[artifact.engine_path] = opened
+            return opened
+
+    def close(self) -> None:
+        """Close every separator that was opened."""
+        with self._opening:
+            for separator in self._separators.values():
+                separator.close()
+            self._separators.clear()
+
+
+def _lone_artifact(path: Path) -> Artifact:
+    """An `.onnx` file, by itself or where export put it."""
+    if not path.is_file():
+        raise UnknownModelError(f"there is no file {path}")
+    folder = path.resolve().parent.parent
+    if (folder / MANIFEST).is_file():
+        artifact = read_artifact(folder)
+        if artifact.engine_path == path.resolve():
+            return artifact
+    info = info_from_metadata(read_onnx_metadata(path), str(path))
+    return Artifact(name=path.stem, engine_path=path, info=info, sha256="")

@@ -1,0 +1,224 @@
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class PcmEncoding(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    PCM_ENCODING_UNSPECIFIED: _ClassVar[PcmEncoding]
+    PCM_ENCODING_F32LE: _ClassVar[PcmEncoding]
+    PCM_ENCODING_S16LE: _ClassVar[PcmEncoding]
+    PCM_ENCODING_S24LE: _ClassVar[PcmEncoding]
+PCM_ENCODING_UNSPECIFIED: PcmEncoding
+PCM_ENCODING_F32LE: PcmEncoding
+PCM_ENCODING_S16LE: PcmEncoding
+PCM_ENCODING_S24LE: PcmEncoding
+
+class SeparateRequest(_message.Message):
+    __slots__ = ("config", "audio")
+    CONFIG_FIELD_NUMBER: _ClassVar[int]
+    AUDIO_FIELD_NUMBER: _ClassVar[int]
+    config: SeparateConfig
+    audio: bytes
+    def __init__(self, config: _Optional[_Union[SeparateConfig, _Mapping]] = ..., audio: _Optional[bytes] = ...) -> None: ...
+
+class SeparateConfig(_message.Message):
+    __slots__ = ("model", "stems", "residual", "overlap", "input", "output")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    STEMS_FIELD_NUMBER: _ClassVar[int]
+    RESIDUAL_FIELD_NUMBER: _ClassVar[int]
+    OVERLAP_FIELD_NUMBER: _ClassVar[int]
+    INPUT_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    stems: _containers.RepeatedScalarFieldContainer[str]
+    residual: bool
+    overlap: float
+    input: InputFormat
+    output: OutputFormat
+    def __init__(self, model: _Optional[str] = ..., stems: _Optional[_Iterable[str]] = ..., residual: bool = ..., overlap: _Optional[float] = ..., input: _Optional[_Union[InputFormat, _Mapping]] = ..., output: _Optional[_Union[OutputFormat, _Mapping]] = ...) -> None: ...
+
+class InputFormat(_message.Message):
+    __slots__ = ("container", "pcm")
+    CONTAINER_FIELD_NUMBER: _ClassVar[int]
+    PCM_FIELD_NUMBER: _ClassVar[int]
+    container: ContainerInput
+    pcm: PcmInput
+    def __init__(self, container: _Optional[_Union[ContainerInput, _Mapping]] = ..., pcm: _Optional[_Union[PcmInput, _Mapping]] = ...) -> None: ...
+
+class ContainerInput(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class PcmInput(_message.Message):
+    __slots__ = ("sample_rate_hz", "channels", "encoding")
+    SAMPLE_RATE_HZ_FIELD_NUMBER: _ClassVar[int]
+    CHANNELS_FIELD_NUMBER: _ClassVar[int]
+    ENCODING_FIELD_NUMBER: _ClassVar[int]
+    sample_rate_hz: int
+    channels: int
+    encoding: PcmEncoding
+    def __init__(self, sample_rate_hz: _Optional[int] = ..., channels: _Optional[int] = ..., encoding: _Optional[_Union[PcmEncoding, str]] = ...) -> None: ...
+
+class OutputFormat(_message.Message):
+    __slots__ = ("pcm", "wav", "flac", "mp3")
+    PCM_FIELD_NUMBER: _ClassVar[int]
+    WAV_FIELD_NUMBER: _ClassVar[int]
+    FLAC_FIELD_NUMBER: _ClassVar[int]
+    MP3_FIELD_NUMBER: _ClassVar[int]
+    pcm: PcmOutput
+    wav: WavOutput
+    flac: FlacOutput
+    mp3: Mp3Output
+    def __init__(self, pcm: _Optional[_Union[PcmOutput, _Mapping]] = ..., wav: _Optional[_Union[WavOutput, _Mapping]] = ..., flac: _Optional[_Union[FlacOutput, _Mapping]] = ..., mp3: _Optional[_Union[Mp3Output, _Mapping]] = ...) -> None: ...
+
+class PcmOutput(_message.Message):
+    __slots__ = ("encoding",)
+    ENCODING_FIELD_NUMBER: _ClassVar[int]
+    encoding: PcmEncoding
+    def __init__(self, encoding: _Optional[_Union[PcmEncoding, str]] = ...) -> None: ...
+
+class WavOutput(_message.Message):
+    __slots__ = ("bits",)
+    BITS_FIELD_NUMBER: _ClassVar[int]
+    bits: int
+    def __init__(self, bits: _Optional[int] = ...) -> None: ...
+
+class FlacOutput(_message.Message):
+    __slots__ = ("bits",)
+    BITS_FIELD_NUMBER: _ClassVar[int]
+    bits: int
+    def __init__(self, bits: _Optional[int] = ...) -> None: ...
+
+class Mp3Output(_message.Message):
+    __slots__ = ("bitrate_kbps",)
+    BITRATE_KBPS_FIELD_NUMBER: _ClassVar[int]
+    bitrate_kbps: int
+    def __init__(self, bitrate_kbps: _Optional[int] = ...) -> None: ...
+
+class SeparateResponse(_message.Message):
+    __slots__ = ("accepted", "progress", "stem_block", "summary")
+    ACCEPTED_FIELD_NUMBER: _ClassVar[int]
+    PROGRESS_FIELD_NUMBER: _ClassVar[int]
+    STEM_BLOCK_FIELD_NUMBER: _ClassVar[int]
+    SUMMARY_FIELD_NUMBER: _ClassVar[int]
+    accepted: Accepted
+    progress: Progress
+    stem_block: StemBlock
+    summary: Summary
+    def __init__(self, accepted: _Optional[_Union[Accepted, _Mapping]] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ..., stem_block: _Optional[_Union[StemBlock, _Mapping]] = ..., summary: _Optional[_Union[Summary, _Mapping]] = ...) -> None: ...
+
+class Accepted(_message.Message):
+    __slots__ = ("request_id", "model", "artifact", "artifact_sha256", "provider", "device", "stems", "sample_rate_hz", "channels", "batch_size")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    ARTIFACT_FIELD_NUMBER: _ClassVar[int]
+    ARTIFACT_SHA256_FIELD_NUMBER: _ClassVar[int]
+    PROVIDER_FIELD_NUMBER: _ClassVar[int]
+    DEVICE_FIELD_NUMBER: _ClassVar[int]
+    STEMS_FIELD_NUMBER: _ClassVar[int]
+    SAMPLE_RATE_HZ_FIELD_NUMBER: _ClassVar[int]
+    CHANNELS_FIELD_NUMBER: _ClassVar[int]
+    BATCH_SIZE_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    model: str
+    artifact: str
+    artifact_sha256: str
+    provider: str
+    device: str
+    stems: _containers.RepeatedScalarFieldContainer[str]
+    sample_rate_hz: int
+    channels: int
+    batch_size: int
+    def __init__(self, request_id: _Optional[str] = ..., model: _Optional[str] = ..., artifact: _Optional[str] = ..., artifact_sha256: _Optional[str] = ..., provider: _Optional[str] = ..., device: _Optional[str] = ..., stems: _Optional[_Iterable[str]] = ..., sample_rate_hz: _Optional[int] = ..., channels: _Optional[int] = ..., batch_size: _Optional[int] = ...) -> None: ...
+
+class Progress(_message.Message):
+    __slots__ = ("samples_done", "samples_total", "seconds_elapsed", "seconds_left")
+    SAMPLES_DONE_FIELD_NUMBER: _ClassVar[int]
+    SAMPLES_TOTAL_FIELD_NUMBER: _ClassVar[int]
+    SECONDS_ELAPSED_FIELD_NUMBER: _ClassVar[int]
+    SECONDS_LEFT_FIELD_NUMBER: _ClassVar[int]
+    samples_done: int
+    samples_total: int
+    seconds_elapsed: float
+    seconds_left: float
+    def __init__(self, samples_done: _Optional[int] = ..., samples_total: _Optional[int] = ..., seconds_elapsed: _Optional[float] = ..., seconds_left: _Optional[float] = ...) -> None: ...
+
+class StemBlock(_message.Message):
+    __slots__ = ("stem", "offset", "data")
+    STEM_FIELD_NUMBER: _ClassVar[int]
+    OFFSET_FIELD_NUMBER: _ClassVar[int]
+    DATA_FIELD_NUMBER: _ClassVar[int]
+    stem: str
+    offset: int
+    data: bytes
+    def __init__(self, stem: _Optional[str] = ..., offset: _Optional[int] = ..., data: _Optional[bytes] = ...) -> None: ...
+
+class Summary(_message.Message):
+    __slots__ = ("artifact_sha256", "n_samples", "seconds", "realtime_factor", "chunks")
+    class SecondsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: float
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[float] = ...) -> None: ...
+    ARTIFACT_SHA256_FIELD_NUMBER: _ClassVar[int]
+    N_SAMPLES_FIELD_NUMBER: _ClassVar[int]
+    SECONDS_FIELD_NUMBER: _ClassVar[int]
+    REALTIME_FACTOR_FIELD_NUMBER: _ClassVar[int]
+    CHUNKS_FIELD_NUMBER: _ClassVar[int]
+    artifact_sha256: str
+    n_samples: int
+    seconds: _containers.ScalarMap[str, float]
+    realtime_factor: float
+    chunks: int
+    def __init__(self, artifact_sha256: _Optional[str] = ..., n_samples: _Optional[int] = ..., seconds: _Optional[_Mapping[str, float]] = ..., realtime_factor: _Optional[float] = ..., chunks: _Optional[int] = ...) -> None: ...
+
+class ListModelsRequest(_message.Message):
+    __slots__ = ("page_size", "page_token")
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    page_size: int
+    page_token: str
+    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+
+class ListModelsResponse(_message.Message):
+    __slots__ = ("models", "next_page_token")
+    MODELS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    models: _containers.RepeatedCompositeFieldContainer[Model]
+    next_page_token: str
+    def __init__(self, models: _Optional[_Iterable[_Union[Model, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class Model(_message.Message):
+    __slots__ = ("name", "artifact", "family", "stems", "sample_rate_hz", "channels", "precision", "default_overlap", "trained", "licence", "artifact_sha256", "loaded")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    ARTIFACT_FIELD_NUMBER: _ClassVar[int]
+    FAMILY_FIELD_NUMBER: _ClassVar[int]
+    STEMS_FIELD_NUMBER: _ClassVar[int]
+    SAMPLE_RATE_HZ_FIELD_NUMBER: _ClassVar[int]
+    CHANNELS_FIELD_NUMBER: _ClassVar[int]
+    PRECISION_FIELD_NUMBER: _ClassVar[int]
+    DEFAULT_OVERLAP_FIELD_NUMBER: _ClassVar[int]
+    TRAINED_FIELD_NUMBER: _ClassVar[int]
+    LICENCE_FIELD_NUMBER: _ClassVar[int]
+    ARTIFACT_SHA256_FIELD_NUMBER: _ClassVar[int]
+    LOADED_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    artifact: str
+    family: str
+    stems: _containers.RepeatedScalarFieldContainer[str]
+    sample_rate_hz: int
+    channels: int
+    precision: str
+    default_overlap: float
+    trained: bool
+    licence: str
+    artifact_sha256: str
+    loaded: bool
+    def __init__(self, name: _Optional[str] = ..., artifact: _Optional[str] = ..., family: _Optional[str] = ..., stems: _Optional[_Iterable[str]] = ..., sample_rate_hz: _Optional[int] = ..., channels: _Optional[int] = ..., precision: _Optional[str] = ..., default_overlap: _Optional[float] = ..., trained: bool = ..., licence: _Optional[str] = ..., artifact_sha256: _Optional[str] = ..., loaded: bool = ...) -> None: ...

@@ -1,0 +1,75 @@
+"""Our errors → the gRPC status that a client sees, with google.rpc details."""
+
+import errno
+import logging
+
+import grpc
+
+from stemline.engines import MissingExtraError
+from stemline.postprocessing.encode import EncodingError
+from stemline.preprocessing.audio import AudioError
+from stemline.preprocessing.chunks import OverlapError
+
+from .errors import LimitError, RequestError, status_of
+
+try:
+    from google.protobuf.message import Message
+    from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]
+    from grpc_status import rpc_status  # type: ignore[import-untyped]
+except ImportError as error:
+    raise MissingExtraError("grpcio-status", "serve") from error
+
+_log = logging.getLogger(__name__)
+
+_RETRY_S = 5
+_MAX_MESSAGE_CHARS = 1000  # a status travels in HTTP headers, which servers cap at 8 KiB
+
+FIELD_OF: dict[type[Exception], str] = {
+    AudioError: "audio",
+    EncodingError: "config.output",
+    OverlapError: "config.overlap",
+}
+"""The field of the request that an error is about; a RequestError names its own."""
+
+_RETRIED = {grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.UNAVAILABLE}
+
+
+def rpc_status_of(error: BaseException, request_id: str) -> grpc.Status:
+    """The status to end a call with.
+
+    A fault of ours is logged with its traceback; the client is told the request's id alone.
+    """
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        error = LimitError("the server's disk is full; try again later")
+    code = status_of(error)
+    if code is None:
+        _log.error("request %s failed", request_id, exc_info=error)
+        return _status(
+            grpc.StatusCode.INTERNAL,
+            f"a fault of the server; its log has the details under {request_id}",
+        )
+    message = str(error)
+    if code is grpc.StatusCode.INVALID_ARGUMENT:
+        violation = error_details_pb2.BadRequest.FieldViolation(
+            field=_field(error), description=message[:_MAX_MESSAGE_CHARS]
+        )
+        return _status(code, message, error_details_pb2.BadRequest(field_violations=[violation]))
+    if code in _RETRIED:
+        retry = error_details_pb2.RetryInfo()
+        retry.retry_delay.FromSeconds(_RETRY_S)
+        return _status(code, message, retry)
+    return _status(code, message)
+
+
+def _field(error: BaseException) -> str:
+    if isinstance(error, RequestError):
+        return error.field
+    return next((FIELD_OF[kind] for kind in type(error).__mro__ if kind in FIELD_OF), "config")
+
+
+def _status(code: grpc.StatusCode, message: str, *details: Message) -> grpc.Status:
+    status = status_pb2.Status(code=code.value[0], message=message[:_MAX_MESSAGE_CHARS])
+    for detail in details:
+        status.details.add().Pack(detail)
+    converted: grpc.Status = rpc_status.to_status(status)
+    return converted

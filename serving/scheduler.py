@@ -1,0 +1,186 @@
+"""One fair queue of chunks an engine: every request gets its turn, batches form across requests.
+
+Each request owns a `Lane`. The engine thread takes one chunk of each lane in turn until the
+batch is full, so n requests share the engine evenly and a short clip behind a long song waits
+for n − 1 chunks, not for the song.
+"""
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from stemline.engines.base import Array, Engine, EngineError, EngineMemoryError
+
+_log = logging.getLogger(__name__)
+
+Item = dict[str, Array]
+"""The inputs or outputs of one chunk, each with a batch axis of length 1."""
+
+
+@dataclass(eq=False)
+class _Job:
+    inputs: Mapping[str, Array]
+    future: Future[Item]
+    lane: "Lane"
+    queued_at: float
+
+
+@dataclass(eq=False)
+class Lane:
+    """The chunks of one request, in order."""
+
+    _scheduler: "Scheduler"
+    _jobs: deque[_Job] = field(default_factory=deque)
+    engine_s: float = 0.0
+    """This request's share of the engine's time."""
+    queue_s: float = 0.0
+    """The time its chunks waited for their turn, added up."""
+
+    def submit(self, inputs: Mapping[str, Array]) -> Future[Item]:
+        """Queue one chunk; the future holds its outputs.
+
+        Each input has a batch axis of length 1. Raises EngineError once the scheduler is closed.
+        """
+        return self._scheduler._submit(self, inputs)
+
+    def close(self) -> None:
+        """Drop the chunks still queued, at once; their futures are cancelled. Safe anywhere."""
+        self._scheduler._drop(self)
+
+
+class Scheduler:
+    """The queue in front of one engine, and the one thread that runs it."""
+
+    def __init__(self, engine: Engine, batch_size: int) -> None:
+        if batch_size < 1:
+            raise ValueError(f"a batch size of {batch_size}; it must be 1 or more")
+        self._engine = engine
+        self._batch_size = batch_size
+        self._lanes: deque[Lane] = deque()  # those with chunks queued, the next turn first
+        self._wake = threading.Condition()
+        self._closed = False
+        self._thread = threading.Thread(
+            target=self._work, name=f"engine {engine.spec.name}", daemon=True
+        )
+        self._thread.start()
+
+    @property
+    def batch_size(self) -> int:
+        """Chunks run at once at the most; halved when the device's memory did not hold them."""
+        return self._batch_size
+
+    @property
+    def n_queued(self) -> int:
+        """Chunks waiting for their turn, over all lanes."""
+        with self._wake:
+            return sum(len(lane._jobs) for lane in self._lanes)
+
+    def open_lane(self) -> Lane:
+        """A lane for a new request."""
+        return Lane(self)
+
+    def close(self) -> None:
+        """Cancel what is queued, let the running batch finish, stop the thread."""
+        with self._wake:
+            self._closed = True
+            self._wake.notify_all()
+        self._thread.join()
+        for lane in list(self._lanes):
+            self._drop(lane)
+
+    def _submit(self, lane: Lane, inputs: Mapping[str, Array]) -> Future[Item]:
+        future: Future[Item] = Future()
+        with self._wake:
+            if self._closed:
+                raise EngineError(f"{self._engine.spec.name} is closed")
+            if not lane._jobs:
+                self._lanes.append(lane)
+            lane._jobs.append(_Job(inputs, future, lane, time.perf_counter()))
+            self._wake.notify()
+        return future
+
+    def _drop(self, lane: Lane) -> None:
+        with self._wake:
+            dropped = list(lane._jobs)
+            lane._jobs.clear()
+            if lane in self._lanes:
+                self._lanes.remove(lane)
+        for job in dropped:
+            job.future.cancel()
+
+    def _take_batch(self) -> list[_Job] | None:
+        """The next chunks to run, one of each lane in turn; None when closed."""
+        with self._wake:
+            while not self._lanes and not self._closed:
+                self._wake.wait()
+            if self._closed:
+                return None
+            batch: list[_Job] = []
+            while self._lanes and len(batch) < self._batch_size:
+                lane = self._lanes.popleft()
+                batch.append(lane._jobs.popleft())
+                if lane._jobs:
+                    self._lanes.append(lane)
+            return batch
+
+    def _put_back(self, jobs: list[_Job]) -> None:
+        """Undo `_take_batch`: each chunk at the head of its lane, its lane at the head."""
+        with self._wake:
+            for job in reversed(jobs):
+                if job.lane in self._lanes:
+                    self._lanes.remove(job.lane)
+                self._lanes.appendleft(job.lane)
+                job.lane._jobs.appendleft(job)
+
+    def _work(self) -> None:
+        while (batch := self._take_batch()) is not None:
+            # A chunk cancelled since it was taken need not run.
+            live = [job for job in batch if not job.future.cancelled()]
+            if live:
+                self._run(live)
+
+    def _run(self, jobs: list[_Job]) -> None:
+        started = time.perf_counter()
+        names = [tensor.name for tensor in self._engine.spec.inputs]
+        try:
+            inputs = (
+                dict(jobs[0].inputs)
+                if len(jobs) == 1
+                else {n: np.concatenate([job.inputs[n] for job in jobs]) for n in names}
+            )
+            outputs = self._engine.run(inputs)
+        except (EngineMemoryError, MemoryError) as error:
+            if len(jobs) == 1:
+                _resolve(jobs, error=error)
+                return
+            self._batch_size = max(1, len(jobs) // 2)
+            _log.warning("%s; the batch size is %d from now on", error, self._batch_size)
+            self._put_back(jobs)
+            return
+        except Exception as error:  # noqa: BLE001 - whatever it was, the requests must hear of it
+            _resolve(jobs, error=error)
+            return
+        share_s = (time.perf_counter() - started) / len(jobs)
+        for row, job in enumerate(jobs):
+            job.lane.engine_s += share_s
+            job.lane.queue_s += started - job.queued_at
+            item = outputs if len(jobs) == 1 else {n: a[row : row + 1] for n, a in outputs.items()}
+            _resolve([job], item=item)
+
+
+def _resolve(
+    jobs: list[_Job], item: Item | None = None, error: BaseException | None = None
+) -> None:
+    for job in jobs:
+        if not job.future.set_running_or_notify_cancel():
+            continue
+        if error is not None:
+            job.future.set_exception(error)
+        elif item is not None:
+            job.future.set_result(item)

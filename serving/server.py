@@ -1,0 +1,246 @@
+"""The gRPC server around the service: address, TLS, token, health, and how it starts and stops."""
+
+import logging
+import signal
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from types import FrameType
+from typing import Any
+
+import grpc
+
+from stemline.engines import MissingExtraError
+from stemline.v1 import stemline_pb2, stemline_pb2_grpc
+
+from .access import (
+    ListenError,
+    TokenCheck,
+    address_of,
+    check_free,
+    read_token,
+    tls_credentials,
+)
+from .admission import Admission
+from .errors import UnknownModelError, UntrainedError
+from .library import Library
+from .service import StemlineServicer
+from .settings import ServerSettings, check_settings
+from .uploads import UploadLimits
+
+try:
+    from grpc_health.v1 import health, health_pb2, health_pb2_grpc  # type: ignore[import-untyped]
+except ImportError as error:
+    raise MissingExtraError("grpcio-health-checking", "serve") from error
+try:
+    from grpc_reflection.v1alpha import reflection  # type: ignore[import-untyped]
+except ImportError as error:
+    raise MissingExtraError("grpcio-reflection", "serve") from error
+
+_log = logging.getLogger(__name__)
+
+SERVICE = stemline_pb2.DESCRIPTOR.services_by_name["StemlineService"].full_name
+_SERVICES = ("", SERVICE)
+_SERVING = health_pb2.HealthCheckResponse.SERVING
+_NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+
+# Threads beside those of the streams: health, reflection, the list, and refusing calls.
+_SPARE_THREADS = 16
+# A call that is over may still have its last messages to send.
+_FLUSH_S = 5.0
+_KEEPALIVE_MS = 60_000
+
+
+class StemlineServer:
+    """One server: `start` it, `drain` it."""
+
+    def __init__(self, library: Library, settings: ServerSettings) -> None:
+        """Nothing listens yet. Raises SettingsError when the settings do not fit together."""
+        check_settings(settings)
+        self._library = library
+        self._settings = settings
+        self._admission = Admission(settings.max_streams)
+        self._pool = ThreadPoolExecutor(
+            settings.max_streams + _SPARE_THREADS, thread_name_prefix="stemline call"
+        )
+        self._health = health.HealthServicer()
+        self._set_health(_NOT_SERVING)
+        self._server = self._built()
+        self._stopped = threading.Event()
+
+    @property
+    def n_streams(self) -> int:
+        """Separate calls under way."""
+        return self._admission.n_inside
+
+    def start(self) -> int:
+        """Listen, load the models, serve; the port.
+
+        Raises ListenError, and whatever opening a model raises.
+        """
+        port = self.listen()
+        try:
+            self.load_models()
+        except BaseException:
+            self.stop()
+            raise
+        self.open()
+        return port
+
+    def listen(self) -> int:
+        """Answer on the address, refusing calls as one that is starting; the port."""
+        host, port = self._settings.host, self._settings.port
+        address = address_of(host, port)
+        check_free(host, port, address)
+        credentials = tls_credentials(self._settings)
+        try:
+            if credentials is None:
+                port = self._server.add_insecure_port(address)
+            else:
+                port = self._server.add_secure_port(address, credentials)
+        except RuntimeError as error:
+            raise ListenError(f"cannot listen on {address}: {error}") from error
+        self._server.start()
+        return port
+
+    def load_models(self, go_on: Callable[[], bool] = lambda: True) -> None:
+        """Open the models of the settings, or every one that may run, while `go_on()`.
+
+        Raises UnknownModelError when there is none, UntrainedError when there are only untrained
+        ones, and whatever opening a model raises.
+        """
+        names = list(self._settings.models)
+        if not names:
+            artifacts = self._library.artifacts()
+            if not artifacts:
+                raise UnknownModelError(
+                    f"nothing is exported in {self._settings.artifacts}; export a model with: "
+                    "stemline export --all"
+                )
+            usable = [a for a in artifacts if a.info.trained or self._settings.allow_untrained]
+            for artifact in artifacts:
+                if artifact not in usable:
+                    _log.warning("%s has random weights and is not served", artifact.name)
+            if not usable:
+                raise UntrainedError(
+                    "every artifact has random weights, not trained ones; export with "
+                    "--weights official or --weights PATH, or pass --allow-untrained"
+                )
+            names = [artifact.name for artifact in usable]
+        for name in names:
+            if not go_on():
+                return
+            separator = self._library.separator(name)
+            _log.info("%s is loaded, on %s", separator.name, separator.engine_spec.provider)
+
+    def open(self) -> None:
+        """Take calls, and say so to health checks."""
+        self._admission.open()
+        self._set_health(_SERVING)
+
+    def drain(self, grace_s: float | None = None) -> bool:
+        """Refuse new calls, let those accepted finish, stop; whether all of them finished.
+
+        They are given `grace_s` seconds, or the settings' when None; health checks and refusals
+        are answered until the end.
+        """
+        self._admission.drain()
+        self._health.enter_graceful_shutdown()
+        grace_s = self._settings.grace_s if grace_s is None else grace_s
+        finished = self._admission.wait_until_empty(grace_s) and not self._stopped.is_set()
+        if not finished:
+            _log.warning("%d calls did not finish within %g s", self.n_streams, grace_s)
+        self.stop(_FLUSH_S if finished else 0)
+        return finished
+
+    def stop(self, flush_s: float = 0) -> None:
+        """Cancel what is still under way after `flush_s` seconds, and stop listening."""
+        self._stopped.set()
+        self._admission.drain()
+        self._server.stop(flush_s).wait()
+        self._admission.wait_until_empty(_FLUSH_S)
+        self._pool.shutdown(wait=False)
+
+    def _built(self) -> grpc.Server:
+        settings = self._settings
+        token = None if settings.token_file is None else read_token(settings.token_file)
+        server = grpc.server(
+            self._pool,
+            interceptors=[] if token is None else [TokenCheck(token)],
+            options=[
+                ("grpc.so_reuseport", 0),  # a taken port is an error
+                ("grpc.max_receive_message_length", round(settings.max_message_mb * 1e6)),
+                # A client that vanished without a word is noticed, and its work freed.
+                ("grpc.keepalive_time_ms", _KEEPALIVE_MS),
+                ("grpc.keepalive_timeout_ms", _KEEPALIVE_MS // 3),
+            ],
+        )
+        servicer = StemlineServicer(
+            self._library,
+            self._admission,
+            UploadLimits(settings.max_upload_bytes, settings.max_audio_s),
+            default_model=settings.models[0] if settings.models else "",
+        )
+        stemline_pb2_grpc.add_StemlineServiceServicer_to_server(servicer, server)  # type: ignore[no-untyped-call]
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
+        if settings.reflection:
+            names = (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
+            reflection.enable_server_reflection(names, server)
+        return server
+
+    def _set_health(self, status: "health_pb2.HealthCheckResponse.ServingStatus") -> None:
+        for service in _SERVICES:
+            self._health.set(service, status)
+
+
+def serve(
+    library: Library,
+    settings: ServerSettings,
+    on_ready: Callable[[str], None] = lambda address: None,
+) -> bool:
+    """Serve until SIGTERM or SIGINT, then drain; a second signal stops at once.
+
+    Call it from the main thread. `on_ready` is told the address once calls are taken. The
+    library stays open. Returns whether every accepted call finished. Raises as
+    `StemlineServer.start` does.
+    """
+    told = _Signals()
+    server = StemlineServer(library, settings)
+    with told:
+        port = server.listen()
+        try:
+            server.load_models(go_on=lambda: not told.once.is_set())
+            if not told.once.is_set():
+                server.open()
+                on_ready(address_of(settings.host, port))
+            told.once.wait()
+            _log.info("draining: %d calls are under way", server.n_streams)
+            told.on_second = server.stop
+            return server.drain()
+        except BaseException:
+            server.stop()
+            raise
+
+
+class _Signals:
+    """SIGTERM and SIGINT while serving: the first sets `once`, the next call `on_second`."""
+
+    def __init__(self) -> None:
+        self.once = threading.Event()
+        self.on_second: Callable[[], None] | None = None
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> "_Signals":
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._before[number] = signal.signal(number, self._received)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _received(self, number: int, frame: FrameType | None) -> None:
+        if self.once.is_set() and self.on_second is not None:
+            # Not here: a signal handler may hold the very lock that stopping needs.
+            threading.Thread(target=self.on_second, daemon=True).start()
+        self.once.set()

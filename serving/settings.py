@@ -1,0 +1,117 @@
+"""What a server is told: each setting is a flag of `stemline serve` and a `STEMLINE_*` variable."""
+
+import ipaddress
+from pathlib import Path
+from typing import Annotated
+
+from stemline.engines import MissingExtraError
+
+try:
+    from pydantic import Field, ValidationError, field_validator
+    from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+except ImportError as error:
+    raise MissingExtraError("pydantic-settings", "serve") from error
+
+_ENV_PREFIX = "STEMLINE_"
+
+
+class SettingsError(ValueError):
+    """A setting is wrong or does not fit the others; the message names it."""
+
+
+class ServerSettings(BaseSettings):
+    """The settings of one server; what is not given comes from the environment."""
+
+    model_config = SettingsConfigDict(env_prefix=_ENV_PREFIX, frozen=True, extra="forbid")
+
+    host: str = "127.0.0.1"
+    port: int = Field(8500, ge=0, le=65535)
+    """0: any free port."""
+
+    artifacts: Path = Path("artifacts")
+    models: Annotated[tuple[str, ...], NoDecode] = ()
+    """Loaded before the server is ready, comma-separated; empty: all. The first is the default."""
+    device: str = "auto"
+    threads: int | None = Field(None, ge=1)
+    batch_size: int | None = Field(None, ge=1)
+    allow_untrained: bool = False
+
+    max_streams: int = Field(64, ge=1)
+    """Separate calls at once; more are refused."""
+    max_upload_mb: float = Field(2048, gt=0)
+    """Of one call, in units of 10⁶ bytes."""
+    max_audio_s: float = Field(4 * 3600, gt=0)
+    """Of one call."""
+    max_message_mb: float = Field(4.2, gt=0.6, le=2000)
+    """Of one message; audio is best sent in messages of 512 KiB."""
+    grace_s: float = Field(30, ge=0)
+    """What accepted calls are given to finish once the server is told to stop."""
+
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    tls_client_ca: Path | None = None
+    """Clients must show a certificate signed by this authority."""
+    token_file: Path | None = None
+    """Clients must send its content as a bearer token."""
+    insecure: bool = False
+    """Listen without TLS on an address that other machines reach."""
+    reflection: bool = True
+
+    @field_validator("models", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(name.strip() for name in value.split(",") if name.strip())
+        return value
+
+    @property
+    def max_upload_bytes(self) -> int:
+        """`max_upload_mb` in bytes."""
+        return round(self.max_upload_mb * 1e6)
+
+
+def load_settings(**given: object) -> ServerSettings:
+    """The settings given, the environment's for the rest, checked together.
+
+    A setting given as None counts as not given. Raises SettingsError.
+    """
+    try:
+        settings = ServerSettings(**{k: v for k, v in given.items() if v is not None})  # type: ignore[arg-type]
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        name = ".".join(str(part) for part in first["loc"][:1])
+        raise SettingsError(
+            f"{_flag(name)} ({_ENV_PREFIX}{name.upper()}): {first['msg']}; got {first['input']!r}"
+        ) from error
+    check_settings(settings)
+    return settings
+
+
+def check_settings(settings: ServerSettings) -> None:
+    """Raise SettingsError when the settings do not fit together or a file they name is missing."""
+    if (settings.tls_cert is None) != (settings.tls_key is None):
+        raise SettingsError("--tls-cert and --tls-key belong together; give both or neither")
+    if settings.tls_client_ca is not None and settings.tls_cert is None:
+        raise SettingsError("--tls-client-ca needs TLS: give --tls-cert and --tls-key too")
+    for name in ("tls_cert", "tls_key", "tls_client_ca", "token_file"):
+        path = getattr(settings, name)
+        if path is not None and not path.is_file():
+            raise SettingsError(f"{_flag(name)}: {path} is no file")
+    if settings.tls_cert is None and not settings.insecure and not _is_loopback(settings.host):
+        raise SettingsError(
+            f"--host {settings.host} is reached by other machines and there is no TLS; give "
+            "--tls-cert and --tls-key, or --insecure when something before it encrypts"
+        )
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False  # a name: what it resolves to may change

@@ -1,0 +1,154 @@
+"""Messages of a Separate call → its config, and audio blocks at the input's rate and channels."""
+
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from stemline.engines.base import Array
+from stemline.preprocessing.audio import AudioError, AudioFormat, decode_pcm, open_audio
+from stemline.v1 import stemline_pb2 as pb
+
+from .errors import LimitError, RequestError
+
+Requests = Iterator[pb.SeparateRequest]
+
+_MAX_CHANNELS = 8
+ENCODINGS = {
+    pb.PCM_ENCODING_UNSPECIFIED: "f32le",
+    pb.PCM_ENCODING_F32LE: "f32le",
+    pb.PCM_ENCODING_S16LE: "s16le",
+    pb.PCM_ENCODING_S24LE: "s24le",
+}
+
+
+@dataclass(frozen=True)
+class UploadLimits:
+    """What one call may send."""
+
+    max_bytes: int
+    max_audio_s: float
+
+
+def config_of(requests: Requests) -> pb.SeparateConfig:
+    """The config, which the first message must carry. Raises RequestError otherwise."""
+    first = next(requests, None)
+    carried = None if first is None else first.WhichOneof("request")
+    if first is None or carried != "config":
+        raise RequestError(
+            "config", f"the first message must carry the config; it carried {carried or 'nothing'}"
+        )
+    return first.config
+
+
+def audio_of(
+    requests: Requests, config: pb.SeparateConfig, limits: UploadLimits, stack: ExitStack
+) -> tuple[Iterator[Array], AudioFormat]:
+    """The audio that follows the config: blocks (channels, n_samples), and what they are.
+
+    PCM is decoded as it arrives. A container is first received whole, into a temporary file
+    without a name, so that nothing is left behind however the call ends; `stack` closes it.
+
+    Raises RequestError, AudioError or LimitError, at once or while iterating.
+    """
+    parts = _bounded(_audio_parts(requests), limits)
+    if config.input.WhichOneof("format") == "pcm":
+        audio = _pcm_format(config.input.pcm)
+        blocks = decode_pcm(parts, _encoding(config.input.pcm), audio.channels)
+        return _within(blocks, audio, limits), audio
+    spool = stack.enter_context(tempfile.TemporaryFile(prefix="stemline-"))
+    for part in parts:
+        spool.write(part)
+    spool.seek(0)
+    reader = stack.enter_context(open_audio(spool))
+    blocks = _Interruptible(reader.blocks())
+    stack.callback(blocks.end)
+    return _within(blocks, reader.format, limits), reader.format
+
+
+def check_input(config: pb.SeparateConfig) -> None:
+    """Raise RequestError when the input format cannot be."""
+    if config.input.WhichOneof("format") == "pcm":
+        _pcm_format(config.input.pcm)
+        _encoding(config.input.pcm)
+
+
+class _Interruptible(Iterator[Array]):
+    """Blocks of a file that one thread reads and another may close at any time."""
+
+    def __init__(self, blocks: Iterator[Array]) -> None:
+        self._blocks = blocks
+        self._reading = threading.Lock()
+        self._ended = False
+
+    def __next__(self) -> Array:
+        with self._reading:
+            if self._ended:
+                raise StopIteration
+            return next(self._blocks)
+
+    def end(self) -> None:
+        """Give no more blocks; once this returns, none is being read and the file may go."""
+        with self._reading:
+            self._ended = True
+
+
+def _audio_parts(requests: Requests) -> Iterator[bytes]:
+    for request in requests:
+        carried = request.WhichOneof("request")
+        if carried != "audio":
+            raise RequestError(
+                carried or "request",
+                f"every message after the first carries audio; one carried {carried or 'nothing'}",
+            )
+        yield request.audio
+
+
+def _bounded(parts: Iterator[bytes], limits: UploadLimits) -> Iterator[bytes]:
+    n_bytes = 0
+    for part in parts:
+        n_bytes += len(part)
+        if n_bytes > limits.max_bytes:
+            raise LimitError(
+                f"the upload is over {limits.max_bytes / 1e6:g} MB, this server's limit; send a "
+                "shorter recording, or a compressed file"
+            )
+        yield part
+
+
+def _within(blocks: Iterator[Array], audio: AudioFormat, limits: UploadLimits) -> Iterator[Array]:
+    too_long = LimitError(
+        f"the recording is longer than {limits.max_audio_s:g} s, this server's limit; split it"
+    )
+    left_samples = limits.max_audio_s * audio.sample_rate_hz
+    if audio.n_samples is not None and audio.n_samples > left_samples:
+        raise too_long
+    return _counted(blocks, left_samples, too_long)
+
+
+def _counted(blocks: Iterator[Array], left_samples: float, error: LimitError) -> Iterator[Array]:
+    for block in blocks:
+        left_samples -= block.shape[1]
+        if left_samples < 0:
+            raise error
+        yield block
+
+
+def _pcm_format(pcm: pb.PcmInput) -> AudioFormat:
+    if not 1 <= pcm.channels <= _MAX_CHANNELS:
+        raise RequestError(
+            "config.input.pcm.channels",
+            f"{pcm.channels} channels; PCM is taken with 1 to {_MAX_CHANNELS}",
+        )
+    try:
+        return AudioFormat(pcm.sample_rate_hz, pcm.channels, None)
+    except AudioError as error:
+        raise RequestError("config.input.pcm.sample_rate_hz", str(error)) from error
+
+
+def _encoding(pcm: pb.PcmInput) -> str:
+    encoding = ENCODINGS.get(pcm.encoding)
+    if encoding is None:
+        raise RequestError("config.input.pcm.encoding", f"there is no PCM encoding {pcm.encoding}")
+    return encoding

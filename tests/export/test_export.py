@@ -1,0 +1,387 @@
+import hashlib
+import json
+import os
+import resource
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from export_helpers import FileServer, spec_of, tiny_config
+
+from stemline.engines import (
+    ArtifactError,
+    list_artifacts,
+    open_engine,
+    read_artifact,
+    read_onnx_metadata,
+)
+from stemline.engines.artifact import info_from_metadata
+from stemline.export import card, verify
+from stemline.export.checkpoints import CheckpointError
+from stemline.export.config import ConfigError, Mdx23cConfig
+from stemline.export.export import (
+    ExportResult,
+    UnknownVariantError,
+    export_custom,
+    export_model,
+)
+from stemline.export.manifest import read_manifest
+from stemline.export.reference import reference_engine
+from stemline.export.staging import ArtifactWriteError, staged_folder
+from stemline.export.verify import signal_rows, verify_artifact
+from stemline.export.weights import WeightsError
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of artifacts with `tiny.fp32`, of random weights, in it. Not to be changed."""
+    root = tmp_path_factory.mktemp("artifacts")
+    export_model(spec_of(tiny_config()), weights="random", root=root)
+    return root
+
+
+def one(results: list[ExportResult]) -> ExportResult:
+    (result,) = results
+    return result
+
+
+def test_an_artifact_describes_itself_in_the_manifest_and_inside_the_graph(exported: Path) -> None:
+    (artifact,) = list_artifacts(exported)
+    assert artifact.name == "tiny.fp32"
+    info = artifact.info
+    assert (info.model, info.family, info.precision) == ("tiny", "mdx23c", "fp32")
+    assert (info.stems, info.trained) == (("vocals", "instrumental"), False)
+    assert info.weights_sha256 == "random:0"
+    inside = read_onnx_metadata(artifact.engine_path)
+    assert info_from_metadata(inside, "model.onnx") == info
+
+
+def test_the_manifest_has_the_digest_of_every_other_file(exported: Path) -> None:
+    folder = exported / "tiny.fp32"
+    manifest = read_manifest(folder)
+    written = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
+    assert written == {"1/model.onnx", "config.pbtxt", "golden.npz", "manifest.json"}
+    assert set(manifest["files"]) == written - {"manifest.json"}
+    for name, facts in manifest["files"].items():
+        data = (folder / name).read_bytes()
+        assert facts == {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
+    assert 'name: "tiny.fp32"' in (folder / "config.pbtxt").read_text()
+
+
+def test_the_card_has_every_stem_at_batch_1_and_3_and_what_the_graph_is_made_of(
+    exported: Path,
+) -> None:
+    stored = read_manifest(exported / "tiny.fp32")["card"]
+    rows = [(row["stem"], row["batch"]) for row in stored["parity"]]
+    assert rows == [("vocals", 1), ("instrumental", 1), ("vocals", 3), ("instrumental", 3)]
+    assert stored["snr_db"] > 100  # so small a network loses next to nothing
+    assert stored["node_dtypes"] == {"float32": 1.0}
+    assert stored["weight_dtypes"]["float32"] > 0.99  # the rest are the shapes of reshapes
+    assert stored["machine"]["threads"] >= 1 and stored["seconds"] > 0
+
+
+def test_an_unchanged_export_is_skipped_with_its_card(exported: Path) -> None:
+    path = exported / "tiny.fp32/1/model.onnx"
+    before = path.stat().st_mtime_ns
+    result = one(export_model(spec_of(tiny_config()), weights="random", root=exported))
+    assert (result.status, result.trained) == ("unchanged", False)
+    assert result.card.snr_db > 100
+    assert path.stat().st_mtime_ns == before
+
+
+def test_other_weights_configs_and_damage_are_exported_again(
+    tmp_path: Path, config: Mdx23cConfig, checkpoint: Path
+) -> None:
+    spec = spec_of(config)
+    statuses = []
+
+    def export(weights: str | Path, **changes: object) -> None:
+        changed = replace(spec, config=replace(config, **changes))
+        result = one(export_model(changed, weights=weights, root=tmp_path / "a"))
+        statuses.append((result.status, result.trained))
+
+    export("random")
+    export(checkpoint)
+    export(checkpoint)
+    export(checkpoint, default_overlap=2.0)
+    engine = tmp_path / "a/tiny.fp32/1/model.onnx"
+    engine.write_bytes(engine.read_bytes()[:-1])
+    export(checkpoint, default_overlap=2.0)
+    assert statuses == [
+        ("exported", False),
+        ("exported", True),
+        ("unchanged", True),
+        ("exported", True),
+        ("exported", True),
+    ]
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["tiny.fp32"]
+
+
+def test_a_checkpoint_exported_is_what_the_engine_runs(
+    tmp_path: Path, yaml_file: Path, checkpoint: Path
+) -> None:
+    result = one(export_custom("own", "mdx23c", yaml_file, checkpoint, root=tmp_path / "a"))
+    assert (result.artifact, result.trained) == ("own.fp32", True)
+    artifact = read_artifact(result.folder)
+    assert artifact.info.weights_sha256 == hashlib.sha256(checkpoint.read_bytes()).hexdigest()
+    assert artifact.info.default_overlap == 8
+    assert str(checkpoint.parent) not in (result.folder / "manifest.json").read_text()
+    reference = reference_engine(result.folder, checkpoint)
+    mixture = signal_rows(tiny_config())[0]
+    wanted = reference.run({"mixture": mixture})["stems"]
+    got = open_engine(artifact.engine_path, device="cpu").run({"mixture": mixture})["stems"]
+    np.testing.assert_allclose(got, wanted, atol=1e-5 * np.abs(wanted).max())
+
+
+@pytest.mark.parametrize(
+    ("name", "family", "message"),
+    [
+        ("own", "demucs", "--family 'demucs' is not known; there is mdx23c"),
+        ("mdx23c", "mdx23c", "is a model of the table"),
+        ("../own", "mdx23c", "is no name for a model"),
+        (".own", "mdx23c", "is no name for a model"),
+        ("", "mdx23c", "is no name for a model"),
+    ],
+)
+def test_a_custom_model_wants_a_new_plain_name_and_a_known_family(
+    name: str, family: str, message: str, yaml_file: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        export_custom(name, family, yaml_file, "random", root=tmp_path / "a")
+
+
+@pytest.mark.parametrize("variant", ["int8", "fp16", "tensorrt", "coreml", ""])
+def test_a_variant_that_cannot_be_made_is_refused_before_anything_is_done(
+    variant: str, config: Mdx23cConfig, tmp_path: Path
+) -> None:
+    with pytest.raises(UnknownVariantError, match="not available yet; there is fp32"):
+        export_model(spec_of(config), ("fp32", variant), "random", tmp_path / "a")
+    assert not (tmp_path / "a").exists()
+
+
+def test_a_checkpoint_of_another_configuration_leaves_nothing(
+    config: Mdx23cConfig, checkpoint: Path, tmp_path: Path
+) -> None:
+    spec = spec_of(replace(config, growth=4))
+    with pytest.raises(CheckpointError, match="the configuration wants"):
+        export_model(spec, weights=checkpoint, root=tmp_path / "a")
+    assert not (tmp_path / "a").exists()
+
+
+def test_a_failing_card_leaves_the_artifact_of_before(
+    config: Mdx23cConfig, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "a"
+    export_model(spec_of(config), weights="random", root=root)
+    monkeypatch.setitem(verify.BUDGET_DB, "fp32", 1000.0)
+    with pytest.raises(card.ParityError, match="the budget is 1000 dB"):
+        export_model(spec_of(config), weights=checkpoint, root=root)
+    assert not read_artifact(root / "tiny.fp32").info.trained
+    assert [path.name for path in root.iterdir()] == ["tiny.fp32"]
+
+
+# Weights from the network, and from nowhere.
+
+
+def test_auto_without_a_network_exports_random_weights_and_says_why_each_time(
+    config: Mdx23cConfig, server: FileServer, tmp_path: Path
+) -> None:
+    spec = spec_of(config, f"{server.url}/gone.ckpt")
+    first = one(export_model(spec, root=tmp_path / "a"))
+    second = one(export_model(spec, root=tmp_path / "a"))
+    assert (first.status, second.status) == ("exported", "unchanged")
+    for result in (first, second):
+        assert not result.trained and "HTTP 404" in result.reason
+
+
+def test_a_download_that_works_again_replaces_random_weights_and_is_not_repeated(
+    config: Mdx23cConfig, checkpoint: Path, server: FileServer, cache: Path, tmp_path: Path
+) -> None:
+    root = tmp_path / "a"
+    spec = spec_of(config, f"{server.url}/tiny.ckpt")
+    assert not one(export_model(spec, root=root)).trained
+    server.serve("tiny.ckpt", checkpoint.read_bytes())
+    result = one(export_model(spec, root=root))
+    assert (result.status, result.trained, result.reason) == ("exported", True, "")
+    (cache / "tiny.ckpt").unlink()
+    server.asked.clear()
+    assert one(export_model(spec, root=root)).status == "unchanged"
+    assert server.asked == []  # the artifact is made of it already
+
+
+def test_a_trained_artifact_is_never_replaced_by_random_weights_unasked(
+    config: Mdx23cConfig, checkpoint: Path, server: FileServer, tmp_path: Path
+) -> None:
+    root = tmp_path / "a"
+    export_model(spec_of(config), weights=checkpoint, root=root)
+    spec = spec_of(config, f"{server.url}/gone.ckpt")
+    kept = one(export_model(spec, root=root))
+    assert (kept.status, kept.trained) == ("kept", True)
+    assert "HTTP 404" in kept.reason
+    assert not one(export_model(spec, weights="random", root=root)).trained  # asked for
+
+
+# Whole or not at all.
+
+
+def test_a_block_that_raises_leaves_nothing_and_one_that_ends_leaves_it_whole(
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(KeyError), staged_folder(tmp_path, "x") as folder:
+        (folder / "file").write_text("half")
+        raise KeyError
+    assert list(tmp_path.iterdir()) == []
+    for text in ("first", "second"):
+        with staged_folder(tmp_path, "x") as folder:
+            (folder / "file").write_text(text)
+            assert not list(tmp_path.glob("*/file")) or text == "second"
+        assert [p.name for p in tmp_path.iterdir()] == ["x"]
+        assert (tmp_path / "x/file").read_text() == text
+
+
+_STAGE_AND_WAIT = """
+import sys, time
+from pathlib import Path
+from stemline.export.staging import staged_folder
+with staged_folder(Path(sys.argv[1]), "x") as folder:
+    (folder / "manifest.json").write_text("{}")
+    print("ready", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.fixture
+def at_work(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """Another process in the middle of writing `x`."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", _STAGE_AND_WAIT, str(tmp_path)],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None and process.stdout.readline() == "ready\n"
+    yield process
+    process.kill()
+    process.wait()
+    process.stdout.close()
+
+
+def test_a_killed_export_leaves_no_artifact_and_the_next_one_cleans_up(
+    tmp_path: Path, at_work: subprocess.Popen[str]
+) -> None:
+    assert list_artifacts(tmp_path) == []
+    at_work.kill()
+    at_work.wait()
+    assert list_artifacts(tmp_path) == []
+    assert len(list(tmp_path.iterdir())) == 1  # what it left, hidden
+    with staged_folder(tmp_path, "x") as folder:
+        (folder / "file").write_text("whole")
+    assert [path.name for path in tmp_path.iterdir()] == ["x"]
+
+
+def test_an_export_at_work_is_not_cleaned_away(
+    tmp_path: Path, at_work: subprocess.Popen[str]
+) -> None:
+    with staged_folder(tmp_path, "x"):
+        pass
+    assert at_work.poll() is None
+    assert len(list(tmp_path.glob(".x.*/x/manifest.json"))) == 1
+
+
+def test_a_run_killed_between_its_two_renames_loses_no_artifact(tmp_path: Path) -> None:
+    holder = tmp_path / ".x.abc"
+    (holder / "replaced").mkdir(parents=True)
+    (holder / "replaced/file").write_text("old")
+    with pytest.raises(KeyError), staged_folder(tmp_path, "x"):
+        raise KeyError
+    assert (tmp_path / "x/file").read_text() == "old"
+
+
+def test_a_folder_that_cannot_be_written_is_one_clear_line(
+    config: Mdx23cConfig, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ArtifactWriteError, match="choose another --artifacts folder") as caught:
+        export_model(spec_of(config), weights="random", root=tmp_path / "file")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_disk_that_is_full_leaves_nothing(config: Mdx23cConfig, tmp_path: Path) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limits[1]))  # files end here
+    try:
+        with pytest.raises(ArtifactWriteError, match="cannot be written"):
+            export_model(spec_of(config), weights="random", root=tmp_path / "a")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert list((tmp_path / "a").iterdir()) == []
+
+
+# Verify.
+
+
+def test_verify_measures_against_torch_and_without_the_weights_against_the_golden(
+    exported: Path, tmp_path: Path, config: Mdx23cConfig, checkpoint: Path
+) -> None:
+    measured = verify_artifact(exported / "tiny.fp32")
+    assert measured.reference == "pytorch" and measured.latency_ratio is not None
+    root = tmp_path / "a"
+    export_model(spec_of(config), weights=checkpoint, root=root)
+    golden = verify_artifact(root / "tiny.fp32")
+    assert golden.reference == "golden" and golden.snr_db > 100
+    assert verify_artifact(root / "tiny.fp32", checkpoint).reference == "pytorch"
+    other = tmp_path / "other.ckpt"
+    other.write_bytes(b"other")
+    with pytest.raises(WeightsError, match="is not the checkpoint"):
+        verify_artifact(root / "tiny.fp32", other)
+
+
+def test_verify_needs_no_torch(exported: Path) -> None:
+    code = (
+        "import sys\n"
+        "for name in ('torch', 'onnx', 'yaml', 'pooch'): sys.modules[name] = None\n"
+        "from pathlib import Path\n"
+        "from stemline.export.verify import verify_artifact\n"
+        "from stemline.export.models import MODELS\n"
+        "print(verify_artifact(Path(sys.argv[1])).reference)\n"
+    )
+    command = [sys.executable, "-c", code, str(exported / "tiny.fp32")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("golden\n", "")
+
+
+@pytest.mark.parametrize("name", ["1/model.onnx", "golden.npz", "config.pbtxt"])
+def test_verify_names_a_file_that_was_changed(name: str, exported: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "tiny.fp32"
+    for path in exported.rglob("tiny.fp32/**/*"):
+        if path.is_file():
+            target = folder / path.relative_to(exported / "tiny.fp32")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(path.read_bytes())
+    data = bytearray((folder / name).read_bytes())
+    data[len(data) // 2] ^= 1
+    (folder / name).write_bytes(bytes(data))
+    with pytest.raises(ArtifactError, match=f"{name} is not what export wrote"):
+        verify_artifact(folder)
+
+
+def test_golden_values_that_do_not_agree_fail(exported: Path, tmp_path: Path) -> None:
+    """The values of one stem moved: the card must see it, and say which."""
+    folder = tmp_path / "tiny.fp32"
+    os.makedirs(folder / "1")
+    for name in ("1/model.onnx", "config.pbtxt", "golden.npz", "manifest.json"):
+        (folder / name).write_bytes((exported / "tiny.fp32" / name).read_bytes())
+    with np.load(folder / "golden.npz") as arrays:
+        changed = {name: arrays[name].copy() for name in arrays}
+    changed["values"][1] *= 1.01
+    np.savez(folder / "golden.npz", **changed)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["weights"]["sha256"] = "0" * 64  # nobody has these weights: the golden decides
+    data = (folder / "golden.npz").read_bytes()
+    manifest["files"]["golden.npz"]["sha256"] = hashlib.sha256(data).hexdigest()
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(card.ParityError, match="stem 'instrumental' .* golden to 40"):
+        verify_artifact(folder)

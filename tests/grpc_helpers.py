@@ -1,0 +1,137 @@
+"""A server in this process over separators of known gains, and raw calls to it."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import grpc
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
+from helpers import gain_separator
+
+from stemline.engines import Artifact
+from stemline.serving.errors import UntrainedError
+from stemline.serving.library import Library
+from stemline.serving.pipeline import Separator
+from stemline.serving.server import StemlineServer
+from stemline.serving.settings import ServerSettings
+from stemline.v1 import stemline_pb2 as pb
+from stemline.v1 import stemline_pb2_grpc as pb_grpc
+
+SHA256 = "ab" * 32
+
+
+class GainLibrary(Library):
+    """A library whose separators are made beforehand, by artifact name."""
+
+    def __init__(self, separators: Mapping[str, Separator] | None = None) -> None:
+        super().__init__(Path("nowhere"))
+        self._given = dict(separators or {"tiny.fp32": gain_separator()})
+        self.opened: list[str] = []
+
+    def artifacts(self) -> list[Artifact]:
+        return [
+            Artifact(name, Path(name), separator.info, SHA256)
+            for name, separator in sorted(self._given.items())
+        ]
+
+    def is_open(self, artifact: Artifact) -> bool:
+        return artifact.name in self.opened
+
+    def separator(self, model: str = "") -> Separator:
+        artifact = self.find(model)
+        if not artifact.info.trained:
+            raise UntrainedError(f"{artifact.name} has random weights")
+        self.opened.append(artifact.name)
+        return self._given[artifact.name]
+
+    def close(self) -> None:
+        for separator in self._given.values():
+            separator.close()
+
+
+def settings(**given: object) -> ServerSettings:
+    """Any free port of this machine, short waits."""
+    return ServerSettings(**({"port": 0, "grace_s": 5} | given))
+
+
+@contextmanager
+def running_server(
+    *separators: Separator, library: Library | None = None, **given: object
+) -> Iterator[tuple[str, StemlineServer]]:
+    """The address of a server that takes calls, and the server."""
+    if library is None:
+        library = GainLibrary({separator.name: separator for separator in separators})
+    server = StemlineServer(library, settings(**given))
+    try:
+        yield f"127.0.0.1:{server.start()}", server
+    finally:
+        server.stop()
+        library.close()
+
+
+def pcm_config(
+    *,
+    sample_rate_hz: int = 44100,
+    channels: int = 2,
+    encoding: int = pb.PCM_ENCODING_F32LE,
+    **fields: object,
+) -> pb.SeparateRequest:
+    """The first message of a call that sends PCM."""
+    config = pb.SeparateConfig(**fields)
+    config.input.pcm.sample_rate_hz = sample_rate_hz
+    config.input.pcm.channels = channels
+    config.input.pcm.encoding = encoding
+    return pb.SeparateRequest(config=config)
+
+
+def audio_messages(data: bytes, step: int = 100_000) -> list[pb.SeparateRequest]:
+    return [
+        pb.SeparateRequest(audio=data[start : start + step]) for start in range(0, len(data), step)
+    ]
+
+
+def call_separate(
+    address: str, messages: Iterable[pb.SeparateRequest], **options: object
+) -> list[pb.SeparateResponse]:
+    """Every response of one call. Raises grpc.RpcError."""
+    with grpc.insecure_channel(address) as channel:
+        stub = pb_grpc.StemlineServiceStub(channel)
+        return list(stub.Separate(iter(messages), timeout=30, **options))
+
+
+def stem_bytes(responses: Sequence[pb.SeparateResponse]) -> dict[str, bytes]:
+    """The data of each stem, put together."""
+    stems: dict[str, bytes] = {}
+    for response in responses:
+        if response.WhichOneof("response") == "stem_block":
+            block = response.stem_block
+            stems[block.stem] = stems.get(block.stem, b"") + block.data
+    return stems
+
+
+def wrong_fields(error: grpc.RpcError) -> list[str]:
+    """The fields that an error's BadRequest names."""
+    return [
+        violation.field
+        for bad in _details(error, error_details_pb2.BadRequest)
+        for violation in bad.field_violations
+    ]
+
+
+def retry_s(error: grpc.RpcError) -> list[float]:
+    """When an error's RetryInfo says to try again."""
+    return [
+        info.retry_delay.ToTimedelta().total_seconds()
+        for info in _details(error, error_details_pb2.RetryInfo)
+    ]
+
+
+def _details(error: grpc.RpcError, kind: type) -> list:
+    status = rpc_status.from_call(error)
+    found = []
+    for detail in [] if status is None else status.details:
+        message = kind()
+        if detail.Unpack(message):
+            found.append(message)
+    return found

@@ -1,0 +1,170 @@
+"""Many calls at once, too many, too long, and calls that go away."""
+
+import io
+import tempfile
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+
+import grpc
+import numpy as np
+import pytest
+import soundfile
+from grpc_helpers import (
+    audio_messages,
+    call_separate,
+    pcm_config,
+    retry_s,
+    running_server,
+    stem_bytes,
+)
+from helpers import gain_separator, music
+
+from stemline.v1 import stemline_pb2 as pb
+from stemline.v1 import stemline_pb2_grpc as pb_grpc
+
+Code = grpc.StatusCode
+
+
+def request(n_samples: int, seed: int = 0) -> list[pb.SeparateRequest]:
+    return [pcm_config(), *audio_messages(music(n_samples, seed=seed).T.tobytes())]
+
+
+def flac(n_samples: int) -> list[pb.SeparateRequest]:
+    file = io.BytesIO()
+    soundfile.write(file, music(n_samples).T, 44100, format="FLAC")
+    return [pb.SeparateRequest(config=pb.SeparateConfig()), *audio_messages(file.getvalue())]
+
+
+def wait_for(condition, what: str) -> None:
+    until = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < until, f"never came: {what}"
+        time.sleep(0.005)
+
+
+def n_spools() -> int:
+    """Temporary files that this process holds open; they have no name, so nobody else could."""
+    n_found = 0
+    for link in Path("/proc/self/fd").iterdir():
+        with suppress(FileNotFoundError):  # closed meanwhile
+            n_found += link.readlink().is_relative_to(tempfile.gettempdir())
+    return n_found
+
+
+def n_feeding() -> int:
+    return sum(thread.name == "stemline feed" for thread in threading.enumerate())
+
+
+def test_ten_clients_at_once_are_all_right_and_the_short_ones_end_first():
+    lengths = [24_000] * 3 + [4_000] * 7
+    ended: list[int] = []
+
+    wanted = [
+        gain_separator().separate(music(length, seed=seed), 44100)["vocals"]
+        for seed, length in enumerate(lengths)
+    ]
+
+    with running_server(gain_separator(delay_s=0.01)) as (address, _):
+
+        def client(seed: int) -> None:
+            got = stem_bytes(call_separate(address, request(lengths[seed], seed)))
+            ended.append(lengths[seed])
+            vocals = np.frombuffer(got["vocals"], "<f4").reshape(-1, 2).T
+            np.testing.assert_array_equal(vocals, wanted[seed])
+
+        with ThreadPoolExecutor(10) as pool:
+            list(pool.map(client, range(10)))
+    assert ended == sorted(ended)
+
+
+def test_one_stream_too_many_is_told_when_to_try_again_and_the_others_finish():
+    gate = threading.Event()
+    with (
+        running_server(gain_separator(gate=gate), max_streams=2) as (address, server),
+        ThreadPoolExecutor(2) as pool,
+    ):
+        running = [pool.submit(call_separate, address, request(5_000)) for _ in range(2)]
+        wait_for(lambda: server.n_streams == 2, "two streams")
+        for _ in range(40):  # more than the spare threads: no refusal may keep one
+            with pytest.raises(grpc.RpcError) as raised:
+                call_separate(address, request(100))
+            assert raised.value.code() is Code.RESOURCE_EXHAUSTED
+        assert retry_s(raised.value) == [5]
+        gate.set()
+        for call in running:
+            assert call.result()[-1].summary.n_samples == 5_000
+        assert call_separate(address, request(100))[-1].summary.n_samples == 100
+
+
+@pytest.mark.parametrize(
+    ("limits", "messages", "says"),
+    [
+        ({"max_upload_mb": 0.1}, request(20_000), "0.1 MB"),
+        ({"max_upload_mb": 0.05}, flac(60_000), "0.05 MB"),
+        ({"max_audio_s": 0.5}, request(30_000), "0.5 s"),
+        ({"max_audio_s": 0.5}, flac(30_000), "0.5 s"),
+    ],
+)
+def test_over_the_limit_is_refused_and_below_it_is_not(limits, messages, says):
+    with running_server(gain_separator(), **limits) as (address, _):
+        with pytest.raises(grpc.RpcError) as raised:
+            call_separate(address, messages)
+        assert raised.value.code() is Code.RESOURCE_EXHAUSTED
+        assert says in raised.value.details()
+        assert retry_s(raised.value)
+        assert call_separate(address, request(4_000))[-1].summary.n_samples == 4_000
+
+
+def test_a_message_over_the_cap_is_refused():
+    with running_server(gain_separator(), max_message_mb=1) as (address, _):
+        messages = [pcm_config(), pb.SeparateRequest(audio=bytes(1_100_000))]
+        with pytest.raises(grpc.RpcError) as raised:
+            call_separate(address, messages)
+    assert raised.value.code() is Code.RESOURCE_EXHAUSTED
+
+
+@pytest.mark.parametrize("messages", [request(100_000), flac(100_000)], ids=["pcm", "flac"])
+@pytest.mark.parametrize("ending", ["cancelled", "expired", "disconnected"])
+def test_a_call_that_goes_away_leaves_no_work_behind(ending, messages):
+    gate = threading.Event()
+    separator = gain_separator(gate=gate)
+    with running_server(separator) as (address, server):
+        before = n_feeding(), n_spools()
+        channel = grpc.insecure_channel(address)
+        stub = pb_grpc.StemlineServiceStub(channel)
+        timeout_s = 0.5 if ending == "expired" else None
+        call = stub.Separate(iter(messages), timeout=timeout_s)
+        assert next(call).WhichOneof("response") == "accepted"
+        wait_for(lambda: separator.n_queued > 0, "queued chunks")
+        if ending == "cancelled":
+            call.cancel()
+        elif ending == "disconnected":
+            channel.close()
+        # The engine still holds its run: what was queued is dropped without it.
+        wait_for(lambda: separator.n_queued == 0, "an empty queue")
+        wait_for(lambda: server.n_streams == 0, "the end of the stream")
+        wait_for(lambda: (n_feeding(), n_spools()) == before, "the end of its thread and file")
+        gate.set()
+        assert call_separate(address, request(4_000))[-1].summary.n_samples == 4_000
+        channel.close()
+
+
+def test_a_client_that_goes_away_while_uploading_a_file_leaves_nothing_behind():
+    with running_server(gain_separator()) as (address, server):
+        going_on = threading.Event()
+        before = n_spools()
+
+        def messages():
+            yield from flac(60_000)[:2]
+            going_on.wait(20)
+
+        with grpc.insecure_channel(address) as channel:
+            call = pb_grpc.StemlineServiceStub(channel).Separate(messages())
+            wait_for(lambda: n_spools() == before + 1, "the temporary file")
+            call.cancel()
+            wait_for(lambda: n_spools() == before, "its end")
+            wait_for(lambda: server.n_streams == 0, "the end of the stream")
+            going_on.set()
