@@ -109,6 +109,9 @@ def open_onnx(
         )
     options = runtime.SessionOptions()
     options.log_severity_level = 3  # errors: they are raised, warnings would be printed
+    # The arena grows by doubling and keeps what it has: measured on MDX23C at one thread, without
+    # it 4.7 GB in place of 6.6 GB, and no slower.
+    options.enable_cpu_mem_arena = False
     if threads is not None:
         options.intra_op_num_threads = threads
     level = graph_optimization or metadata.get("stemline.graph_optimization", "").strip('"')

@@ -18,7 +18,7 @@ _PACKAGES = ("stemline", "torch", "onnx", "onnxscript", "onnxruntime", "numpy")
 
 
 class ParityError(RuntimeError):
-    """An artifact does not agree with its reference; the message names the worst stem."""
+    """An artifact does not agree with its reference; the message names the first stem too far."""
 
 
 @dataclass(frozen=True)

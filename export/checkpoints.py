@@ -71,34 +71,37 @@ def load_strictly(network: nn.Module, state: Mapping[str, Tensor], source: str) 
     network.load_state_dict(dict(state), strict=True, assign=True)
 
 
+# What torch's readers raise for a file that is cut short, damaged or no checkpoint at all.
+_DAMAGED = (
+    AssertionError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    OSError,
+    OverflowError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    struct.error,
+)
+
+
 def _load(path: Path) -> object:
     try:
         with path.open("rb") as file:
             start = file.read(len(_ZIP_MAGIC))
-        if not start:
-            raise CheckpointError(f"{path} is empty; fetch it again")
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {error.strerror}") from error
+    if not start:
+        raise CheckpointError(f"{path} is empty; fetch it again")
+    try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of storages that will be gone one day
             return torch.load(path, map_location="cpu", weights_only=True, mmap=start == _ZIP_MAGIC)
-    except OSError as error:
-        raise CheckpointError(f"{path} cannot be read: {error.strerror or error}") from error
     except pickle.UnpicklingError as error:
         raise CheckpointError(f"{path} is refused: {_refusal(str(error))}") from error
-    # What torch's readers raise for a file that is cut short, damaged or no checkpoint at all.
-    except (
-        RuntimeError,
-        EOFError,
-        ValueError,
-        LookupError,
-        AttributeError,
-        TypeError,
-        AssertionError,
-        OverflowError,
-        MemoryError,
-        struct.error,
-    ) as error:
-        if isinstance(error, CheckpointError):
-            raise
+    except _DAMAGED as error:
         raise CheckpointError(
             f"{path} is no checkpoint torch can read, or is cut short; fetch it again"
         ) from error

@@ -147,7 +147,7 @@ def _export_variant(
 
 def _write(spec: ModelSpec, variant: str, weights: Weights, root: Path, report: Report) -> None:
     name, config = f"{spec.name}.{variant}", spec.config
-    info = model_info(spec, variant, weights)
+    info = model_info(spec, variant, weights.sha256)
     report(f"{name}: loading the weights ({weights.kind})")
     network = load_network(spec, weights)
     with staged_folder(root, name) as folder:
@@ -178,12 +178,8 @@ def _write(spec: ModelSpec, variant: str, weights: Weights, root: Path, report: 
         )
 
 
-def model_info(spec: ModelSpec, variant: str, weights: Weights) -> ModelInfo:
-    """The facts that travel with an artifact."""
-    return _info(spec, variant, weights.sha256)
-
-
-def _info(spec: ModelSpec, variant: str, digest: str) -> ModelInfo:
+def model_info(spec: ModelSpec, variant: str, digest: str) -> ModelInfo:
+    """The facts that travel with an artifact; `digest` is its weights' SHA-256 or `random:SEED`."""
     config = spec.config
     return ModelInfo(
         model=spec.name,
@@ -242,7 +238,7 @@ def _is_unchanged(
 ) -> bool:
     if previous is None or digest is None:
         return False
-    return bool(previous.get("fingerprint") == fingerprint(spec, _info(spec, variant, digest)))
+    return bool(previous.get("fingerprint") == fingerprint(spec, model_info(spec, variant, digest)))
 
 
 def _weights_at_hand(spec: ModelSpec, choice: str | Path) -> Weights | None:

@@ -11,7 +11,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from .formats import EncodingError, OutputFormat, compression_level
+from .formats import EncodingError, OutputFormat, compression_level, mp3_level
 from .wav import WavFile
 
 __all__ = ["EncodingError", "OutputFormat", "StemWriter"]
@@ -179,6 +179,7 @@ class _SoundEncoder:
         self, file: BinaryIO, output: OutputFormat, sample_rate_hz: int, channels: int
     ) -> None:
         self._bits = output.bits if output.is_integer else None
+        self._gain = np.float32(1 / mp3_level(output.bitrate_kbps))
         self._sink = _Sink(file)
         kind: dict[str, object]
         if output.container == "flac":
@@ -196,7 +197,7 @@ class _SoundEncoder:
 
     def write(self, frames: NDArray[np.float32]) -> None:
         if self._bits is None:
-            self._sound.write(frames)
+            self._sound.write(frames * self._gain)
         elif self._bits == 16:
             self._sound.write(_integers(frames, 16).astype(np.int16))
         else:  # libsndfile takes the upper bits of 32

@@ -98,3 +98,14 @@ def compression_level(bitrate_kbps: int, sample_rate_hz: int) -> float:
     """
     least, *_, greatest = _mpeg_of(sample_rate_hz).bitrates_kbps
     return min((greatest - bitrate_kbps) / (greatest - least), 0.9999)
+
+
+def mp3_level(bitrate_kbps: int) -> float:
+    """What LAME multiplies samples by at a constant bitrate, to leave room below full scale.
+
+    Divided out before encoding, so that stems have the level they would have as WAV and add
+    up to the mixture. LAME's `abr_switch_map`, and measured at every rate and bitrate.
+    """
+    if bitrate_kbps >= 256:
+        return 1.0
+    return {192: 0.97, 224: 0.98}.get(bitrate_kbps, 0.95)

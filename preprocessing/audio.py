@@ -1,6 +1,7 @@
 """Audio files and raw PCM to blocks of samples, (channels, n) float32 in [-1, 1]."""
 
 import os
+import threading
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -64,6 +65,7 @@ class _Source:
 
     def is_mp3_of_unknown_length(self) -> bool:
         """No Xing, Info or VBRI header in the first frame, so the length is only guessed."""
+        before = self.tell()  # libsndfile may be reading on from there
         self.seek(0)
         head = self.read(10)
         begin = 0
@@ -71,12 +73,16 @@ class _Source:
             begin = 10 + (head[6] << 21 | head[7] << 14 | head[8] << 7 | head[9])
         self.seek(begin)
         frames = self.read(4096)
-        self.seek(0)
+        self.seek(before)
         return not any(mark in frames for mark in (b"Xing", b"Info", b"VBRI"))
 
 
 class _ForwardFile(soundfile.SoundFile):  # type: ignore[misc]
-    """A SoundFile that only reads on: soundfile else seeks after every block."""
+    """A SoundFile that only reads on.
+
+    Else soundfile seeks after every block, which in an MP3 is not exact to the sample, and
+    fails at the end of a FLAC of unknown length.
+    """
 
     def seekable(self) -> bool:
         return False
@@ -86,14 +92,17 @@ class AudioReader:
     """An audio file, decoded block by block; made by `open_audio`, closed by `with`."""
 
     def __init__(self, name: str, sound: soundfile.SoundFile, to_close: ExitStack) -> None:
-        self.format = AudioFormat(
-            sample_rate_hz=sound.samplerate,
-            channels=sound.channels,
-            n_samples=sound.frames if sound.frames < _UNKNOWN_LENGTH else None,
-        )
+        n_samples = sound.frames if sound.frames < _UNKNOWN_LENGTH else None
+        try:
+            self.format = AudioFormat(sound.samplerate, sound.channels, n_samples)
+        except AudioError as error:
+            raise AudioError(f"{name}: {error}") from error
         self._name = name
         self._sound = sound
         self._to_close = to_close
+        # A pipeline reads in a thread of its own and may be given up while a read runs.
+        self._reading = threading.Lock()
+        self._closed = False
 
     def blocks(self, block_samples: int = 1 << 16) -> Iterator[NDArray[np.float32]]:
         """The samples from here on, (channels, n) float32, n <= block_samples.
@@ -107,7 +116,10 @@ class AudioReader:
         n_read = 0
         while True:
             try:
-                block = self._sound.read(block_samples, dtype="float32", always_2d=True)
+                with self._reading:
+                    if self._closed:
+                        raise AudioError(f"{self._name} was closed while it was read")
+                    block = self._sound.read(block_samples, dtype="float32", always_2d=True)
             except soundfile.SoundFileError as error:
                 raise AudioError(
                     f"{self._name} is damaged or cut short after "
@@ -125,8 +137,10 @@ class AudioReader:
             )
 
     def close(self) -> None:
-        """Close the file; a file object that was given to `open_audio` stays open."""
-        self._to_close.close()
+        """Close the file, from any thread; a file object given to `open_audio` stays open."""
+        with self._reading:
+            self._closed = True
+            self._to_close.close()
 
     def __enter__(self) -> Self:
         return self
@@ -148,33 +162,43 @@ def open_audio(source: Path | BinaryIO) -> AudioReader:
     for what there is, as a recorder that was stopped leaves them; so is an Ogg file.
     Raises AudioError, naming the file, when it is missing or no audio.
     """
-    with ExitStack() as undo:
+    to_close = ExitStack()
+    try:
         if isinstance(source, Path):
             name = str(source)
-            file: BinaryIO = undo.enter_context(_opened(source))
+            file: BinaryIO = to_close.enter_context(_opened(source))
         else:
             named = getattr(source, "name", None)
             name = named if isinstance(named, str) else "the audio"
             file = source
+        sound = _opened_sound(file, name)
+        to_close.callback(sound.close)
+        return AudioReader(name, sound, to_close)
+    except BaseException:
+        to_close.close()
+        raise
+
+
+def _opened_sound(file: BinaryIO, name: str) -> _ForwardFile:
+    try:
         if file.seek(0, os.SEEK_END) == 0:
             raise AudioError(f"{name} is empty")
-        bytes_ = _Source(file)
-        try:
-            bytes_.seek(0)
-            sound = _ForwardFile(bytes_)
-            if sound.format == "MP3" and bytes_.is_mp3_of_unknown_length():
-                # libsndfile would stop at a length it guesses from the first frame.
-                sound.close()
-                bytes_.endless = True
-                sound = _ForwardFile(bytes_)
-        except soundfile.SoundFileError as error:
-            raise AudioError(f"{name} cannot be read as audio ({_reason(error)})") from error
-        undo.callback(sound.close)
-        try:
-            return AudioReader(name, sound, undo.pop_all())
-        except AudioError as error:
-            raise AudioError(f"{name}: {error}") from error
-    raise AssertionError("unreachable: the stack swallows nothing")
+        file.seek(0)
+    except OSError as error:
+        raise AudioError(f"{name} cannot be read as audio: a pipe cannot be sought in") from error
+    source = _Source(file)
+    try:
+        sound = _ForwardFile(source)
+        if sound.format == "MP3" and source.is_mp3_of_unknown_length():
+            # libsndfile would stop at a length it guesses from the first frame; told that
+            # the file has no end, it counts the frames.
+            sound.close()
+            source.endless = True
+            source.seek(0)
+            sound = _ForwardFile(source)
+    except soundfile.SoundFileError as error:
+        raise AudioError(f"{name} cannot be read as audio ({_reason(error)})") from error
+    return sound
 
 
 def _opened(path: Path) -> BinaryIO:

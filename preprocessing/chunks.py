@@ -90,7 +90,7 @@ def iter_chunks(blocks: Iterable[NDArray[np.float32]], plan: ChunkPlan) -> Itera
     filled by reflecting itself when more than half full, else with zeros. Chunks that begin
     behind the end of the track are left out: all of their output would be cut away.
 
-    Holds two chunks and a hop at most, however long the track; nothing at all gives no chunk.
+    Holds a chunk and two borders, however long the track; nothing at all gives no chunk.
     Raises ValueError when the number of channels changes.
     """
     chunk, hop, border = plan.chunk_samples, plan.hop_samples, plan.border_samples

@@ -1,7 +1,7 @@
 """A stream of samples at one rate to another."""
 
 import numpy as np
-import soxr  # type: ignore[import-untyped]  # it publishes no types
+import soxr
 from numpy.typing import NDArray
 
 

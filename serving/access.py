@@ -9,13 +9,10 @@ from typing import Any
 
 import grpc
 
-from .settings import ServerSettings, SettingsError
+from .errors import ListenError, SettingsError
+from .settings import ServerSettings
 
 _OPEN_TO_ALL = "/grpc.health.v1.Health/"
-
-
-class ListenError(OSError):
-    """The server cannot listen where it was told to."""
 
 
 class TokenCheck(grpc.ServerInterceptor):

@@ -16,8 +16,9 @@ from stemline.preprocessing.audio import AudioFormat
 from stemline.v1 import stemline_pb2 as pb
 from stemline.v1 import stemline_pb2_grpc as pb_grpc
 
+from .errors import RemoteError
 from .pipeline import SeparatedBlock, SeparateOptions
-from .remote_call import MAX_DATA_BYTES, RemoteCall, RemoteError, Upload
+from .remote_call import MAX_DATA_BYTES, RemoteCall, Upload
 
 _MAX_MESSAGE_BYTES = 1 << 24
 _STATUS_DETAILS_KEY = "grpc-status-details-bin"  # what our server sends with every refusal

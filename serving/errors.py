@@ -45,6 +45,22 @@ class DrainingError(RuntimeError):
     """The server is starting or stopping and takes no new work."""
 
 
+class ListenError(OSError):
+    """The server cannot listen where it was told to; the message says why."""
+
+
+class SettingsError(ValueError):
+    """A setting is wrong or does not fit the others; the message names it."""
+
+
+class RemoteError(RuntimeError):
+    """The server refused or failed a call, or there is none at the address."""
+
+    def __init__(self, code: grpc.StatusCode, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
 class SeparationClosedError(RuntimeError):
     """The separation was closed before it was complete."""
 
@@ -68,6 +84,10 @@ STATUS_AND_EXIT: dict[type[Exception], tuple[grpc.StatusCode, int]] = {
     EngineMemoryError: (_Code.RESOURCE_EXHAUSTED, FAILED),
     DrainingError: (_Code.UNAVAILABLE, FAILED),
     SeparationClosedError: (_Code.CANCELLED, FAILED),
+    # Met by the command alone.
+    ListenError: (_Code.INTERNAL, FAILED),
+    RemoteError: (_Code.INTERNAL, FAILED),
+    SettingsError: (_Code.INTERNAL, USAGE),
 }
 
 

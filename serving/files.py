@@ -1,10 +1,11 @@
 """One audio file to one file a stem, from a local Separator or a server alike."""
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
 from typing import Protocol, Self
 
 from stemline.engines.base import Array
@@ -26,10 +27,15 @@ class BlockStream(Protocol):
     def seconds(self) -> Mapping[str, float]:
         """Seconds by stage."""
 
-    def __iter__(self) -> Self: ...
+    def __iter__(self) -> Iterator[SeparatedBlock]: ...
     def __next__(self) -> SeparatedBlock: ...
     def __enter__(self) -> Self: ...
-    def __exit__(self, *args: object) -> None: ...
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None: ...
 
 
 class Source(Protocol):

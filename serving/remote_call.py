@@ -10,18 +10,12 @@ import grpc
 
 from stemline.v1 import stemline_pb2 as pb
 
+from .errors import RemoteError
+
 _log = logging.getLogger(__name__)
 
 MAX_DATA_BYTES = 1 << 19
 _UPLOAD_ENDS_WITHIN_S = 5.0
-
-
-class RemoteError(RuntimeError):
-    """The server refused or failed a call, or there is none at the address."""
-
-    def __init__(self, code: grpc.StatusCode, message: str) -> None:
-        super().__init__(message)
-        self.code = code
 
 
 class RemoteCall(Iterator[pb.SeparateResponse]):

@@ -14,7 +14,6 @@ from stemline.engines import MissingExtraError
 from stemline.v1 import stemline_pb2, stemline_pb2_grpc
 
 from .access import (
-    ListenError,
     TokenCheck,
     address_of,
     check_free,
@@ -22,7 +21,7 @@ from .access import (
     tls_credentials,
 )
 from .admission import Admission
-from .errors import UnknownModelError, UntrainedError
+from .errors import ListenError, UnknownModelError, UntrainedError
 from .library import Library
 from .service import StemlineServicer
 from .settings import ServerSettings, check_settings

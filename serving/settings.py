@@ -6,6 +6,8 @@ from typing import Annotated
 
 from stemline.engines import MissingExtraError
 
+from .errors import SettingsError
+
 try:
     from pydantic import Field, ValidationError, field_validator
     from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -13,10 +15,6 @@ except ImportError as error:
     raise MissingExtraError("pydantic-settings", "serve") from error
 
 _ENV_PREFIX = "STEMLINE_"
-
-
-class SettingsError(ValueError):
-    """A setting is wrong or does not fit the others; the message names it."""
 
 
 class ServerSettings(BaseSettings):

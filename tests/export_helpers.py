@@ -17,9 +17,9 @@ model:
   bottleneck_factor: 2
   growth: 8
   norm: InstanceNorm
-  num_blocks_per_scale: 2
+  num_blocks_per_scale: 1
   num_channels: 8
-  num_scales: 2
+  num_scales: 1
   num_subbands: 4
   scale: !!python/tuple
   - 2
@@ -37,7 +37,8 @@ def tiny_config(**changes: object) -> Mdx23cConfig:
         "hop_samples": 256,
         "n_bins": 256,
         "chunk_samples": 7936,
-        "num_scales": 2,
+        "num_scales": 1,
+        "num_blocks_per_scale": 1,
         "num_channels": 8,
         "growth": 8,
         "bottleneck_factor": 2,

@@ -1,1 +1,5 @@
-"""The `stemline` command: one file a verb."""
+"""The `stemline` command: one file a verb. It alone knows export as well as serving."""
+
+from .app import main
+
+__all__ = ["main"]

@@ -12,6 +12,7 @@ import typer
 
 from stemline.postprocessing.encode import OutputFormat
 
+from ..client import StemlineClient
 from ..errors import FAILED, RequestError, exit_code_of
 from ..files import SeparatedFile, Source, separate_file
 from ..library import EngineOptions, Library
@@ -37,15 +38,23 @@ class Container(StrEnum):
 
 
 @dataclass(frozen=True)
-class _Opened:
-    """What does the work, and how to name it in the summary."""
+class _Run:
+    """What did the work, for the summary."""
 
-    source: Source
     model: str
     artifact: str
     artifact_sha256: str
     provider: str
     device: str
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """What does the work."""
+
+    source: Source
+    describe: Callable[[], _Run]
+    """A server says what it runs only once it has accepted a call."""
 
 
 def separate(
@@ -105,8 +114,6 @@ def separate(
                 EngineOptions(device, threads, batch_size, allow_untrained),
             )
         )
-        if not as_json:
-            say(f"{opened.artifact} on {opened.device} ({opened.provider})")
         bar = closing.enter_context(progress_bar(quiet=as_json))
 
         def one(path: Path) -> SeparatedFile | Exception:
@@ -121,7 +128,7 @@ def separate(
         with ThreadPoolExecutor(max_workers=jobs) as pool:
             for path, result in zip(files, pool.map(one, files), strict=True):
                 results[path] = result
-    _report(results, opened, as_json)
+        _report(results, opened, as_json)
 
 
 def _try_file(
@@ -168,21 +175,14 @@ def _open_local(closing: ExitStack, artifacts: Path, model: str, options: Engine
     spec = separator.engine_spec
     if not artifact.info.trained:
         warn(f"{artifact.name} has random weights: what it writes is noise, not stems")
-    return _Opened(
-        separator,
-        artifact.info.model,
-        artifact.name,
-        artifact.sha256,
-        spec.provider,
-        spec.device,
-    )
+    say(f"{artifact.name} on {spec.device} ({spec.provider})")
+    run = _Run(artifact.info.model, artifact.name, artifact.sha256, spec.provider, spec.device)
+    return _Opened(separator, lambda: run)
 
 
 def _open_remote(
     closing: ExitStack, server: str, model: str, tls_ca: Path | None, token_file: Path | None
 ) -> _Opened:
-    from ..client import StemlineClient
-
     client = closing.enter_context(
         StemlineClient(
             server,
@@ -190,7 +190,21 @@ def _open_remote(
             token=None if token_file is None else token_file.read_text().strip(),
         )
     )
-    return client  # type: ignore
+    remote = client.model(model)
+
+    def describe() -> _Run:
+        accepted = remote.accepted
+        if accepted is None:
+            return _Run(model, "", "", "", "")
+        return _Run(
+            accepted.model,
+            accepted.artifact,
+            accepted.artifact_sha256,
+            accepted.provider,
+            accepted.device,
+        )
+
+    return _Opened(remote, describe)
 
 
 def _report(results: dict[Path, SeparatedFile | Exception], opened: _Opened, as_json: bool) -> None:
@@ -201,7 +215,7 @@ def _report(results: dict[Path, SeparatedFile | Exception], opened: _Opened, as_
             if as_json:
                 print_json({"input": str(path), "error": str(result)})
         elif as_json:
-            print_json(_json_of(path, result, opened))
+            print_json(_json_of(path, result, opened.describe()))
         else:
             _say_result(path, result)
     if failed and len(results) == 1:
@@ -232,14 +246,14 @@ def _say_result(path: Path, result: SeparatedFile) -> None:
         )
 
 
-def _json_of(path: Path, result: SeparatedFile, opened: _Opened) -> dict[str, Any]:
+def _json_of(path: Path, result: SeparatedFile, run: _Run) -> dict[str, Any]:
     return {
         "input": str(path),
-        "model": opened.model,
-        "artifact": opened.artifact,
-        "artifact_sha256": opened.artifact_sha256,
-        "provider": opened.provider,
-        "device": opened.device,
+        "model": run.model,
+        "artifact": run.artifact,
+        "artifact_sha256": run.artifact_sha256,
+        "provider": run.provider,
+        "device": run.device,
         "stems": {stem: str(target) for stem, target in result.stems.items()},
         "n_samples": result.n_samples,
         "sample_rate_hz": result.sample_rate_hz,

@@ -38,7 +38,7 @@ def test_folders_without_a_manifest_are_passed_over(tmp_path: Path) -> None:
 
 def test_another_schema_says_what_to_do(tmp_path: Path) -> None:
     folder = write_artifact(tmp_path / "x", schema_version=99)
-    with pytest.raises(ArtifactError, match="schema version 99.*export it again"):
+    with pytest.raises(ArtifactError, match=r"schema version 99.*export it again"):
         read_artifact(folder)
 
 

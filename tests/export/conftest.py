@@ -25,11 +25,11 @@ def yaml_file(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.fixture
-def checkpoint(tmp_path: Path, config: Mdx23cConfig) -> Path:
-    """A flat state dict in torch's zip format, as UVR's files are."""
-    path = tmp_path / "tiny.ckpt"
-    torch.save(random_network(config, seed=7).state_dict(), path)
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A flat state dict in torch's zip format, as UVR's files are. Not to be changed."""
+    path = tmp_path_factory.mktemp("checkpoint") / "tiny.ckpt"
+    torch.save(random_network(tiny_config(), seed=7).state_dict(), path)
     return path
 
 

@@ -93,7 +93,7 @@ def test_a_model_that_normalises_the_whole_track_is_refused() -> None:
         ("audio", "chunk_size", 256 * 32, "audio.chunk_size"),  # 33 frames
         ("audio", "chunk_size", 256, "audio.chunk_size"),  # too short to reflect
         ("audio", "dim_f", 258, "audio.dim_f"),  # more than n_fft has
-        ("audio", "dim_f", 200, "audio.dim_f"),  # 50 bins in two scales of 2
+        ("audio", "dim_f", 204, "audio.dim_f"),  # 51 bins in a scale of 2
         ("audio", "n_fft", 511, "audio.n_fft"),
         ("audio", "n_fft", "512", "audio.n_fft"),
         ("audio", "hop_length", 512, "audio.hop_length"),  # no overlap: no inverse
@@ -104,7 +104,7 @@ def test_a_model_that_normalises_the_whole_track_is_refused() -> None:
         ("model", "scale", 2, "model.scale"),
         ("model", "scale", [2, 0], "model.scale"),
         ("model", "growth", -8, "model.growth"),
-        ("model", "bottleneck_factor", 32, "model.bottleneck_factor"),
+        ("model", "bottleneck_factor", 64, "model.bottleneck_factor"),
         ("model", "num_channels", True, "model.num_channels"),
         ("model", "norm", "LayerNorm", "model.norm"),
         ("model", "norm", "GroupNorm", "model.norm"),

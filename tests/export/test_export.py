@@ -1,7 +1,7 @@
 import hashlib
 import json
-import os
 import resource
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -20,7 +20,8 @@ from stemline.engines import (
     read_onnx_metadata,
 )
 from stemline.engines.artifact import info_from_metadata
-from stemline.export import card, verify
+from stemline.export import verify
+from stemline.export.card import ParityError
 from stemline.export.checkpoints import CheckpointError
 from stemline.export.config import ConfigError, Mdx23cConfig
 from stemline.export.export import (
@@ -28,6 +29,8 @@ from stemline.export.export import (
     UnknownVariantError,
     export_custom,
     export_model,
+    fingerprint,
+    model_info,
 )
 from stemline.export.manifest import read_manifest
 from stemline.export.reference import reference_engine
@@ -42,6 +45,20 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("artifacts")
     export_model(spec_of(tiny_config()), weights="random", root=root)
     return root
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory, checkpoint: Path) -> Path:
+    """The same, of a checkpoint. Not to be changed."""
+    root = tmp_path_factory.mktemp("artifacts")
+    export_model(spec_of(tiny_config()), weights=checkpoint, root=root)
+    return root
+
+
+@pytest.fixture
+def root(exported: Path, tmp_path: Path) -> Path:
+    """A copy of `exported` that may be changed."""
+    return Path(shutil.copytree(exported, tmp_path / "artifacts"))
 
 
 def one(results: list[ExportResult]) -> ExportResult:
@@ -93,32 +110,29 @@ def test_an_unchanged_export_is_skipped_with_its_card(exported: Path) -> None:
     assert path.stat().st_mtime_ns == before
 
 
-def test_other_weights_configs_and_damage_are_exported_again(
-    tmp_path: Path, config: Mdx23cConfig, checkpoint: Path
-) -> None:
+def test_weights_config_and_facts_shape_the_fingerprint(config: Mdx23cConfig) -> None:
     spec = spec_of(config)
-    statuses = []
-
-    def export(weights: str | Path, **changes: object) -> None:
-        changed = replace(spec, config=replace(config, **changes))
-        result = one(export_model(changed, weights=weights, root=tmp_path / "a"))
-        statuses.append((result.status, result.trained))
-
-    export("random")
-    export(checkpoint)
-    export(checkpoint)
-    export(checkpoint, default_overlap=2.0)
-    engine = tmp_path / "a/tiny.fp32/1/model.onnx"
-    engine.write_bytes(engine.read_bytes()[:-1])
-    export(checkpoint, default_overlap=2.0)
-    assert statuses == [
-        ("exported", False),
-        ("exported", True),
-        ("unchanged", True),
-        ("exported", True),
-        ("exported", True),
+    prints = [
+        fingerprint(spec_, model_info(spec_, "fp32", digest))
+        for spec_, digest in (
+            (spec, "random:0"),
+            (spec, "00ff"),
+            (replace(spec, config=replace(config, growth=16)), "random:0"),
+            (replace(spec, config=replace(config, default_overlap=2.0)), "random:0"),
+            (replace(spec, licence="CC0"), "random:0"),
+        )
     ]
-    assert [path.name for path in (tmp_path / "a").iterdir()] == ["tiny.fp32"]
+    assert len(set(prints)) == len(prints)
+    assert fingerprint(spec, model_info(spec, "fp32", "00ff")) == prints[1]
+
+
+def test_a_damaged_artifact_is_exported_again(root: Path, config: Mdx23cConfig) -> None:
+    engine = root / "tiny.fp32/1/model.onnx"
+    whole = engine.read_bytes()
+    engine.write_bytes(whole[:-1])
+    result = one(export_model(spec_of(config), weights="random", root=root))
+    assert result.status == "exported"
+    assert engine.read_bytes() == whole
 
 
 def test_a_checkpoint_exported_is_what_the_engine_runs(
@@ -173,12 +187,10 @@ def test_a_checkpoint_of_another_configuration_leaves_nothing(
 
 
 def test_a_failing_card_leaves_the_artifact_of_before(
-    config: Mdx23cConfig, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    root: Path, config: Mdx23cConfig, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    root = tmp_path / "a"
-    export_model(spec_of(config), weights="random", root=root)
     monkeypatch.setitem(verify.BUDGET_DB, "fp32", 1000.0)
-    with pytest.raises(card.ParityError, match="the budget is 1000 dB"):
+    with pytest.raises(ParityError, match="the budget is 1000 dB"):
         export_model(spec_of(config), weights=checkpoint, root=root)
     assert not read_artifact(root / "tiny.fp32").info.trained
     assert [path.name for path in root.iterdir()] == ["tiny.fp32"]
@@ -187,26 +199,22 @@ def test_a_failing_card_leaves_the_artifact_of_before(
 # Weights from the network, and from nowhere.
 
 
-def test_auto_without_a_network_exports_random_weights_and_says_why_each_time(
-    config: Mdx23cConfig, server: FileServer, tmp_path: Path
+def test_auto_without_a_network_takes_random_weights_and_says_why_each_time(
+    root: Path, config: Mdx23cConfig, server: FileServer
 ) -> None:
     spec = spec_of(config, f"{server.url}/gone.ckpt")
-    first = one(export_model(spec, root=tmp_path / "a"))
-    second = one(export_model(spec, root=tmp_path / "a"))
-    assert (first.status, second.status) == ("exported", "unchanged")
-    for result in (first, second):
-        assert not result.trained and "HTTP 404" in result.reason
+    result = one(export_model(spec, root=root))
+    assert (result.status, result.trained) == ("unchanged", False)
+    assert "HTTP 404" in result.reason
 
 
 def test_a_download_that_works_again_replaces_random_weights_and_is_not_repeated(
-    config: Mdx23cConfig, checkpoint: Path, server: FileServer, cache: Path, tmp_path: Path
+    root: Path, config: Mdx23cConfig, checkpoint: Path, server: FileServer, cache: Path
 ) -> None:
-    root = tmp_path / "a"
-    spec = spec_of(config, f"{server.url}/tiny.ckpt")
-    assert not one(export_model(spec, root=root)).trained
-    server.serve("tiny.ckpt", checkpoint.read_bytes())
+    spec = spec_of(config, server.serve("tiny.ckpt", checkpoint.read_bytes()))
     result = one(export_model(spec, root=root))
     assert (result.status, result.trained, result.reason) == ("exported", True, "")
+    assert [path.name for path in root.iterdir()] == ["tiny.fp32"]
     (cache / "tiny.ckpt").unlink()
     server.asked.clear()
     assert one(export_model(spec, root=root)).status == "unchanged"
@@ -214,15 +222,15 @@ def test_a_download_that_works_again_replaces_random_weights_and_is_not_repeated
 
 
 def test_a_trained_artifact_is_never_replaced_by_random_weights_unasked(
-    config: Mdx23cConfig, checkpoint: Path, server: FileServer, tmp_path: Path
+    trained: Path, config: Mdx23cConfig, server: FileServer, tmp_path: Path
 ) -> None:
-    root = tmp_path / "a"
-    export_model(spec_of(config), weights=checkpoint, root=root)
+    root = Path(shutil.copytree(trained, tmp_path / "artifacts"))
     spec = spec_of(config, f"{server.url}/gone.ckpt")
     kept = one(export_model(spec, root=root))
     assert (kept.status, kept.trained) == ("kept", True)
     assert "HTTP 404" in kept.reason
-    assert not one(export_model(spec, weights="random", root=root)).trained  # asked for
+    asked_for = one(export_model(spec, weights="random", root=root))
+    assert (asked_for.status, asked_for.trained) == ("exported", False)
 
 
 # Whole or not at all.
@@ -324,19 +332,17 @@ def test_a_disk_that_is_full_leaves_nothing(config: Mdx23cConfig, tmp_path: Path
 
 
 def test_verify_measures_against_torch_and_without_the_weights_against_the_golden(
-    exported: Path, tmp_path: Path, config: Mdx23cConfig, checkpoint: Path
+    exported: Path, trained: Path, checkpoint: Path, tmp_path: Path
 ) -> None:
     measured = verify_artifact(exported / "tiny.fp32")
     assert measured.reference == "pytorch" and measured.latency_ratio is not None
-    root = tmp_path / "a"
-    export_model(spec_of(config), weights=checkpoint, root=root)
-    golden = verify_artifact(root / "tiny.fp32")
+    golden = verify_artifact(trained / "tiny.fp32")
     assert golden.reference == "golden" and golden.snr_db > 100
-    assert verify_artifact(root / "tiny.fp32", checkpoint).reference == "pytorch"
+    assert verify_artifact(trained / "tiny.fp32", checkpoint).reference == "pytorch"
     other = tmp_path / "other.ckpt"
     other.write_bytes(b"other")
     with pytest.raises(WeightsError, match="is not the checkpoint"):
-        verify_artifact(root / "tiny.fp32", other)
+        verify_artifact(trained / "tiny.fp32", other)
 
 
 def test_verify_needs_no_torch(exported: Path) -> None:
@@ -354,34 +360,26 @@ def test_verify_needs_no_torch(exported: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["1/model.onnx", "golden.npz", "config.pbtxt"])
-def test_verify_names_a_file_that_was_changed(name: str, exported: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "tiny.fp32"
-    for path in exported.rglob("tiny.fp32/**/*"):
-        if path.is_file():
-            target = folder / path.relative_to(exported / "tiny.fp32")
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(path.read_bytes())
-    data = bytearray((folder / name).read_bytes())
+def test_verify_names_a_file_that_was_changed(name: str, root: Path) -> None:
+    path = root / "tiny.fp32" / name
+    data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
-    (folder / name).write_bytes(bytes(data))
+    path.write_bytes(bytes(data))
     with pytest.raises(ArtifactError, match=f"{name} is not what export wrote"):
-        verify_artifact(folder)
+        verify_artifact(path.parents[name.count("/")])
 
 
-def test_golden_values_that_do_not_agree_fail(exported: Path, tmp_path: Path) -> None:
-    """The values of one stem moved: the card must see it, and say which."""
-    folder = tmp_path / "tiny.fp32"
-    os.makedirs(folder / "1")
-    for name in ("1/model.onnx", "config.pbtxt", "golden.npz", "manifest.json"):
-        (folder / name).write_bytes((exported / "tiny.fp32" / name).read_bytes())
+def test_golden_values_that_do_not_agree_fail(root: Path) -> None:
+    """The values of one stem moved by a hundredth, 40 dB: the card must see it, and say which."""
+    folder = root / "tiny.fp32"
     with np.load(folder / "golden.npz") as arrays:
         changed = {name: arrays[name].copy() for name in arrays}
     changed["values"][1] *= 1.01
     np.savez(folder / "golden.npz", **changed)
-    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest = read_manifest(folder)
     manifest["weights"]["sha256"] = "0" * 64  # nobody has these weights: the golden decides
     data = (folder / "golden.npz").read_bytes()
     manifest["files"]["golden.npz"]["sha256"] = hashlib.sha256(data).hexdigest()
     (folder / "manifest.json").write_text(json.dumps(manifest))
-    with pytest.raises(card.ParityError, match="stem 'instrumental' .* golden to 40"):
+    with pytest.raises(ParityError, match=r"stem 'instrumental' .* golden to 40"):
         verify_artifact(folder)

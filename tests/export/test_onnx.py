@@ -13,11 +13,11 @@ from stemline.export.onnx import OnnxExportError, export_onnx
 from stemline.export.parity import snr_db
 
 KINDS = [
-    {},
+    {"num_scales": 2, "num_blocks_per_scale": 2},
     {"norm": "BatchNorm", "act": "relu"},
     {"norm": "GroupNorm4", "act": "elu1.0"},
     {"norm": None, "act": "gelu", "stems": ("vocals",)},
-    {"num_subbands": 6, "n_bins": 240, "growth": 4, "scale": (4, 2), "audio_channels": 1},
+    {"num_subbands": 6, "n_bins": 240, "growth": 4, "scale": (4, 5), "audio_channels": 1},
 ]
 
 

@@ -117,7 +117,7 @@ def chunks_of(config: Mdx23cConfig, batch: int) -> np.ndarray[Any, np.dtype[np.f
 def test_its_weights_load_strictly_and_our_waveforms_are_its_own(
     changes: dict[str, object], original: Any, tmp_path: Path
 ) -> None:
-    config = tiny_config(**changes)
+    config = tiny_config(**{"num_scales": 2, "num_blocks_per_scale": 2, **changes})
     theirs = original_network(original, config)
     unsettled(theirs)
     compare(config, theirs, tmp_path)

@@ -44,7 +44,7 @@ def write(
 
 @pytest.mark.parametrize("output", LOSSLESS)
 @pytest.mark.parametrize("channels", [1, 2, 3])
-@pytest.mark.parametrize("n_samples", [0, 1, 2, 2345])
+@pytest.mark.parametrize("n_samples", [1, 2, 2345])
 def test_a_lossless_file_reads_back_to_half_a_step(
     tmp_path: Path, output: OutputFormat, channels: int, n_samples: int
 ) -> None:
@@ -78,7 +78,7 @@ def test_the_subtype_is_what_was_asked(tmp_path: Path, output: OutputFormat) -> 
 
 # Frames of these are large enough for the tag that tells the encoder's delay.
 @pytest.mark.parametrize("kbps", [64, 96, 128, 160, 192, 224, 256, 320])
-def test_an_mp3_has_its_bitrate_its_length_and_no_delay(tmp_path: Path, kbps: int) -> None:
+def test_an_mp3_has_its_bitrate_length_and_level_and_no_delay(tmp_path: Path, kbps: int) -> None:
     path = tmp_path / "a.mp3"
     time_s = np.arange(5 * RATE) / RATE
     tone = (0.5 * np.sin(2 * np.pi * 440 * time_s))[np.newaxis].repeat(2, axis=0)
@@ -87,8 +87,8 @@ def test_an_mp3_has_its_bitrate_its_length_and_no_delay(tmp_path: Path, kbps: in
     assert path.stat().st_size * 8 / 5000 == pytest.approx(kbps, rel=0.025)
     found, rate = soundfile.read(path, dtype="float32", always_2d=True)
     assert (found.shape, rate) == ((5 * RATE, 2), RATE)
-    # Far under what one sample's delay would be, 0.03.
-    assert np.abs(found.T - tone)[:, 2000:-2000].max() < 0.01
+    # A codec's noise; one sample's delay would be 0.03, LAME's own level up to 0.025.
+    assert np.abs(found.T - tone)[:, 2000:-2000].max() < 0.002
 
 
 @pytest.mark.parametrize(

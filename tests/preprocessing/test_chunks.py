@@ -1,3 +1,4 @@
+import tracemalloc
 from collections.abc import Iterator
 
 import numpy as np
@@ -172,6 +173,21 @@ def test_chunks_do_not_share_memory_with_what_comes_later() -> None:
     inside = [c for c in kept if c.start >= 0 and c.start + CHUNK <= 1000]
     for chunk in inside:
         np.testing.assert_array_equal(chunk.samples, track[:, chunk.start : chunk.start + CHUNK])
+
+
+@pytest.mark.parametrize("overlap", [2, 16])
+def test_memory_does_not_grow_with_the_track(overlap: float) -> None:
+    plan = plan_for(overlap, chunk_samples=10_000)
+    block = noise(1000)
+    tracemalloc.start()
+    try:
+        for _ in iter_chunks((block for _ in range(500)), plan):
+            pass
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    # A chunk and two borders are kept, two chunks are on their way out, one is moved along.
+    assert peak_bytes < 7 * 10_000 * 2 * 4
 
 
 def test_a_change_of_channels_is_refused() -> None:

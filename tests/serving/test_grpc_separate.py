@@ -19,7 +19,8 @@ from helpers import gain_separator, in_blocks, music, snr_db
 
 from stemline.postprocessing.encode import OutputFormat
 from stemline.preprocessing.audio import AudioFormat
-from stemline.serving.client import RemoteError, StemlineClient
+from stemline.serving.client import StemlineClient
+from stemline.serving.errors import RemoteError
 from stemline.serving.pipeline import SeparateOptions
 from stemline.v1 import stemline_pb2 as pb
 

@@ -26,10 +26,16 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from helpers import gain_separator, in_blocks, music, tiny_info
 
 from stemline.preprocessing.audio import AudioFormat
-from stemline.serving.client import RemoteError, StemlineClient
-from stemline.serving.errors import UnknownModelError, UntrainedError
-from stemline.serving.server import SERVICE, ListenError, StemlineServer
-from stemline.serving.settings import SettingsError, load_settings
+from stemline.serving.client import StemlineClient
+from stemline.serving.errors import (
+    ListenError,
+    RemoteError,
+    SettingsError,
+    UnknownModelError,
+    UntrainedError,
+)
+from stemline.serving.server import SERVICE, StemlineServer
+from stemline.serving.settings import load_settings
 from stemline.v1 import stemline_pb2 as pb
 from stemline.v1 import stemline_pb2_grpc as pb_grpc
 

@@ -1,0 +1,66 @@
+"""The verbs put together, and the one place where an error becomes a line and an exit code."""
+
+import sys
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from ..errors import FAILED, exit_code_of
+from .bench import bench
+from .export import ExportFailure, export
+from .models import models
+from .report import fail
+from .separate import separate
+from .serve import serve
+from .verify import verify
+
+app = typer.Typer(
+    name="stemline",
+    help="Export music-audio networks to verified ONNX engines, and run or serve them.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+for verb in (models, export, verify, separate, serve, bench):
+    app.command()(verb)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        print(f"stemline {version('stemline')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    show_version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Export music-audio networks to verified ONNX engines, and run or serve them."""
+
+
+def main() -> None:
+    """Run the command: exit 0 done, 1 failed, 2 called wrong, 3 something missing."""
+    try:
+        app()
+    except ExportFailure as error:
+        fail(str(error))
+        sys.exit(error.exit_code)
+    except OSError as error:
+        fail(_words_of(error))
+        sys.exit(exit_code_of(error) or FAILED)
+    except (ValueError, LookupError, RuntimeError, ImportError) as error:
+        code = exit_code_of(error)
+        if code is None:  # a fault of ours: the traceback is what its report needs
+            raise
+        fail(str(error))
+        sys.exit(code)
+
+
+def _words_of(error: OSError) -> str:
+    """`path: reason` for the system's own errors, our own message otherwise."""
+    if error.strerror and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)

@@ -1,0 +1,5 @@
+"""`stemline bench` (being written)."""
+
+
+def bench() -> None:
+    """Measure."""

@@ -1,0 +1,205 @@
+"""`stemline export`: trained weights to verified artifacts. Needs the `export` extra."""
+
+import multiprocessing
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from stemline.export.models import MODELS, UnknownModelError, find_model
+
+from ..errors import FAILED, MISSING, USAGE, RequestError
+from .options import DEFAULT_ARTIFACTS, Artifacts, Json
+from .report import print_json, print_table, say, warn
+
+if TYPE_CHECKING:
+    from stemline.export.export import ExportResult
+
+
+class ExportFailure(RuntimeError):
+    """What stopped an export, with the command's exit code."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message, exit_code)
+        self.message = message
+        self.exit_code = exit_code
+
+    def __str__(self) -> str:
+        return self.message
+
+
+@contextmanager
+def export_failures() -> Iterator[None]:
+    """Turn export's errors into an ExportFailure; the one table of their exit codes."""
+    import stemline.export.export  # the one that says which package is missing  # noqa: F401
+    from stemline.export.card import ParityError
+    from stemline.export.checkpoints import CheckpointError
+    from stemline.export.config import ConfigError
+    from stemline.export.download import CacheError, DownloadError, IntegrityError
+    from stemline.export.export import UnknownVariantError
+    from stemline.export.onnx import OnnxExportError
+    from stemline.export.staging import ArtifactWriteError
+    from stemline.export.weights import WeightsError
+
+    exit_codes: dict[type[Exception], int] = {
+        ArtifactWriteError: FAILED,
+        CacheError: FAILED,
+        CheckpointError: FAILED,
+        ConfigError: USAGE,
+        DownloadError: MISSING,
+        IntegrityError: FAILED,
+        OnnxExportError: FAILED,
+        ParityError: FAILED,
+        UnknownModelError: USAGE,
+        UnknownVariantError: USAGE,
+        WeightsError: MISSING,
+    }
+    try:
+        yield
+    except tuple(exit_codes) as error:
+        code = next(exit_codes[kind] for kind in type(error).__mro__ if kind in exit_codes)
+        raise ExportFailure(str(error), code) from error
+
+
+def export(
+    models: Annotated[
+        list[str] | None, typer.Argument(help="Models of the table, or a new NAME with --config.")
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Every model of the table.")] = False,
+    variants: Annotated[str, typer.Option(help="Precisions, separated by commas.")] = "fp32",
+    weights: Annotated[
+        str, typer.Option(help="auto, official, random, or a checkpoint's path.")
+    ] = "auto",
+    family: Annotated[
+        str, typer.Option(help="Of a checkpoint that is not in the table: mdx23c.")
+    ] = "",
+    config: Annotated[Path | None, typer.Option(help="Its YAML, as MSST or UVR write it.")] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Models exported at once.")] = 1,
+    artifacts: Artifacts = DEFAULT_ARTIFACTS,
+    as_json: Json = False,
+) -> None:
+    """Export models to ONNX and verify each against PyTorch; what is unchanged is kept."""
+    names = list(MODELS) if everything else list(models or [])
+    if everything and models:
+        raise RequestError("models", "--all and a list of models exclude each other")
+    if not names:
+        raise RequestError("models", f"name a model or --all; there are {', '.join(MODELS)}")
+    if weights not in ("auto", "official", "random") and len(names) > 1:
+        raise RequestError("weights", f"--weights {weights} is one checkpoint, for one model")
+    if bool(family) != (config is not None):
+        raise RequestError("config", "--family and --config belong together")
+    if config is not None and len(names) > 1:
+        raise RequestError("config", "--config is the configuration of one model")
+    wanted = tuple(name.strip() for name in variants.split(",") if name.strip())
+
+    with export_failures():
+        work = {
+            name: partial(_export_one, name, wanted, weights, family, config, artifacts)
+            for name in names
+        }
+        if config is None:
+            for name in names:
+                find_model(name)
+    results: list[ExportResult] = []
+    failures: dict[str, ExportFailure] = {}
+    for name, result in _run(work, jobs):
+        if isinstance(result, ExportFailure):
+            failures[name] = result
+        else:
+            results.extend(result)
+    _report(results, failures, as_json)
+    if failures:
+        codes = {failure.exit_code for failure in failures.values()}
+        raise typer.Exit(codes.pop() if len(failures) == len(names) == 1 else FAILED)
+
+
+def _export_one(
+    name: str,
+    variants: tuple[str, ...],
+    weights: str,
+    family: str,
+    config: Path | None,
+    artifacts: Path,
+) -> "list[ExportResult] | ExportFailure":
+    """One model; also run in a process of its own, which its import of torch stays in."""
+    try:
+        with export_failures():
+            from stemline.export.export import export_custom, export_model
+
+            if config is not None:
+                return export_custom(name, family, config, weights, variants, artifacts, say)
+            return export_model(find_model(name), variants, weights, artifacts, say)
+    except ExportFailure as failure:
+        return failure
+
+
+def _run(
+    work: "Mapping[str, Callable[[], list[ExportResult] | ExportFailure]]", jobs: int
+) -> "Iterator[tuple[str, list[ExportResult] | ExportFailure]]":
+    if jobs == 1:
+        for name, call in work.items():
+            yield name, call()
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(max_workers=jobs, mp_context=context) as pool:
+        futures = {name: pool.submit(call) for name, call in work.items()}
+        for name, future in futures.items():
+            yield name, future.result()
+
+
+def _report(
+    results: "list[ExportResult]", failures: dict[str, ExportFailure], as_json: bool
+) -> None:
+    if as_json:
+        print_json(
+            {
+                "artifacts": [_json_of(result) for result in results],
+                "failed": {name: str(failure) for name, failure in failures.items()},
+            }
+        )
+    else:
+        print_table(
+            "artifacts",
+            ("artifact", "status", "weights", "parity", "size", "against PyTorch", "took"),
+            [_row(result) for result in results],
+        )
+        for name, failure in failures.items():
+            print_table("failed", ("model", "why"), [(name, str(failure))])
+    for result in results:
+        if not result.trained:
+            why = f" ({result.reason})" if result.reason else ""
+            warn(
+                f"{result.artifact} has RANDOM WEIGHTS, it is NOT a trained model{why}. Its "
+                "speed and shapes are real, its stems are noise. Get the checkpoint with "
+                "--weights official, or give it with --weights PATH"
+            )
+
+
+def _row(result: "ExportResult") -> tuple[str, ...]:
+    card = result.card
+    speed = f"{card.reference_seconds / card.seconds:.2f}× faster" if card.reference_seconds else ""
+    return (
+        result.artifact,
+        result.status,
+        "trained" if result.trained else "RANDOM, NOT TRAINED",
+        f"{card.snr_db:.1f} dB",
+        f"{card.size_bytes / 1e6:.0f} MB",
+        speed,
+        f"{result.seconds:.1f} s",
+    )
+
+
+def _json_of(result: "ExportResult") -> dict[str, Any]:
+    return {
+        "artifact": result.artifact,
+        "folder": str(result.folder),
+        "status": result.status,
+        "trained": result.trained,
+        "reason": result.reason,
+        "card": result.card.to_json(),
+        "seconds": round(result.seconds, 3),
+    }

@@ -1,0 +1,67 @@
+"""`stemline models`: what is known, what is exported, what is trained."""
+
+from typing import Any
+
+from stemline.export.models import MODELS
+
+from ..library import Library
+from .options import DEFAULT_ARTIFACTS, Artifacts, Json
+from .report import print_json, print_table
+
+
+def models(artifacts: Artifacts = DEFAULT_ARTIFACTS, as_json: Json = False) -> None:
+    """List the models there are, and what of them is exported."""
+    rows: dict[str, dict[str, Any]] = {
+        spec.name: {
+            "model": spec.name,
+            "family": spec.family,
+            "stems": list(spec.stems),
+            "sample_rate_hz": spec.config.sample_rate_hz,
+            "licence": spec.licence,
+            "artifacts": [],
+        }
+        for spec in MODELS.values()
+    }
+    for artifact in Library(artifacts).artifacts():
+        info = artifact.info
+        row = rows.setdefault(
+            info.model,
+            {
+                "model": info.model,
+                "family": info.family,
+                "stems": list(info.stems),
+                "sample_rate_hz": info.sample_rate_hz,
+                "licence": info.licence,
+                "artifacts": [],
+            },
+        )
+        row["artifacts"].append(
+            {
+                "artifact": artifact.name,
+                "precision": info.precision,
+                "trained": info.trained,
+                "sha256": artifact.sha256,
+            }
+        )
+    if as_json:
+        print_json(list(rows.values()))
+        return
+    print_table(
+        "models",
+        ("model", "family", "stems", "rate", "exported", "licence"),
+        [
+            (
+                row["model"],
+                row["family"],
+                ", ".join(row["stems"]),
+                f"{row['sample_rate_hz']} Hz",
+                ", ".join(_exported(artifact) for artifact in row["artifacts"]) or "no",
+                row["licence"],
+            )
+            for row in rows.values()
+        ],
+    )
+
+
+def _exported(artifact: dict[str, Any]) -> str:
+    return str(artifact["precision"]) + ("" if artifact["trained"] else " (random weights)")

@@ -1,0 +1,87 @@
+"""`stemline serve`: the gRPC server."""
+
+import logging
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..errors import FAILED
+from ..library import EngineOptions, Library
+from .report import say
+
+
+def serve(
+    models: Annotated[
+        str | None, typer.Option(help="Loaded at the start, by commas; the first is the default.")
+    ] = None,
+    host: Annotated[str | None, typer.Option(help="127.0.0.1 if unset.")] = None,
+    port: Annotated[int | None, typer.Option(help="8500 if unset; 0 takes a free one.")] = None,
+    artifacts: Annotated[Path | None, typer.Option(help="artifacts/ if unset.")] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N.")] = None,
+    threads: Annotated[int | None, typer.Option(help="CPU threads in one operation.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Chunks run at once.")] = None,
+    allow_untrained: Annotated[
+        bool | None,
+        typer.Option("--allow-untrained", help="Serve random weights too: noise, not stems."),
+    ] = None,
+    max_streams: Annotated[int | None, typer.Option(help="Calls at once; 64 if unset.")] = None,
+    max_upload_mb: Annotated[float | None, typer.Option(help="Of one call, 10⁶ bytes.")] = None,
+    max_audio_s: Annotated[float | None, typer.Option(help="Of one call, seconds.")] = None,
+    grace_s: Annotated[
+        float | None, typer.Option(help="What accepted calls get to finish on SIGTERM; 30.")
+    ] = None,
+    tls_cert: Annotated[Path | None, typer.Option(help="Server certificate, PEM.")] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="Its key, PEM.")] = None,
+    tls_client_ca: Annotated[
+        Path | None, typer.Option(help="Clients must be signed by this authority, PEM.")
+    ] = None,
+    token_file: Annotated[Path | None, typer.Option(help="Holds the bearer token.")] = None,
+    insecure: Annotated[
+        bool | None,
+        typer.Option("--insecure", help="Listen beyond loopback without TLS."),
+    ] = None,
+    reflection: Annotated[bool | None, typer.Option(help="gRPC reflection; on.")] = None,
+) -> None:
+    """Serve `Separate` and `ListModels` over gRPC until SIGTERM, then drain.
+
+    Every option is also an environment variable: --max-streams is STEMLINE_MAX_STREAMS.
+    """
+    from ..server import serve as serve_until_told
+    from ..settings import load_settings
+
+    settings = load_settings(
+        models=models,
+        host=host,
+        port=port,
+        artifacts=artifacts,
+        device=device,
+        threads=threads,
+        batch_size=batch_size,
+        allow_untrained=allow_untrained,
+        max_streams=max_streams,
+        max_upload_mb=max_upload_mb,
+        max_audio_s=max_audio_s,
+        grace_s=grace_s,
+        tls_cert=tls_cert,
+        tls_key=tls_key,
+        tls_client_ca=tls_client_ca,
+        token_file=token_file,
+        insecure=insecure,
+        reflection=reflection,
+    )
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    library = Library(
+        settings.artifacts,
+        EngineOptions(
+            settings.device, settings.threads, settings.batch_size, settings.allow_untrained
+        ),
+    )
+    try:
+        finished = serve_until_told(library, settings, lambda where: say(f"serving on {where}"))
+    finally:
+        library.close()
+    if not finished:
+        raise typer.Exit(FAILED)

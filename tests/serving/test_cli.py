@@ -1,0 +1,278 @@
+"""The command as a user calls it, over a tiny exported network."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from helpers import music, snr_db
+
+from stemline.engines import open_engine, read_artifact
+from stemline.serving.pipeline import Separator
+
+CONFIG = """
+audio: {chunk_size: 3968, dim_f: 256, dim_t: 32, hop_length: 128, n_fft: 512, num_channels: 2,
+  sample_rate: 44100}
+model: {act: gelu, bottleneck_factor: 2, growth: 4, norm: InstanceNorm, num_blocks_per_scale: 1,
+  num_channels: 4, num_scales: 2, num_subbands: 4, scale: !!python/tuple [2, 2]}
+training: {instruments: [Vocals, Instrumental], target_instrument: null}
+inference: {batch_size: 1, dim_t: 32, num_overlap: 4}
+"""
+RATE = 44100
+
+
+def run(*arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(Path(sys.executable).parent / "stemline"), *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+        cwd=cwd,
+        env={**os.environ, "COLUMNS": "200"},
+    )
+
+
+@pytest.fixture(scope="module")
+def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with one small network of random weights, `tiny`."""
+    root = tmp_path_factory.mktemp("exported")
+    (root / "tiny.yaml").write_text(CONFIG)
+    done = run(
+        "export", "tiny", "--family", "mdx23c", "--config", root / "tiny.yaml",
+        "--weights", "random", "--artifacts", root / "artifacts",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "RANDOM WEIGHTS" in done.stderr
+    return root / "artifacts"
+
+
+@pytest.fixture
+def song(tmp_path: Path) -> Path:
+    path = tmp_path / "song.wav"
+    soundfile.write(path, music(30000).T, RATE, subtype="FLOAT")
+    return path
+
+
+def separate(artifacts: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    return run("separate", "--artifacts", artifacts, "--allow-untrained", *arguments)
+
+
+def test_stems_are_written_as_the_python_api_gives_them(
+    artifacts: Path, song: Path, tmp_path: Path
+) -> None:
+    done = separate(artifacts, song, "-o", tmp_path / "out", "--bits", "32")
+    assert done.returncode == 0, done.stderr
+    artifact = read_artifact(artifacts / "tiny.fp32")
+    separator = Separator(open_engine(artifact.engine_path), artifact.info)
+    mixture = soundfile.read(song, dtype="float32", always_2d=True)[0].T
+    wanted = separator.separate(np.ascontiguousarray(mixture), RATE)
+    separator.close()
+    for stem, samples in wanted.items():
+        path = tmp_path / "out" / "song" / f"{stem}.wav"
+        assert str(path) in done.stdout
+        got, rate = soundfile.read(path, dtype="float32")
+        assert rate == RATE
+        np.testing.assert_array_equal(got.T, samples)
+
+
+def test_json_tells_what_was_done(artifacts: Path, song: Path, tmp_path: Path) -> None:
+    done = separate(artifacts, song, "-m", "tiny", "-o", tmp_path / "out", "--json")
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert report["input"] == str(song)
+    assert (report["model"], report["artifact"]) == ("tiny", "tiny.fp32")
+    assert report["provider"] == "CPUExecutionProvider"
+    assert report["artifact_sha256"] == read_artifact(artifacts / "tiny.fp32").sha256
+    assert report["n_samples"] == 30000
+    assert set(report["stems"]) == {"vocals", "instrumental"}
+    assert {"input", "preprocess", "engine", "postprocess", "encode", "wall"} <= set(
+        report["seconds"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("container", "bits", "subtype"),
+    [("wav", 16, "PCM_16"), ("wav", 24, "PCM_24"), ("flac", 24, "PCM_24"), ("mp3", 16, None)],
+)
+def test_containers_and_bits(
+    artifacts: Path, song: Path, tmp_path: Path, container: str, bits: int, subtype: str | None
+) -> None:
+    done = separate(artifacts, song, "-o", tmp_path, "--format", container, "--bits", str(bits))
+    assert done.returncode == 0, done.stderr
+    info = soundfile.info(tmp_path / "song" / f"vocals.{container}")
+    assert (info.samplerate, info.channels) == (RATE, 2)
+    if subtype is not None:
+        assert (info.subtype, info.frames) == (subtype, 30000)
+
+
+def test_two_stems_are_the_stem_and_the_rest(artifacts: Path, song: Path, tmp_path: Path) -> None:
+    done = separate(artifacts, song, "-o", tmp_path, "--bits", "32", "--two-stems", "Vocals")
+    assert done.returncode == 0, done.stderr
+    folder = tmp_path / "song"
+    assert sorted(path.name for path in folder.iterdir()) == ["no_vocals.wav", "vocals.wav"]
+    parts = [soundfile.read(folder / name)[0] for name in ("vocals.wav", "no_vocals.wav")]
+    mixture = soundfile.read(song)[0]
+    assert snr_db(mixture, parts[0] + parts[1]) > 120  # a float32 difference and its sum
+
+
+def test_a_lone_onnx_file_is_enough(artifacts: Path, song: Path, tmp_path: Path) -> None:
+    lone = tmp_path / "elsewhere" / "carried.onnx"
+    lone.parent.mkdir()
+    lone.write_bytes((artifacts / "tiny.fp32" / "1" / "model.onnx").read_bytes())
+    done = run("separate", song, "-m", lone, "-o", tmp_path / "a", "--allow-untrained")
+    assert done.returncode == 0, done.stderr
+    again = separate(artifacts, song, "-m", "tiny", "-o", tmp_path / "b")
+    assert again.returncode == 0, again.stderr
+    a, b = (tmp_path / x / "song" / "vocals.wav" for x in ("a", "b"))
+    assert a.read_bytes() == b.read_bytes()
+
+
+def test_random_weights_are_refused_unless_allowed(
+    artifacts: Path, song: Path, tmp_path: Path
+) -> None:
+    done = run("separate", "--artifacts", artifacts, song, "-o", tmp_path / "out")
+    assert done.returncode == 3
+    assert "--allow-untrained" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_one_bad_file_among_good_ones_fails_alone(
+    artifacts: Path, song: Path, tmp_path: Path
+) -> None:
+    bad = tmp_path / "bad.wav"
+    bad.write_text("no audio at all")
+    other = tmp_path / "other.wav"
+    soundfile.write(other, music(5000, seed=1).T, RATE)
+    done = separate(artifacts, song, bad, other, "-o", tmp_path / "out", "--jobs", "2")
+    assert done.returncode == 1
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["other", "song"]
+    assert str(bad) in done.stdout
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["--stems", "drums"], 2, "no stem 'drums'; it has vocals, instrumental"),
+        (["--overlap", "1"], 2, "overlap"),
+        (["--stems", "vocals", "--two-stems", "vocals"], 2, "exclude each other"),
+        (["-m", "htdemocs"], 3, "no model 'htdemocs'"),
+        (["--device", "cuda"], 3, "no CUDA"),
+        (["--device", "gpu"], 3, "use auto, cpu, cuda"),
+        (["--format", "flac", "--bits", "32"], 2, "flac"),
+        (["--bits", "12"], 2, "bits"),
+        (["--format", "ogg"], 2, "ogg"),
+        (["--server", "127.0.0.1:1"], 1, "127.0.0.1:1"),
+    ],
+)
+def test_what_is_asked_wrongly_is_one_line_and_the_right_exit_code(
+    artifacts: Path, song: Path, tmp_path: Path, arguments: list[str], code: int, words: str
+) -> None:
+    done = separate(artifacts, song, "-o", tmp_path / "out", *arguments)
+    assert done.returncode == code, done.stderr
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_two_inputs_of_one_name_do_not_overwrite_each_other(
+    artifacts: Path, song: Path, tmp_path: Path
+) -> None:
+    done = separate(artifacts, song, song.with_suffix(".flac"), "-o", tmp_path / "out")
+    assert done.returncode == 2
+    assert "would both write to" in done.stderr
+
+
+def test_an_output_that_cannot_be_written_is_named(
+    artifacts: Path, song: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    done = separate(artifacts, song, "-o", tmp_path / "file" / "below")
+    assert done.returncode == 1
+    assert "below" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_full_disk_leaves_no_half_written_file(
+    artifacts: Path, song: Path, tmp_path: Path
+) -> None:
+    # A limit on the size of a file stands for the disk: the same write fails the same way.
+    command = (
+        f"ulimit -f 64; exec {Path(sys.executable).parent / 'stemline'} separate "
+        f"--artifacts {artifacts} --allow-untrained {song} -o {tmp_path / 'out'}"
+    )
+    done = subprocess.run(
+        ["bash", "-c", command], capture_output=True, text=True, check=False, timeout=120
+    )
+    assert done.returncode == 1, done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_models_shows_what_is_exported_and_untrained(artifacts: Path) -> None:
+    done = run("models", "--artifacts", artifacts)
+    assert done.returncode == 0
+    (row,) = [line for line in done.stdout.splitlines() if line.startswith("tiny\t")]
+    assert "fp32 (random weights)" in row
+    listed = json.loads(run("models", "--artifacts", artifacts, "--json").stdout)
+    assert [row["model"] for row in listed if not row["artifacts"]] == [
+        "mdx23c", "mdx23c-drumsep", "mdx23c-drumsep5",
+    ]  # fmt: skip
+
+
+def test_verify_recomputes_the_card_and_finds_damage(artifacts: Path, tmp_path: Path) -> None:
+    done = run("verify", "tiny", "--artifacts", artifacts, "--json")
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert report["ok"] is True
+    assert {row["batch"] for row in report["card"]["parity"]} == {1, 3}
+    copy = tmp_path / "tiny.fp32"
+    subprocess.run(["cp", "-r", artifacts / "tiny.fp32", copy], check=True)
+    content = bytearray((copy / "1" / "model.onnx").read_bytes())
+    content[len(content) // 2] ^= 1
+    (copy / "1" / "model.onnx").write_bytes(content)
+    done = run("verify", copy)
+    assert done.returncode == 1
+    assert "SHA-256 differs" in done.stdout
+
+
+def test_exporting_again_changes_nothing(artifacts: Path) -> None:
+    manifest = (artifacts / "tiny.fp32" / "manifest.json").read_bytes()
+    done = run(
+        "export", "tiny", "--family", "mdx23c", "--config", artifacts.parent / "tiny.yaml",
+        "--weights", "random", "--artifacts", artifacts, "--json",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["artifacts"][0]["status"] == "unchanged"
+    assert (artifacts / "tiny.fp32" / "manifest.json").read_bytes() == manifest
+
+
+def test_the_server_gives_the_files_the_local_command_gives(
+    artifacts: Path, song: Path, tmp_path: Path
+) -> None:
+    command = [
+        Path(sys.executable).parent / "stemline", "serve", "--port", "0", "--artifacts", artifacts,
+        "--allow-untrained",
+    ]  # fmt: skip
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stderr is not None
+            address = next(
+                line.split()[-1] for line in server.stderr if line.startswith("serving on ")
+            )
+            remote = run("separate", song, "-o", tmp_path / "remote", "--server", address)
+            assert remote.returncode == 0, remote.stderr
+        finally:
+            server.terminate()
+            server.stderr.read()
+        assert server.wait(30) == 0
+    local = separate(artifacts, song, "-o", tmp_path / "local")
+    assert local.returncode == 0, local.stderr
+    for stem in ("vocals", "instrumental"):
+        a, b = (tmp_path / x / "song" / f"{stem}.wav" for x in ("remote", "local"))
+        assert a.read_bytes() == b.read_bytes()

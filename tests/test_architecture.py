@@ -1,0 +1,135 @@
+"""The folders' arrows: who may import whom, and that running needs no torch."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+FOLDERS = ("bench", "engines", "export", "postprocessing", "preprocessing", "serving")
+
+# Folder → the folders it may import besides itself. The command line (serving/cli) is the one
+# place that knows both sides, and what it takes from export and bench it takes when called.
+MAY_IMPORT = {
+    "preprocessing": set(),
+    "engines": set(),
+    "postprocessing": set(),
+    "serving": {"preprocessing", "engines", "postprocessing", "v1"},
+    "export": {"preprocessing", "engines", "postprocessing"},
+    "serving/cli": {"preprocessing", "engines", "postprocessing", "export", "bench"},
+    "bench": {"preprocessing", "engines", "postprocessing", "export", "serving"},
+}
+# Third-party modules that one folder alone may import, wherever in a file.
+ONLY_IN = {
+    "torch": {"export", "bench"},
+    "onnx": {"export"},
+    "onnxscript": {"export"},
+    "yaml": {"export"},
+    "pooch": {"export"},
+    "grpc": {"serving", "bench"},
+    "typer": {"serving/cli"},
+    "matplotlib": {"bench"},
+}
+# The reference engine is torch's own runtime and imports it when it is made.
+TORCH_ENGINE = "engines/pytorch.py"
+
+
+def sources() -> list[Path]:
+    return [
+        path
+        for folder in FOLDERS
+        for path in sorted((ROOT / folder).rglob("*.py"))
+        if "protos" not in path.parts
+    ]
+
+
+def room_of(path: Path) -> str:
+    relative = path.relative_to(ROOT)
+    return "serving/cli" if relative.parts[:2] == ("serving", "cli") else relative.parts[0]
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Every module a file imports, absolute; relative ones resolved."""
+    package = ["stemline", *path.relative_to(ROOT).parent.parts]
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            module = ".".join([*base, *([node.module] if node.module else [])])
+            yield module
+            yield from (f"{module}.{alias.name}" for alias in node.names)
+
+
+@pytest.mark.parametrize("path", sources(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_arrows_only_point_down(path: Path) -> None:
+    room = room_of(path)
+    own = {room, room.partition("/")[0]}
+    for module in imports(path):
+        parts = module.split(".")
+        if parts[0] == "stemline" and len(parts) > 1:
+            assert parts[1] in MAY_IMPORT[room] | own, f"{path} imports {module}"
+        if parts[0] in ONLY_IN and str(path.relative_to(ROOT)) != TORCH_ENGINE:
+            assert own & ONLY_IN[parts[0]], f"{path} imports {module}"
+
+
+def test_every_folder_of_code_has_its_arrows() -> None:
+    assert {room_of(path) for path in sources()} == set(MAY_IMPORT)
+
+
+WITHOUT_TORCH = """
+import sys
+
+class NoTorch:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {"torch", "onnx", "onnxscript", "yaml", "pooch"}:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, NoTorch())
+from stemline.serving.cli.app import main
+sys.argv = ["stemline", *sys.argv[1:]]
+main()
+"""
+
+
+def run_without_torch(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", WITHOUT_TORCH, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
+@pytest.mark.parametrize("verb", ["models", "separate", "serve", "export", "verify", "bench"])
+def test_every_verb_explains_itself_with_torch_absent(verb: str) -> None:
+    done = run_without_torch(verb, "--help")
+    assert done.returncode == 0, done.stderr
+    assert "Usage" in done.stdout
+
+
+def test_the_models_are_listed_with_torch_absent(tmp_path: Path) -> None:
+    done = run_without_torch("models", "--artifacts", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert "mdx23c-drumsep" in done.stdout
+
+
+def test_exporting_with_torch_absent_says_what_to_install(tmp_path: Path) -> None:
+    done = run_without_torch("export", "mdx23c", "--artifacts", str(tmp_path))
+    assert done.returncode == 3
+    assert "pip install 'stemline[export]'" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_importing_the_server_does_not_import_torch() -> None:
+    code = (
+        "import sys; import stemline.serving.server, stemline.serving.cli.app; "
+        "heavy = {'torch', 'onnx', 'yaml', 'matplotlib'} & set(sys.modules); "
+        "assert not heavy, heavy"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
