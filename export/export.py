@@ -22,7 +22,7 @@ from .manifest import GOLDEN, read_manifest, stored_card, write_manifest
 from .models import MODELS, ModelSpec
 from .staging import staged_folder
 from .triton import config_pbtxt
-from .verify import new_card, run_reference
+from .verify import against_reference, new_card
 
 try:
     from .config_file import read_config
@@ -155,15 +155,13 @@ def _write(spec: ModelSpec, variant: str, weights: Weights, root: Path, report: 
         engine_path.parent.mkdir()
         report(f"{name}: writing the graph")
         export_onnx(network, config.input_shape, engine_path, info.to_metadata())
-        report(f"{name}: running PyTorch for the parity card")
-        engine = torch_engine(network, config, name=name)
-        reference = run_reference(engine, config)
-        engine.close()
-        del network, engine
-        report(f"{name}: running ONNX Runtime for the parity card")
-        card = new_card(engine_path, variant, config, reference)
+        report(f"{name}: comparing with PyTorch")
+        reference = torch_engine(network, config, name=name)
+        del network  # the engine's alone: it is freed when the engine is closed
+        measured = against_reference(engine_path, config, reference)
+        card = new_card(engine_path, variant, measured)
         card.check(name)
-        reference.golden.save(folder / GOLDEN)
+        measured.golden.save(folder / GOLDEN)
         inputs = [TensorSpec(INPUT, "float32", (BATCH, *config.input_shape))]
         outputs = [TensorSpec(OUTPUT, "float32", (BATCH, *config.output_shape))]
         (folder / "config.pbtxt").write_text(config_pbtxt(name, inputs, outputs))

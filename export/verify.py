@@ -28,22 +28,20 @@ from .signal import music_like
 Array = NDArray[np.float32]
 
 SEED = 0
-_BATCHES = (1, 3)
+_N_ROWS = 3
 
 
 @dataclass(frozen=True)
-class Reference:
-    """What PyTorch made of the test signal."""
+class Measured:
+    """What running an artifact on the test signal showed."""
 
-    outputs: tuple[Array, ...]
-    """Of rows that differ, each (1, S, 2C, F, T)."""
+    parity: tuple[Parity, ...]
     seconds: float
     """Of the fastest run at batch 1."""
-
-    @property
-    def golden(self) -> Golden:
-        """What of it is kept beside the artifact."""
-        return sample_golden(self.outputs[0][0], SEED)
+    reference_seconds: float | None
+    """The same in PyTorch, run by turns with it; None when it was not run."""
+    golden: Golden
+    """What of PyTorch's output is, or was, kept beside the artifact."""
 
 
 def verify_artifact(folder: Path, weights: Path | None = None) -> Card:
@@ -68,23 +66,23 @@ def verify_artifact(folder: Path, weights: Path | None = None) -> Card:
     if inside != artifact.info:
         raise ArtifactError(f"{folder}: the graph's metadata and the manifest do not agree")
     config, stored = stored_config(manifest, folder), stored_card(manifest, folder)
-    budget_db = BUDGET_DB[artifact.info.precision]
-    reference = _reference(folder, config, weights)
-    engine = open_engine(artifact.engine_path, device="cpu")
-    if reference is not None:
-        parity, seconds = against_reference(engine, config, reference)
+    budget_db = BUDGET_DB.get(artifact.info.precision)
+    if budget_db is None:
+        raise ArtifactError(f"{folder}: no budget is known for {artifact.info.precision}")
+    reference = _reference(folder, weights)
+    if reference is None:
+        measured = against_golden(artifact.engine_path, config, _golden(folder))
     else:
-        parity, seconds = against_golden(engine, config, _golden(folder))
-    engine.close()
+        measured = against_reference(artifact.engine_path, config, reference)
     card = Card(
         reference="golden" if reference is None else "pytorch",
         budget_db=budget_db,
-        parity=parity,
+        parity=measured.parity,
         node_dtypes=stored.node_dtypes,
         weight_dtypes=stored.weight_dtypes,
         size_bytes=artifact.engine_path.stat().st_size,
-        seconds=seconds,
-        reference_seconds=None if reference is None else reference.seconds,
+        seconds=measured.seconds,
+        reference_seconds=measured.reference_seconds,
         machine=this_machine(),
         versions=package_versions(),
     )
@@ -92,60 +90,76 @@ def verify_artifact(folder: Path, weights: Path | None = None) -> Card:
     return card
 
 
-def new_card(path: Path, precision: str, config: Mdx23cConfig, reference: Reference) -> Card:
-    """Measure a graph that was just written; nothing is judged yet."""
+def new_card(path: Path, precision: str, measured: Measured) -> Card:
+    """The card of a graph that was just written; nothing is judged yet."""
     nodes, weights = graph_dtypes(path)
-    engine = open_engine(path, device="cpu")
-    parity, seconds = against_reference(engine, config, reference)
-    engine.close()
     return Card(
         reference="pytorch",
         budget_db=BUDGET_DB[precision],
-        parity=parity,
+        parity=measured.parity,
         node_dtypes=nodes,
         weight_dtypes=weights,
         size_bytes=path.stat().st_size,
-        seconds=seconds,
-        reference_seconds=reference.seconds,
+        seconds=measured.seconds,
+        reference_seconds=measured.reference_seconds,
         machine=this_machine(),
         versions=package_versions(),
     )
 
 
-def run_reference(engine: Engine, config: Mdx23cConfig) -> Reference:
-    """PyTorch over the rows of the test signal, one at a time: what a batch must give too."""
-    outputs, seconds = [], []
-    for row in signal_rows(config):
-        output, elapsed_s = _timed(engine, row)
-        outputs.append(output)
-        seconds.append(elapsed_s)
-    return Reference(tuple(outputs), min(seconds))
+def against_reference(path: Path, config: Mdx23cConfig, reference: Engine) -> Measured:
+    """Run a graph and PyTorch by turns, and compare; `reference` is closed.
 
-
-def against_reference(
-    engine: Engine, config: Mdx23cConfig, reference: Reference
-) -> tuple[tuple[Parity, ...], float]:
-    """The parity at each batch size, and the seconds of the fastest run at batch 1."""
+    PyTorch runs each row alone: what a graph makes of three rows together must be that too.
+    """
     rows = signal_rows(config)
-    parity: tuple[Parity, ...] = ()
-    for batch in _BATCHES:
-        output, _ = _timed(engine, np.concatenate(rows[:batch]))
-        wanted = np.concatenate(reference.outputs[:batch])
-        parity += compare(OUTPUT, config.stems, wanted, output, batch)
-    return parity, _best_seconds(engine, rows[0])
+    wanted: list[Array] = []
+    alone: list[Array] = []
+    reference_seconds: list[float] = []
+    seconds: list[float] = []
+    engine = open_engine(path, device="cpu")
+    for row in rows:
+        for runner, outputs, times in (
+            (reference, wanted, reference_seconds),
+            (engine, alone, seconds),
+        ):
+            output, elapsed_s = _timed(runner, row)
+            outputs.append(output)
+            times.append(elapsed_s)
+    engine.close()
+    reference.close()
+    together = _together(path, rows)
+    stems = config.stems
+    return Measured(
+        parity=(
+            *compare(OUTPUT, stems, np.concatenate(wanted), np.concatenate(alone), 1),
+            *compare(OUTPUT, stems, np.concatenate(wanted), together, len(rows)),
+        ),
+        seconds=min(seconds),
+        reference_seconds=min(reference_seconds),
+        golden=sample_golden(wanted[0][0], SEED),
+    )
 
 
-def against_golden(
-    engine: Engine, config: Mdx23cConfig, golden: Golden
-) -> tuple[tuple[Parity, ...], float]:
-    """As `against_reference`, over the first row's golden values."""
+def against_golden(path: Path, config: Mdx23cConfig, golden: Golden) -> Measured:
+    """Run a graph and compare its first row with the values export stored."""
     rows = signal_rows(config, golden.seed)
+    engine = open_engine(path, device="cpu")
+    runs = [_timed(engine, rows[0]) for _ in range(2)]
+    engine.close()
     parity: tuple[Parity, ...] = ()
-    for batch in _BATCHES:
-        output, _ = _timed(engine, np.concatenate(rows[:batch]))
+    for output, batch in ((runs[0][0], 1), (_together(path, rows), len(rows))):
         got = at_golden(output[0], golden)
         parity += compare(OUTPUT, config.stems, golden.values[None], got[None], batch)
-    return parity, _best_seconds(engine, rows[0])
+    return Measured(parity, min(seconds for _, seconds in runs), None, golden)
+
+
+def _together(path: Path, rows: Sequence[Array]) -> Array:
+    """All rows in one batch, by an engine of its own: the memory of one at batch 1 is freed."""
+    engine = open_engine(path, device="cpu")
+    output = engine.run({INPUT: np.concatenate(rows)})[OUTPUT]
+    engine.close()
+    return output
 
 
 def signal_rows(config: Mdx23cConfig, seed: int = SEED) -> Sequence[Array]:
@@ -158,7 +172,7 @@ def signal_rows(config: Mdx23cConfig, seed: int = SEED) -> Sequence[Array]:
             )[None],
             stft,
         )
-        for row in range(max(_BATCHES))
+        for row in range(_N_ROWS)
     ]
 
 
@@ -168,26 +182,19 @@ def _timed(engine: Engine, mixture: Array) -> tuple[Array, float]:
     return output, time.perf_counter() - start
 
 
-def _best_seconds(engine: Engine, mixture: Array) -> float:
-    return min(_timed(engine, mixture)[1] for _ in range(2))
-
-
-def _reference(folder: Path, config: Mdx23cConfig, weights: Path | None) -> Reference | None:
-    """PyTorch's answer, or None where torch or the weights are not at hand."""
+def _reference(folder: Path, weights: Path | None) -> Engine | None:
+    """PyTorch, or None where it or the weights are not at hand."""
     try:
         from .reference import reference_engine
         from .weights import WeightsError
     except ImportError:
         return None
     try:
-        engine = reference_engine(folder, weights)
+        return reference_engine(folder, weights)
     except WeightsError:
         if weights is not None:
             raise
         return None
-    reference = run_reference(engine, config)
-    engine.close()
-    return reference
 
 
 def _golden(folder: Path) -> Golden:

@@ -1,4 +1,4 @@
-"""A configuration to its network; a new family is one row here."""
+"""A configuration to its network."""
 
 import torch
 from torch import nn
