@@ -34,6 +34,7 @@ from .families import Family, family_of
 from .scheduler import Item, Lane, Scheduler
 
 _BLOCK_SAMPLES = 1 << 16
+_FEED_ENDS_WITHIN_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -204,7 +205,8 @@ class Separation(Iterator[SeparatedBlock]):
         self._fed: Future[None] = Future()
         self._started = time.perf_counter()
         self._output = self._stems()
-        threading.Thread(target=self._run_feed, name="stemline feed", daemon=True).start()
+        self._feeding = threading.Thread(target=self._run_feed, name="stemline feed", daemon=True)
+        self._feeding.start()
 
     @property
     def stems(self) -> tuple[str, ...]:
@@ -234,6 +236,9 @@ class Separation(Iterator[SeparatedBlock]):
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+        # Whoever leaves may close the reader next, or end the process: no thread may be inside
+        # a library then. One that waits for a caller's blocks is given up.
+        self._feeding.join(_FEED_ENDS_WITHIN_S)
 
     def close(self) -> None:
         """Drop what is still under way, at once; safe from any thread, and more than once."""
@@ -278,7 +283,7 @@ class Separation(Iterator[SeparatedBlock]):
             started = time.perf_counter()
             block = next(blocks, None)  # (input channels, n)
             self._seconds["input"] += time.perf_counter() - started
-            if block is None:
+            if block is None or self._closed:
                 return
             self._n_samples_in += block.shape[1]
             if self._residual_name:

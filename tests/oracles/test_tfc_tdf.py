@@ -1,9 +1,5 @@
 """Our MDX23C against audio-separator's TFC_TDF_net, an independent implementation."""
 
-import sys
-import types
-from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from export_helpers import tiny_config
+from oracle_helpers import original_network
 
 from stemline.engines import open_engine
 from stemline.export.checkpoints import load_strictly, read_checkpoint
@@ -26,64 +23,6 @@ from stemline.preprocessing.mdx23c import network_input
 from stemline.preprocessing.stft import Stft
 
 pytestmark = pytest.mark.oracles
-
-_PACKAGES = (
-    "audio_separator",
-    "audio_separator.separator",
-    "audio_separator.separator.uvr_lib_v5",
-)
-
-
-@pytest.fixture(scope="module")
-def original() -> Iterator[Any]:
-    """The module of TFC_TDF_net, without running its packages: they import much that is absent."""
-    pytest.importorskip("ml_collections")
-    found = find_spec("audio_separator")
-    if found is None or found.submodule_search_locations is None:
-        pytest.skip("audio-separator is not installed: make test-oracles")
-    folder = Path(next(iter(found.submodule_search_locations))).parent
-    for name in _PACKAGES:
-        package = types.ModuleType(name)
-        package.__path__ = [str(folder.joinpath(*name.split(".")))]
-        sys.modules[name] = package
-    from audio_separator.separator.uvr_lib_v5 import (  # type: ignore[import-untyped]
-        tfc_tdf_v3,
-    )
-
-    yield tfc_tdf_v3
-    for name in [name for name in sys.modules if name.startswith("audio_separator")]:
-        del sys.modules[name]
-
-
-def original_network(module: Any, config: Mdx23cConfig, *, target: bool = False) -> Any:
-    """TFC_TDF_net of our configuration, seeded, in evaluation mode."""
-    from ml_collections import ConfigDict
-
-    values = {
-        "audio": {
-            "n_fft": config.n_fft,
-            "hop_length": config.hop_samples,
-            "dim_f": config.n_bins,
-            "num_channels": config.audio_channels,
-        },
-        "model": {
-            "norm": config.norm,
-            "act": config.act,
-            "num_scales": config.num_scales,
-            "scale": list(config.scale),
-            "num_blocks_per_scale": config.num_blocks_per_scale,
-            "num_channels": config.num_channels,
-            "growth": config.growth,
-            "bottleneck_factor": config.bottleneck_factor,
-            "num_subbands": config.num_subbands,
-        },
-        "training": {
-            "instruments": [*config.stems, "other"] if target else list(config.stems),
-            "target_instrument": config.stems[0] if target else None,
-        },
-    }
-    torch.manual_seed(11)
-    return module.TFC_TDF_net(ConfigDict(values), device="cpu").eval()
 
 
 def unsettled(network: Any) -> None:

@@ -1,7 +1,6 @@
 """The command as a user calls it, over a tiny exported network."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,46 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from cli_helpers import RATE, run, separate
 from helpers import music, snr_db
 
 from stemline.engines import open_engine, read_artifact
 from stemline.serving.pipeline import Separator
-
-CONFIG = """
-audio: {chunk_size: 3968, dim_f: 256, dim_t: 32, hop_length: 128, n_fft: 512, num_channels: 2,
-  sample_rate: 44100}
-model: {act: gelu, bottleneck_factor: 2, growth: 4, norm: InstanceNorm, num_blocks_per_scale: 1,
-  num_channels: 4, num_scales: 2, num_subbands: 4, scale: !!python/tuple [2, 2]}
-training: {instruments: [Vocals, Instrumental], target_instrument: null}
-inference: {batch_size: 1, dim_t: 32, num_overlap: 4}
-"""
-RATE = 44100
-
-
-def run(*arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [str(Path(sys.executable).parent / "stemline"), *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-        cwd=cwd,
-        env={**os.environ, "COLUMNS": "200"},
-    )
-
-
-@pytest.fixture(scope="module")
-def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with one small network of random weights, `tiny`."""
-    root = tmp_path_factory.mktemp("exported")
-    (root / "tiny.yaml").write_text(CONFIG)
-    done = run(
-        "export", "tiny", "--family", "mdx23c", "--config", root / "tiny.yaml",
-        "--weights", "random", "--artifacts", root / "artifacts",
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert "RANDOM WEIGHTS" in done.stderr
-    return root / "artifacts"
 
 
 @pytest.fixture
@@ -56,10 +20,6 @@ def song(tmp_path: Path) -> Path:
     path = tmp_path / "song.wav"
     soundfile.write(path, music(30000).T, RATE, subtype="FLOAT")
     return path
-
-
-def separate(artifacts: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    return run("separate", "--artifacts", artifacts, "--allow-untrained", *arguments)
 
 
 def test_stems_are_written_as_the_python_api_gives_them(

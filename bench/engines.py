@@ -1,0 +1,103 @@
+"""The engines that can be measured: a row each."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from stemline.engines import Artifact, Engine, MissingExtraError, open_engine
+from stemline.engines.artifact import MANIFEST
+
+from .errors import BenchError
+
+REFERENCE = "torch"
+"""What speed and fidelity of the others are told against."""
+
+
+@dataclass(frozen=True)
+class Opening:
+    """How a worker is to open an engine."""
+
+    engine_path: Path
+    weights: Path | None
+    """The checkpoint, where PyTorch needs it and the cache does not have it."""
+    device: str
+    threads: int
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A loaded engine."""
+
+    engine: Engine
+    size_bytes: int
+    """Of what was loaded: a graph's file, or a network's weights."""
+
+
+@dataclass(frozen=True)
+class BenchEngine:
+    """One engine by the name that `--engines` takes."""
+
+    name: str
+    precision: str
+    """Of the artifact it opens."""
+    served: bool
+    """Whether `separate` and `serve` can run it: only such an engine has a whole track timed."""
+    open: Callable[[Opening], Opened]
+
+
+def _open_served(opening: Opening) -> Opened:
+    engine = open_engine(opening.engine_path, opening.device, opening.threads)
+    return Opened(engine, opening.engine_path.stat().st_size)
+
+
+def _open_torch(opening: Opening) -> Opened:
+    try:
+        import torch
+
+        from stemline.export.checkpoints import CheckpointError
+        from stemline.export.manifest import read_manifest, stored_config
+        from stemline.export.networks import build_network
+        from stemline.export.reference import reference_engine
+        from stemline.export.weights import WeightsError
+    except ImportError as error:
+        raise MissingExtraError(error.name or "torch", "export") from error
+    # As export writes it: the engine is FOLDER/1/model.onnx.
+    folder = opening.engine_path.resolve().parent.parent
+    if not (folder / MANIFEST).is_file():
+        raise BenchError(
+            f"{opening.engine_path}: PyTorch is rebuilt from a {MANIFEST}, which a lone file has "
+            "not; name an artifact, or leave torch out of --engines"
+        )
+    try:
+        engine = reference_engine(
+            folder, opening.weights, device=opening.device, threads=opening.threads
+        )
+    except WeightsError as error:
+        raise BenchError(str(error), exit_code=3) from error
+    except CheckpointError as error:
+        raise BenchError(str(error)) from error
+    with torch.device("meta"):  # shapes alone, for their size
+        state = build_network(stored_config(read_manifest(folder), folder)).state_dict()
+    return Opened(engine, sum(tensor.nbytes for tensor in state.values()))
+
+
+ENGINES = {
+    engine.name: engine
+    for engine in (
+        BenchEngine(REFERENCE, "fp32", served=False, open=_open_torch),
+        BenchEngine("onnx", "fp32", served=True, open=_open_served),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One engine of one model, and the artifact it runs."""
+
+    engine: BenchEngine
+    artifact: Artifact
+
+    @property
+    def label(self) -> str:
+        """What messages call it."""
+        return f"{self.engine.name} of {self.artifact.name}"

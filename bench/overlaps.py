@@ -1,0 +1,71 @@
+"""What each overlap costs: a whole track through the pipeline, seconds and memory."""
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from .engines import Subject
+from .processes import WorkerProcess, opening_values
+from .results import OverlapRow
+from .speed import EngineSetting
+from .tracks import longest_track, n_chunks, plan_of, samples_of, write_clip
+
+
+def measure_overlap(
+    subject: Subject,
+    overlap: float,
+    setting: EngineSetting,
+    *,
+    track_s: float,
+    max_s: float,
+    seconds_per_chunk: float,
+    tell: Callable[[str], None] = lambda _: None,
+) -> OverlapRow:
+    """A track of `track_s` seconds at one overlap, in a process of its own.
+
+    A track that would take longer than `max_s` by `seconds_per_chunk` is cut to the chunks that
+    fit, and its time is estimated in proportion to the chunks. Raises BenchError or OverlapError.
+    """
+    info = subject.artifact.info
+    plan = plan_of(info, overlap)
+    n_samples = samples_of(track_s, info, "a track")
+    n_all = n_chunks(n_samples, plan)
+    n_samples_run = n_samples
+    if n_all * seconds_per_chunk > max_s:
+        n_fitting = max(1, int(max_s / seconds_per_chunk))
+        n_samples_run = min(n_samples, longest_track(n_fitting, plan))
+    n_run = n_chunks(n_samples_run, plan)
+    part = "" if n_run == n_all else f", {n_run} of {n_all} chunks"
+    tell(f"{subject.label}, overlap {overlap:g}{part}")
+    with (
+        tempfile.TemporaryDirectory(prefix="stemline-bench-") as folder,
+        WorkerProcess(
+            f"{subject.label} at overlap {overlap:g}",
+            "separator",
+            setting.threads,
+            engine=subject.engine.name,
+            opening=opening_values(setting.opening(subject)),
+            info=info.to_json(),
+            clip=str(write_clip(info, Path(folder))),
+        ) as worker,
+    ):
+        warm_up = longest_track(1, plan)  # the first run of an engine is slower
+        worker.ask("separate", n_samples=warm_up, overlap=overlap)
+        answer = worker.ask("separate", n_samples=n_samples_run, overlap=overlap)
+    seconds = answer["seconds"] if n_run == n_all else answer["seconds"] * n_all / n_run
+    return OverlapRow(
+        model=info.model,
+        engine=subject.engine.name,
+        threads=setting.threads,
+        overlap=overlap,
+        hop_samples=plan.hop_samples,
+        track_s=track_s,
+        n_chunks=n_all,
+        n_chunks_run=n_run,
+        seconds_run=answer["seconds"],
+        estimated=n_run < n_all,
+        seconds=seconds,
+        realtime_factor=track_s / seconds,
+        engine_share=answer["stages"]["engine"] / answer["seconds"],
+        peak_rss_mb=answer["peak_rss_mb"],
+    )

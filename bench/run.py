@@ -1,0 +1,177 @@
+"""All that one `stemline bench` measures, in order: read this first."""
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from stemline.serving.errors import RequestError
+from stemline.serving.library import Library
+
+from .engines import ENGINES, Subject
+from .errors import BenchError
+from .machine import describe_machine, pinned
+from .overlaps import measure_overlap
+from .results import EngineRow, Failure, OverlapRow, Report, RoundTripRow
+from .round_trip import measure_round_trip
+from .speed import EngineSetting, measure_batch
+from .tracks import plan_of
+
+
+@dataclass(frozen=True)
+class BenchOptions:
+    """What is measured."""
+
+    models: tuple[str, ...] = ()
+    """Models, artifacts or paths; what `separate` would take when empty."""
+    engines: tuple[str, ...] = ("torch", "onnx")
+    batches: tuple[int, ...] = (1, 2, 4)
+    rounds: int = 5
+    threads: int = 1
+    device: str = "cpu"
+    weights: Path | None = None
+    overlaps: tuple[float, ...] = ()
+    """Each with a whole track of `track_s` seconds, cut where it would take more than `max_s`."""
+    track_s: float = 180.0
+    max_s: float = 120.0
+    clip_s: float | None = None
+    """Seconds of the clip that goes through gRPC; None leaves that out."""
+
+
+def run_bench(
+    artifacts: Path, options: BenchOptions, tell: Callable[[str], None] = lambda _: None
+) -> Report:
+    """Measure; `tell` is told what comes next.
+
+    What fails once something was measured is in the report's failures, and the rest goes on.
+
+    Raises
+    ------
+    BenchError
+        Nothing could be measured: an engine cannot be opened, or its process died.
+    RequestError, OverlapError, UnknownModelError, ArtifactError, MissingExtraError
+        Before anything is run.
+    """
+    library = Library(artifacts)
+    subjects = [_subjects(library, model, options.engines) for model in options.models or ("",)]
+    _check(subjects, options)
+    setting = EngineSetting(options.device, options.threads, options.rounds, options.weights)
+    machine = describe_machine(options.threads)
+    measured = _Measured(options, setting, tell)
+    with ExitStack() as stack:
+        if not options.device.startswith("cuda"):
+            cores = stack.enter_context(pinned(options.threads))
+            machine = replace(machine, pinned_to=cores)
+        for of_model in subjects:
+            measured.model(of_model)
+    return Report(
+        machine,
+        tuple(measured.rows),
+        tuple(measured.overlaps),
+        tuple(measured.round_trips),
+        tuple(measured.failures),
+    )
+
+
+class _Measured:
+    """What has been measured so far."""
+
+    def __init__(
+        self, options: BenchOptions, setting: EngineSetting, tell: Callable[[str], None]
+    ) -> None:
+        self._options = options
+        self._setting = setting
+        self._tell = tell
+        self.rows: list[EngineRow] = []
+        self.overlaps: list[OverlapRow] = []
+        self.round_trips: list[RoundTripRow] = []
+        self.failures: list[Failure] = []
+
+    def model(self, subjects: list[Subject]) -> None:
+        """One model: engines at each batch size, then whole tracks through those that serve."""
+        name = subjects[0].artifact.info.model
+        n_before = len(self.rows)
+        for batch in sorted(set(self._options.batches)):
+            try:
+                self.rows += measure_batch(subjects, batch, self._setting, self._tell)
+            except BenchError as error:
+                self._failed(name, f"batch {batch}", error)
+                break  # a larger batch fares no better
+        per_chunk = {row.engine: row.seconds_per_chunk for row in reversed(self.rows[n_before:])}
+        for subject in subjects:
+            if not subject.engine.served or subject.engine.name not in per_chunk:
+                continue
+            if self._options.overlaps:
+                self._overlaps(subject, per_chunk[subject.engine.name])
+            if self._options.clip_s is not None:
+                self._round_trip(subject, self._options.clip_s)
+
+    def _overlaps(self, subject: Subject, seconds_per_chunk: float) -> None:
+        for overlap in self._options.overlaps:
+            try:
+                row = measure_overlap(
+                    subject,
+                    overlap,
+                    self._setting,
+                    track_s=self._options.track_s,
+                    max_s=self._options.max_s,
+                    seconds_per_chunk=seconds_per_chunk,
+                    tell=self._tell,
+                )
+            except BenchError as error:
+                self._failed(subject.artifact.info.model, f"overlap {overlap:g}", error)
+            else:
+                self.overlaps.append(row)
+
+    def _round_trip(self, subject: Subject, clip_s: float) -> None:
+        try:
+            row = measure_round_trip(subject, self._setting, clip_s, self._tell)
+        except BenchError as error:
+            self._failed(subject.artifact.info.model, "gRPC", error)
+        else:
+            self.round_trips.append(row)
+
+    def _failed(self, model: str, what: str, error: BenchError) -> None:
+        if not self.rows:
+            raise error
+        self.failures.append(Failure(model, what, str(error)))
+
+
+def _subjects(library: Library, model: str, engines: tuple[str, ...]) -> list[Subject]:
+    """Each engine with the artifact it runs for a model.
+
+    Raises RequestError for an unknown engine, UnknownModelError or ArtifactError.
+    """
+    if not engines:
+        raise RequestError("engines", f"--engines names none; there are {', '.join(ENGINES)}")
+    subjects = []
+    for name in dict.fromkeys(engines):
+        engine = ENGINES.get(name)
+        if engine is None:
+            raise RequestError("engines", f"no engine {name!r}; there are {', '.join(ENGINES)}")
+        artifact = library.find(model)
+        if artifact.info.precision != engine.precision:
+            artifact = library.find(f"{artifact.info.model}.{engine.precision}")
+        subjects.append(Subject(engine, artifact))
+    return subjects
+
+
+def _check(subjects: list[list[Subject]], options: BenchOptions) -> None:
+    """Raise for what would only be found after a long run."""
+    if options.weights is not None and len(subjects) > 1:
+        raise RequestError("weights", "--weights is one checkpoint, for one model")
+    if not options.batches or min(options.batches) < 1:
+        raise RequestError("batches", "--batches must be numbers from 1 up")
+    for name, value in (("track-s", options.track_s), ("max-s", options.max_s)):
+        if not value > 0:
+            raise RequestError(name, f"--{name} must be more than 0; got {value:g}")
+    if options.clip_s is not None and not options.clip_s > 0:
+        raise RequestError("clip-s", f"--clip-s must be more than 0; got {options.clip_s:g}")
+    for of_model in subjects:
+        for overlap in options.overlaps:
+            plan_of(of_model[0].artifact.info, overlap)
+        if (options.overlaps or options.clip_s is not None) and not any(
+            subject.engine.served for subject in of_model
+        ):
+            served = ", ".join(engine.name for engine in ENGINES.values() if engine.served)
+            raise RequestError("engines", f"--overlaps and --grpc need an engine of: {served}")
