@@ -154,7 +154,7 @@ def _write(spec: ModelSpec, variant: str, weights: Weights, root: Path, report: 
         engine_path = folder / ENGINE_FILE
         engine_path.parent.mkdir()
         report(f"{name}: writing the graph")
-        export_onnx(network, config.input_shape, engine_path, info.to_metadata())
+        n_winograd = export_onnx(network, config.input_shape, engine_path, info.to_metadata())
         report(f"{name}: comparing with PyTorch")
         reference = torch_engine(network, config, name=name)
         del network  # the engine's alone: it is freed when the engine is closed
@@ -171,6 +171,7 @@ def _write(spec: ModelSpec, variant: str, weights: Weights, root: Path, report: 
             info=info,
             config=config,
             weights=_weights_json(weights),
+            graph={"opset": OPSET, "winograd_convolutions": n_winograd},
             fingerprint=fingerprint(spec, info),
             card=card,
         )

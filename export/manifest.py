@@ -21,6 +21,7 @@ def write_manifest(
     info: ModelInfo,
     config: Mdx23cConfig,
     weights: dict[str, Any],
+    graph: dict[str, int],
     fingerprint: str,
     card: Card,
 ) -> None:
@@ -32,6 +33,7 @@ def write_manifest(
         "model": info.to_json(),
         "config": config.to_json(),
         "weights": weights,
+        "graph": graph,
         "fingerprint": fingerprint,
         "files": {
             path.relative_to(folder).as_posix(): {

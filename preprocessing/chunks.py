@@ -11,6 +11,10 @@ class OverlapError(ValueError):
     """An overlap that no chunk plan can be made of."""
 
 
+MAX_OVERLAP = 64
+"""Chunks over a sample. Each costs a run of the network: a typing error must not cost days."""
+
+
 @dataclass(frozen=True)
 class ChunkPlan:
     """How a track is cut. Raises OverlapError unless 0 < hop < chunk."""
@@ -49,9 +53,10 @@ def hop_samples_for(chunk_samples: int, overlap: float) -> int:
             f"overlap must be a whole number from 2 up (hop = chunk / N) or a fraction between "
             f"0 and 1 (hop = chunk × (1 − fraction)); got {overlap:g}"
         )
-    if hop < 1:
+    if hop < max(1, chunk_samples // MAX_OVERLAP):
         raise OverlapError(
-            f"overlap {overlap:g} leaves no hop for chunks of {chunk_samples} samples"
+            f"overlap {overlap:g} is too much: beyond {MAX_OVERLAP} chunks over every sample "
+            "only the cost grows"
         )
     # A fade is chunk // 10 long at either end of a chunk: closer to the edge than this, a
     # sample would only be heard through fades that do not add up.

@@ -1,7 +1,7 @@
 """What goes wrong between a request and its response, and what the caller is told.
 
 The one table: every error a caller can meet, its gRPC status and the command's exit code. An
-exception that is not in it is a fault of ours.
+exception that is not in it is a fault of ours; over gRPC, so is one that is INTERNAL here.
 """
 
 import grpc
@@ -9,6 +9,7 @@ import grpc
 from stemline.engines import (
     ArtifactError,
     DeviceError,
+    EngineError,
     EngineMemoryError,
     MissingExtraError,
 )
@@ -80,6 +81,7 @@ STATUS_AND_EXIT: dict[type[Exception], tuple[grpc.StatusCode, int]] = {
     ArtifactError: (_Code.FAILED_PRECONDITION, FAILED),
     DeviceError: (_Code.FAILED_PRECONDITION, MISSING),
     MissingExtraError: (_Code.FAILED_PRECONDITION, MISSING),
+    EngineError: (_Code.INTERNAL, FAILED),
     LimitError: (_Code.RESOURCE_EXHAUSTED, FAILED),
     EngineMemoryError: (_Code.RESOURCE_EXHAUSTED, FAILED),
     DrainingError: (_Code.UNAVAILABLE, FAILED),

@@ -83,6 +83,9 @@ class Library:
                 f"{artifact.name} has random weights, not trained ones: it would give noise. "
                 "Export it with --weights official or --weights PATH, or pass --allow-untrained"
             )
+        opened = self._separators.get(artifact.engine_path)
+        if opened is not None:  # without waiting for another engine that is being opened
+            return opened
         with self._opening:
             opened = self._separators.get(artifact.engine_path)
             if opened is None:

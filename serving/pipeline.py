@@ -111,15 +111,14 @@ class Separator:
             `blocks` raises.
         """
         chosen = options or SeparateOptions()
-        overlap = self.info.default_overlap if chosen.overlap is None else chosen.overlap
-        plan = ChunkPlan(self.info.chunk_samples, hop_samples_for(self.info.chunk_samples, overlap))
+        plan, wanted = self._checked(chosen)
         return Separation(
             blocks=blocks,
             audio=audio,
             info=self.info,
             family=self._family,
             plan=plan,
-            wanted=self._wanted(chosen.stems),
+            wanted=wanted,
             with_residual=chosen.residual,
             lane=self._scheduler.open_lane(),
             n_under_way=2 * self._scheduler.batch_size + 1,
@@ -146,10 +145,21 @@ class Separator:
                     stems[name][:, block.offset_samples : end] = part
         return stems
 
+    def check(self, options: SeparateOptions) -> None:
+        """Raise what `stream` would raise at once for these options."""
+        self._checked(options)
+
     def close(self) -> None:
         """Stop the queue and free the engine."""
         self._scheduler.close()
         self._engine.close()
+
+    def _checked(self, options: SeparateOptions) -> tuple[ChunkPlan, tuple[int, ...]]:
+        """How the track is cut, and the indices of the wanted stems."""
+        overlap = self.info.default_overlap if options.overlap is None else options.overlap
+        chunk_samples = self.info.chunk_samples
+        plan = ChunkPlan(chunk_samples, hop_samples_for(chunk_samples, overlap))
+        return plan, self._wanted(options.stems)
 
     def _wanted(self, names: tuple[str, ...]) -> tuple[int, ...]:
         """Indices into the network's stems, in the order of the network, without repeats."""

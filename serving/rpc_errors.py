@@ -42,7 +42,7 @@ def rpc_status_of(error: BaseException, request_id: str) -> grpc.Status:
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         error = LimitError("the server's disk is full; try again later")
     code = status_of(error)
-    if code is None:
+    if code is None or code is grpc.StatusCode.INTERNAL:
         _log.error("request %s failed", request_id, exc_info=error)
         return _status(
             grpc.StatusCode.INTERNAL,

@@ -145,8 +145,7 @@ def _check(config: pb.SeparateConfig, separator: Separator, options: SeparateOpt
     """Raise for whatever is wrong with the config before a long upload is received."""
     check_input(config)
     file_format_of(config.output)
-    # An empty track: its stems and overlap are checked as those of any other.
-    separator.stream((), AudioFormat(separator.info.sample_rate_hz, 1, 0), options).close()
+    separator.check(options)
 
 
 def _accepted(

@@ -1,7 +1,6 @@
 """Messages of a Separate call → its config, and audio blocks at the input's rate and channels."""
 
 import tempfile
-import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -62,9 +61,7 @@ def audio_of(
         spool.write(part)
     spool.seek(0)
     reader = stack.enter_context(open_audio(spool))
-    blocks = _Interruptible(reader.blocks())
-    stack.callback(blocks.end)
-    return _within(blocks, reader.format, limits), reader.format
+    return _within(reader.blocks(), reader.format, limits), reader.format
 
 
 def check_input(config: pb.SeparateConfig) -> None:
@@ -72,26 +69,6 @@ def check_input(config: pb.SeparateConfig) -> None:
     if config.input.WhichOneof("format") == "pcm":
         _pcm_format(config.input.pcm)
         _encoding(config.input.pcm)
-
-
-class _Interruptible(Iterator[Array]):
-    """Blocks of a file that one thread reads and another may close at any time."""
-
-    def __init__(self, blocks: Iterator[Array]) -> None:
-        self._blocks = blocks
-        self._reading = threading.Lock()
-        self._ended = False
-
-    def __next__(self) -> Array:
-        with self._reading:
-            if self._ended:
-                raise StopIteration
-            return next(self._blocks)
-
-    def end(self) -> None:
-        """Give no more blocks; once this returns, none is being read and the file may go."""
-        with self._reading:
-            self._ended = True
 
 
 def _audio_parts(requests: Requests) -> Iterator[bytes]:

@@ -171,11 +171,9 @@ def _report(
             print_table("failed", ("model", "why"), [(name, str(failure))])
     for result in results:
         if not result.trained:
-            why = f" ({result.reason})" if result.reason else ""
             warn(
-                f"{result.artifact} has RANDOM WEIGHTS, it is NOT a trained model{why}. Its "
-                "speed and shapes are real, its stems are noise. Get the checkpoint with "
-                "--weights official, or give it with --weights PATH"
+                f"{result.artifact} has RANDOM WEIGHTS, it is NOT A TRAINED MODEL: its speed and "
+                f"shapes are real, its stems are noise. {result.reason}".rstrip()
             )
 
 

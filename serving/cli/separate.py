@@ -94,6 +94,12 @@ def separate(
     as_json: Json = False,
 ) -> None:
     """Separate audio files into stems with the input's sample rate and number of samples."""
+    if server and (device != "auto" or threads or batch_size or allow_untrained):
+        raise RequestError(
+            "server",
+            "--device, --threads, --batch-size and --allow-untrained are the server's to choose; "
+            "give them to stemline serve",
+        )
     if stems and two_stems:
         raise RequestError("stems", "--stems and --two-stems exclude each other")
     names = tuple(name.strip() for name in (two_stems or stems).split(",") if name.strip())
@@ -124,11 +130,26 @@ def separate(
 
             return _try_file(path, opened.source, folders[path], output, options, advance)
 
-        results: dict[Path, SeparatedFile | Exception] = {}
-        with ThreadPoolExecutor(max_workers=jobs) as pool:
-            for path, result in zip(files, pool.map(one, files), strict=True):
-                results[path] = result
+        results = _each(files, one, jobs, on_interrupt=closing.close)
         _report(results, opened, as_json)
+
+
+def _each(
+    files: list[Path],
+    one: Callable[[Path], SeparatedFile | Exception],
+    jobs: int,
+    on_interrupt: Callable[[], None],
+) -> dict[Path, SeparatedFile | Exception]:
+    """Every file's result, in the order given; `on_interrupt` ends those under way."""
+    if jobs == 1:
+        return {path: one(path) for path in files}
+    with ThreadPoolExecutor(max_workers=jobs) as pool:
+        try:
+            return dict(zip(files, pool.map(one, files), strict=True))
+        except BaseException:
+            on_interrupt()
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
 
 
 def _try_file(

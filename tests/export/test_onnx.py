@@ -43,6 +43,27 @@ def test_onnx_runtime_gives_what_torch_gives_at_every_batch(
         assert snr_db(wanted, got) > 90  # float32 keeps 120 dB or more here
 
 
+def test_winograd_convolutions_agree_at_every_batch_and_the_file_keeps_its_kernels(
+    tmp_path: Path,
+) -> None:
+    config = tiny_config(n_fft=1024, n_bins=512, num_channels=96, growth=4)
+    network = random_network(config)
+    path = tmp_path / "model.onnx"
+    # Both scales' widest maps are 32 × 128 positions; one scale down they are a quarter.
+    assert export_onnx(network, config.input_shape, path) == 4
+    n_bytes = sum(value.nbytes for value in network.state_dict().values())
+    assert path.stat().st_size < 1.1 * n_bytes + 100_000  # four times that if they were unfolded
+    engine = open_engine(path, device="cpu")
+    generator = torch.Generator().manual_seed(3)
+    rows = torch.randn(3, *config.input_shape, generator=generator)
+    with torch.inference_mode():
+        wanted = network(rows).numpy()
+    alone = [engine.run({"mixture": row[None].numpy()})["stems"] for row in rows]
+    together = engine.run({"mixture": rows.numpy()})["stems"]
+    assert snr_db(wanted, together) > 90  # one Winograd convolution keeps 116 dB
+    assert snr_db(together, np.concatenate(alone)) > 110  # float32 sums, split otherwise
+
+
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("onnx") / "model.onnx"

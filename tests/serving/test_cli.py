@@ -127,7 +127,7 @@ def test_one_bad_file_among_good_ones_fails_alone(
         (["--format", "flac", "--bits", "32"], 2, "flac"),
         (["--bits", "12"], 2, "bits"),
         (["--format", "ogg"], 2, "ogg"),
-        (["--server", "127.0.0.1:1"], 1, "127.0.0.1:1"),
+        (["--server", "127.0.0.1:1"], 2, "are the server's to choose"),
     ],
 )
 def test_what_is_asked_wrongly_is_one_line_and_the_right_exit_code(
@@ -137,6 +137,13 @@ def test_what_is_asked_wrongly_is_one_line_and_the_right_exit_code(
     assert done.returncode == code, done.stderr
     assert words in done.stderr
     assert "Traceback" not in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_server_that_is_not_there_is_named(song: Path, tmp_path: Path) -> None:
+    done = run("separate", song, "-o", tmp_path / "out", "--server", "127.0.0.1:1")
+    assert done.returncode == 1
+    assert "no stemline server answers at 127.0.0.1:1" in done.stderr
     assert not (tmp_path / "out").exists()
 
 
