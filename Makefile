@@ -63,12 +63,14 @@ proto: $(STAMP)  ## regenerate the gRPC stubs
 	  --pyi_out=serving/protos --grpc_python_out=serving/protos serving/protos/stemline/v1/stemline.proto
 
 wheel: $(STAMP)
-	rm -rf dist && $(BIN)/python -m build -q --wheel
+	rm -rf dist build/lib build/bdist.*
+	$(BIN)/python -m build -q --wheel
 
 wheel-check: wheel  ## install the wheel in a clean environment without torch and use it
 	rm -rf build/clean && $(PYTHON) -m venv build/clean
 	build/clean/bin/pip install -q -c constraints.txt "$$(ls dist/*.whl)[cpu,serve]"
-	cd build && clean/bin/stemline --help >/dev/null && ! clean/bin/python -c "import torch" 2>/dev/null
+	cd build && ! clean/bin/python -c "import torch" 2>/dev/null
+	cd build && clean/bin/stemline models && clean/bin/python -c "import stemline.serving.server"
 
 clean:  ## remove what was built; artifacts stay
 	rm -rf $(VENV) .types build dist *.egg-info

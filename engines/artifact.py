@@ -1,12 +1,15 @@
 """Read what export wrote: the model's facts, from a manifest or from a single `.onnx` file."""
 
 import json
+import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from .base import ArtifactError
+
+_log = logging.getLogger(__name__)
 
 SCHEMA_VERSION = 1
 METADATA_PREFIX = "stemline."
@@ -125,26 +128,38 @@ def read_artifact(folder: Path) -> Artifact:
         raise ArtifactError(f"{folder} is no artifact: it has no {MANIFEST}") from error
     except (OSError, json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ArtifactError(f"{path} cannot be read: {error}") from error
-    version = manifest.get("schema_version")
+    version = manifest.get("schema_version") if isinstance(manifest, dict) else None
     if version != SCHEMA_VERSION:
         raise ArtifactError(
             f"{path} has schema version {version!r}, this stemline reads {SCHEMA_VERSION}; "
             "export it again"
         )
-    engine_path = folder / manifest["engine"]
-    if not engine_path.is_file():
-        raise ArtifactError(f"{engine_path} is missing; export it again")
-    return Artifact(
-        name=folder.name,
-        engine_path=engine_path,
-        info=info_from_json(manifest["model"], str(path)),
-        sha256=manifest["files"][manifest["engine"]]["sha256"],
-    )
+    try:
+        artifact = Artifact(
+            name=folder.name,
+            engine_path=folder / manifest["engine"],
+            info=info_from_json(manifest["model"], str(path)),
+            sha256=str(manifest["files"][manifest["engine"]]["sha256"]),
+        )
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ArtifactError(f"{path} is damaged ({error!r}); export it again") from error
+    if not artifact.engine_path.is_file():
+        raise ArtifactError(f"{artifact.engine_path} is missing; export it again")
+    return artifact
 
 
 def list_artifacts(root: Path) -> list[Artifact]:
-    """Every artifact below `root`, by name; folders without a manifest are passed over."""
+    """Every artifact below `root`, by name.
+
+    Folders without a manifest are passed over; so are damaged artifacts, with a warning, since
+    one of them is no reason to withhold the others.
+    """
     if not root.is_dir():
         return []
-    folders = sorted(path.parent for path in root.glob(f"*/{MANIFEST}"))
-    return [read_artifact(folder) for folder in folders]
+    artifacts = []
+    for path in sorted(root.glob(f"*/{MANIFEST}")):
+        try:
+            artifacts.append(read_artifact(path.parent))
+        except ArtifactError as error:
+            _log.warning("%s", error)
+    return artifacts

@@ -1,5 +1,6 @@
 """ONNX Runtime: the engine that runs everywhere, on a CPU or a CUDA device."""
 
+import logging
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from .base import (
     checked_inputs,
 )
 from .onnx_metadata import read_onnx_metadata
+
+_log = logging.getLogger(__name__)
 
 CPU_PROVIDER = "CPUExecutionProvider"
 CUDA_PROVIDER = "CUDAExecutionProvider"
@@ -118,18 +121,23 @@ def open_onnx(
     options.graph_optimization_level = getattr(
         runtime.GraphOptimizationLevel, _LEVELS.get(level, _LEVELS["extended"])
     )
-    providers: list[Any] = [CPU_PROVIDER]
+    session = None
     if wanted == "cuda" or (wanted == "auto" and CUDA_PROVIDER in available):
-        providers.insert(0, (CUDA_PROVIDER, {"device_id": str(index)}))
-    try:
-        # Without fall-back ONNX Runtime raises where it would quietly retry on the CPU.
-        session = runtime.InferenceSession(
-            str(path), options, providers=providers, enable_fallback=0
-        )
-    except _runtime_errors() as error:
-        if wanted == "cuda":
-            raise DeviceError(f"{device} cannot be used: {error}") from error
-        raise ArtifactError(f"{path} cannot be loaded: {error}") from error
+        cuda = (CUDA_PROVIDER, {"device_id": str(index)})
+        try:
+            # Without fall-back ONNX Runtime raises where it would quietly retry on the CPU.
+            session = runtime.InferenceSession(
+                str(path), options, providers=[cuda, CPU_PROVIDER], enable_fallback=0
+            )
+        except _runtime_errors() as error:
+            if wanted == "cuda":
+                raise DeviceError(f"{device} cannot be used: {error}") from error
+            _log.warning("no CUDA device works here, so the CPU is used: %s", error)
+    if session is None:
+        try:
+            session = runtime.InferenceSession(str(path), options, providers=[CPU_PROVIDER])
+        except _runtime_errors() as error:
+            raise ArtifactError(f"{path} cannot be loaded: {error}") from error
     provider = session.get_providers()[0]
     if wanted == "cuda" and provider != CUDA_PROVIDER:
         raise DeviceError(

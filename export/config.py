@@ -3,8 +3,11 @@
 Needs neither torch nor yaml; the YAML of UVR and MSST is read in config_file.py.
 """
 
+import re
 from dataclasses import asdict, dataclass
 from typing import Any
+
+from stemline.preprocessing.chunks import OverlapError, hop_samples_for
 
 DEFAULT_OVERLAP = 4.0
 INPUT, OUTPUT = "mixture", "stems"
@@ -70,7 +73,7 @@ class Mdx23cConfig:
 def _check(config: Mdx23cConfig) -> None:
     for key, value, most in (
         ("audio.sample_rate", config.sample_rate_hz, 1 << 20),
-        ("audio.num_channels", config.audio_channels, 8),
+        ("audio.num_channels", config.audio_channels, 2),  # what separate makes of any track
         ("audio.n_fft", config.n_fft, 1 << 20),
         ("audio.hop_length", config.hop_samples, 1 << 20),
         ("audio.dim_f", config.n_bins, 1 << 20),
@@ -118,11 +121,10 @@ def _check_audio(config: Mdx23cConfig) -> None:
         "audio.chunk_size",
         f"must be longer than half of n_fft {n_fft}; got {chunk}",
     )
-    _require(
-        0 < config.default_overlap < 1 or config.default_overlap >= 2,
-        "inference.num_overlap",
-        f"must be 2 or more; got {config.default_overlap}",
-    )
+    try:
+        hop_samples_for(chunk, config.default_overlap)
+    except OverlapError as error:
+        raise ConfigError(f"inference.num_overlap: {error}") from error
 
 
 def _check_network(config: Mdx23cConfig) -> None:
@@ -175,7 +177,7 @@ def norm_groups(norm: str | None) -> int | None:
         return None
     groups = str(norm).removeprefix("GroupNorm")
     _require(
-        groups != norm and groups.isdigit() and int(groups) > 0,
+        groups != norm and re.fullmatch("[1-9][0-9]{0,4}", groups) is not None,
         "model.norm",
         f"must be BatchNorm, InstanceNorm, GroupNormN or null; got {norm!r}",
     )

@@ -1,5 +1,6 @@
 """Read the YAML that UVR and MSST keep beside a checkpoint."""
 
+import reprlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,23 @@ from .config import DEFAULT_OVERLAP, ConfigError, Mdx23cConfig
 
 # Such files are a few kilobytes; a checkpoint given by mistake is not read to its end.
 _MAX_BYTES = 1 << 20
+# Nested aliases and merge keys double what they name, again and again: none of these files has any.
+_MAX_ALIASES = 16
+_MAX_BITS = 64
 
 
 class _Loader(yaml.SafeLoader):
     """YAML's safe loader, and Python tuples: DrumSep's `scale` is one. No other object."""
+
+    _n_aliases = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            self._n_aliases += 1
+            if self._n_aliases > _MAX_ALIASES:
+                raise yaml.YAMLError(f"there are over {_MAX_ALIASES} aliases")
+        node: yaml.Node | None = super().compose_node(parent, index)
+        return node
 
 
 def _tuple(loader: _Loader, node: yaml.Node) -> tuple[Any, ...]:
@@ -76,8 +90,8 @@ def config_from_mapping(values: Mapping[str, Any]) -> Mdx23cConfig:
         sample_rate_hz=_integer(audio, "audio.sample_rate", 44100),
         audio_channels=_integer(audio, "audio.num_channels", 2),
         default_overlap=_overlap(inference),
-        norm=None if norm in (None, "None", "none") else str(norm),
-        act=str(model.get("act", "gelu")),
+        norm=None if norm in (None, "None", "none") else _word(model, "model.norm", ""),
+        act=_word(model, "model.act", "gelu"),
         num_scales=_integer(model, "model.num_scales"),
         scale=_pair(model, "model.scale"),
         num_blocks_per_scale=_integer(model, "model.num_blocks_per_scale"),
@@ -92,7 +106,7 @@ def _overlap(inference: Mapping[str, Any]) -> float:
     n_overlap = inference.get("num_overlap")
     # 1 would put chunks end to end, and every seam would be heard.
     if isinstance(n_overlap, int) and n_overlap >= 2:
-        return float(n_overlap)
+        return float(_integer(inference, "inference.num_overlap"))
     return DEFAULT_OVERLAP
 
 
@@ -109,19 +123,21 @@ def _integer(section: Mapping[str, Any], key: str, default: int | None = None) -
     if value is None:
         raise ConfigError(f"{key} is missing")
     if not _is_integer(value):
-        raise ConfigError(f"{key} must be a whole number; got {value!r}")
+        raise ConfigError(f"{key} must be a whole number; got {_shown(value)}")
     return int(value)
 
 
 def _is_integer(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+    if not isinstance(value, int) or isinstance(value, bool):
+        return False
+    return value.bit_length() <= _MAX_BITS
 
 
 def _pair(section: Mapping[str, Any], key: str) -> tuple[int, int]:
     value = section.get(key.partition(".")[2])
     pair = list(value) if isinstance(value, list | tuple) else []
     if len(pair) != 2 or not all(map(_is_integer, pair)):
-        raise ConfigError(f"{key} must be two whole numbers, [2, 2]; got {value!r}")
+        raise ConfigError(f"{key} must be two whole numbers, [2, 2]; got {_shown(value)}")
     return (pair[0], pair[1])
 
 
@@ -129,5 +145,30 @@ def _stems(training: Mapping[str, Any]) -> tuple[str, ...]:
     target = training.get("target_instrument")
     names = [target] if target else training.get("instruments")
     if not isinstance(names, list | tuple):
-        raise ConfigError(f"training.instruments must be a list of names; got {names!r}")
-    return tuple(str(name).lower() for name in names)
+        raise ConfigError(f"training.instruments must be a list of names; got {_shown(names)}")
+    return tuple(_stem(name) for name in names)
+
+
+def _stem(name: object) -> str:
+    if not isinstance(name, str):
+        raise ConfigError(f"training.instruments: a name must be text; got {_shown(name)}")
+    return name.lower()
+
+
+def _word(section: Mapping[str, Any], key: str, default: str) -> str:
+    value = section.get(key.partition(".")[2], default)
+    if not isinstance(value, str):
+        raise ConfigError(f"{key} must be a word; got {_shown(value)}")
+    return value
+
+
+_SHORT = reprlib.Repr()
+_SHORT.maxlevel = 2
+
+
+def _shown(value: object) -> str:
+    """A value for an error, short however long or deep it is."""
+    try:
+        return _SHORT.repr(value)
+    except ValueError:  # an integer of more digits than Python prints
+        return f"a {type(value).__name__} too long to print"

@@ -19,22 +19,25 @@ class ArtifactWriteError(OSError):
 def staged_folder(root: Path, name: str) -> Iterator[Path]:
     """A folder to fill, which takes the place of `root/name` when the block ends.
 
-    When the block raises, `root/name` stays as it was. What a killed run left behind is removed
-    first. It is filled two levels below `root`, in `.NAME.*/NAME`, where nothing that lists
-    artifacts looks. Raises ArtifactWriteError for every OSError, also those of the block.
+    When the block raises, or the folder cannot take its place, `root/name` stays as it was. What
+    a killed run left behind is removed first. It is filled two levels below `root`, in
+    `.NAME.*/NAME`, where nothing that lists artifacts looks. Raises ArtifactWriteError for every
+    OSError, also those of the block.
     """
     try:
         root.mkdir(parents=True, exist_ok=True)
         _recover(root, name)
         holder = Path(tempfile.mkdtemp(prefix=f".{name}.", dir=root))
-        try:
-            with _locked(holder):
+        with _locked(holder):
+            try:
                 folder = holder / name
                 folder.mkdir()
                 yield folder
                 _put_in_place(folder, root / name, holder)
-        finally:
-            shutil.rmtree(holder, ignore_errors=True)
+            finally:
+                # Where this fails or is interrupted, the holder stays, and the next run recovers.
+                _put_back(root / name, holder)
+                shutil.rmtree(holder, ignore_errors=True)
     except OSError as error:
         raise ArtifactWriteError(
             f"{root / name} cannot be written ({error.strerror or error}); "
@@ -43,10 +46,17 @@ def staged_folder(root: Path, name: str) -> Iterator[Path]:
 
 
 def _put_in_place(folder: Path, target: Path, holder: Path) -> None:
-    """Two renames; between them only `_recover` knows where the old folder is."""
+    """Two renames; between them only `_put_back` knows where the old folder is."""
     if target.exists():
         target.rename(holder / _REPLACED)
     folder.rename(target)
+
+
+def _put_back(target: Path, holder: Path) -> None:
+    """Undo the first rename when the second did not come about."""
+    replaced = holder / _REPLACED
+    if replaced.exists() and not target.exists():
+        replaced.rename(target)
 
 
 def _recover(root: Path, name: str) -> None:
@@ -54,9 +64,7 @@ def _recover(root: Path, name: str) -> None:
     for holder in root.glob(f".{name}.*/"):
         try:
             with _locked(holder):
-                replaced = holder / _REPLACED
-                if replaced.exists() and not (root / name).exists():
-                    replaced.rename(root / name)
+                _put_back(root / name, holder)
                 shutil.rmtree(holder)
         except (BlockingIOError, FileNotFoundError):
             continue  # another run is at work there, or has just ended

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from stemline.engines import (
     ArtifactError,
     Engine,
+    MissingExtraError,
     open_engine,
     read_artifact,
     read_onnx_metadata,
@@ -58,6 +59,10 @@ def verify_artifact(folder: Path, weights: Path | None = None) -> Card:
         A file is missing, damaged, or not what the manifest says.
     WeightsError
         `weights` are others than the artifact's.
+    CheckpointError, IntegrityError, CacheError
+        The checkpoint given, or the cached one, is not what it should be.
+    MissingExtraError
+        `weights` are given, and PyTorch is not installed.
     """
     manifest = read_manifest(folder)
     artifact = read_artifact(folder)
@@ -183,11 +188,13 @@ def _timed(engine: Engine, mixture: Array) -> tuple[Array, float]:
 
 
 def _reference(folder: Path, weights: Path | None) -> Engine | None:
-    """PyTorch, or None where it or the weights are not at hand."""
+    """PyTorch, or None where it or the weights are not at hand, and no weights were given."""
     try:
         from .reference import reference_engine
         from .weights import WeightsError
-    except ImportError:
+    except ImportError as error:
+        if weights is not None:
+            raise MissingExtraError(error.name or "torch", "export") from error
         return None
     try:
         return reference_engine(folder, weights)

@@ -65,7 +65,11 @@ class OutputFormat:
         most = _MOST_CHANNELS[self.container]
         if not 1 <= channels <= most:
             raise EncodingError(f"{self.container} holds 1 to {most} channels; got {channels}")
-        if self.container == "flac" and sample_rate_hz > _MOST_FLAC_RATE_HZ:
+        # A FLAC frame has 16 bits for a rate in Hz, or in units of 10 Hz.
+        is_no_flac_rate = sample_rate_hz > _MOST_FLAC_RATE_HZ or (
+            sample_rate_hz >= 1 << 16 and sample_rate_hz % 10
+        )
+        if self.container == "flac" and is_no_flac_rate:
             raise EncodingError(f"flac has no rate of {sample_rate_hz} Hz; choose wav")
         if self.container == "mp3":
             mpeg = _mpeg_of(sample_rate_hz)

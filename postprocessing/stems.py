@@ -1,4 +1,4 @@
-"""What is derived from stems: the rest of the mixture."""
+"""What is derived from stems: the rest of the mixture, and names."""
 
 from collections.abc import Sequence
 
@@ -20,3 +20,11 @@ def residual(mixture: NDArray[np.float32], stems: NDArray[np.float32]) -> NDArra
 def residual_name(stems: Sequence[str]) -> str:
     """The name of the mixture minus these stems: `no_vocals`; `residual` of several."""
     return f"no_{stems[0]}" if len(stems) == 1 else "residual"
+
+
+def stem_file_name(stem: str) -> str:
+    """A stem's name as a file name that stays in its folder.
+
+    A checkpoint's configuration or a server may call a stem anything.
+    """
+    return "".join("_" if char in '/\\:*?"<>|\0' else char for char in stem).strip(". ") or "stem"

@@ -1,10 +1,14 @@
 """The door of a server: how many calls are inside, and whether more are let in."""
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from .errors import DrainingError, LimitError
+
+WAIT_S = 0.2
+"""The longest that the main thread waits in one step: between them it hears of signals."""
 
 
 class Admission:
@@ -32,10 +36,16 @@ class Admission:
         with self._changed:
             return self._n_inside
 
-    def wait_until_empty(self, timeout_s: float) -> bool:
-        """Whether every call inside has ended before the time is up."""
+    def wait_until_empty(self, timeout_s: float | None) -> bool:
+        """Whether every call inside has ended before the time is up; None waits for as long."""
+        until = None if timeout_s is None else time.monotonic() + timeout_s
         with self._changed:
-            return self._changed.wait_for(lambda: self._n_inside == 0, timeout_s)
+            while self._n_inside > 0:
+                left_s = WAIT_S if until is None else min(WAIT_S, until - time.monotonic())
+                if left_s <= 0:
+                    return False
+                self._changed.wait(left_s)
+        return True
 
     def check(self) -> None:
         """Raise DrainingError while no calls are let in."""

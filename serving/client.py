@@ -12,16 +12,17 @@ import numpy as np
 
 from stemline.engines.base import Array
 from stemline.postprocessing.encode import OutputFormat
+from stemline.postprocessing.stems import stem_file_name
 from stemline.preprocessing.audio import AudioFormat
 from stemline.v1 import stemline_pb2 as pb
 from stemline.v1 import stemline_pb2_grpc as pb_grpc
 
-from .errors import RemoteError
+from .errors import REASON_KEY, RemoteError
 from .pipeline import SeparatedBlock, SeparateOptions
-from .remote_call import MAX_DATA_BYTES, RemoteCall, Upload
+from .remote_call import RemoteCall, Upload
+from .replies import MAX_DATA_BYTES
 
 _MAX_MESSAGE_BYTES = 1 << 24
-_STATUS_DETAILS_KEY = "grpc-status-details-bin"  # what our server sends with every refusal
 
 
 class StemlineClient:
@@ -167,12 +168,12 @@ class StemlineClient:
         config = _config(model, options or SeparateOptions())
         config.input.container.SetInParent()
         _set_output(config.output, output)
-        call = self._open(config, _file_parts(source))
-        folder.mkdir(parents=True, exist_ok=True)
         with ExitStack() as stack:
+            call = self._open(config, _file_parts(source))
             stack.callback(call.close)
+            folder.mkdir(parents=True, exist_ok=True)
             parts = {
-                stem: folder / f"{_file_name(stem)}.{output.container}.part"
+                stem: folder / f"{stem_file_name(stem)}.{output.container}.part"
                 for stem in call.accepted.stems
             }
             for part in parts.values():
@@ -197,15 +198,16 @@ class StemlineClient:
 
     def _remote_error(self, error: grpc.RpcError) -> RemoteError:
         code, details = error.code(), error.details() or ""
-        is_ours = any(item.key == _STATUS_DETAILS_KEY for item in error.trailing_metadata() or ())
-        if code is grpc.StatusCode.UNAVAILABLE and not is_ours:
+        told = {item.key: item.value for item in error.trailing_metadata() or ()}
+        reason = str(told.get(REASON_KEY, ""))
+        if code is grpc.StatusCode.UNAVAILABLE and not reason:
             with_tls = "with TLS" if self._is_secure else "without TLS"
             return RemoteError(
                 code, f"no stemline server answers at {self.address} {with_tls}: {details}"
             )
         if code is grpc.StatusCode.UNIMPLEMENTED:
             return RemoteError(code, f"what answers at {self.address} is no stemline server")
-        return RemoteError(code, f"{self.address}: {details or code.name}")
+        return RemoteError(code, f"{self.address}: {details or code.name}", reason)
 
 
 class RemoteSeparator:
@@ -311,13 +313,6 @@ def _set_output(wanted: pb.OutputFormat, output: OutputFormat) -> None:
             wanted.flac.bits = output.bits
         case "mp3":
             wanted.mp3.bitrate_kbps = output.bitrate_kbps
-
-
-def _file_name(stem: str) -> str:
-    """A stem's name, which comes from the server, once it is sure to stay in its folder."""
-    if Path(stem).name != stem:
-        raise RemoteError(grpc.StatusCode.INTERNAL, f"{stem!r} is no name for a stem")
-    return stem
 
 
 def _interleaved(blocks: Iterable[Array]) -> Iterator[bytes]:

@@ -42,6 +42,10 @@ class LimitError(RuntimeError):
     """The server's limit on streams, upload or length is reached."""
 
 
+class IdleError(TimeoutError):
+    """The client sent no message for longer than the server waits for one."""
+
+
 class DrainingError(RuntimeError):
     """The server is starting or stopping and takes no new work."""
 
@@ -55,11 +59,15 @@ class SettingsError(ValueError):
 
 
 class RemoteError(RuntimeError):
-    """The server refused or failed a call, or there is none at the address."""
+    """The server refused or failed a call, or there is none at the address.
 
-    def __init__(self, code: grpc.StatusCode, message: str) -> None:
+    `reason` is the name of the server's own error, a class of this table; empty when it told none.
+    """
+
+    def __init__(self, code: grpc.StatusCode, message: str, reason: str = "") -> None:
         super().__init__(message)
         self.code = code
+        self.reason = reason
 
 
 class SeparationClosedError(RuntimeError):
@@ -68,6 +76,10 @@ class SeparationClosedError(RuntimeError):
 
 FAILED, USAGE, MISSING = 1, 2, 3
 """Exit codes: it went wrong; it was called wrong; something is missing that can be got."""
+
+REASON_KEY = "stemline-error"
+"""Trailing metadata of a refused call: the error's name, as in its google.rpc.ErrorInfo. Our client
+reads it here, for the messages of google.rpc come with the `serve` extra alone."""
 
 _Code = grpc.StatusCode
 STATUS_AND_EXIT: dict[type[Exception], tuple[grpc.StatusCode, int]] = {
@@ -84,6 +96,7 @@ STATUS_AND_EXIT: dict[type[Exception], tuple[grpc.StatusCode, int]] = {
     EngineError: (_Code.INTERNAL, FAILED),
     LimitError: (_Code.RESOURCE_EXHAUSTED, FAILED),
     EngineMemoryError: (_Code.RESOURCE_EXHAUSTED, FAILED),
+    IdleError: (_Code.DEADLINE_EXCEEDED, FAILED),
     DrainingError: (_Code.UNAVAILABLE, FAILED),
     SeparationClosedError: (_Code.CANCELLED, FAILED),
     # Met by the command alone.
@@ -91,6 +104,7 @@ STATUS_AND_EXIT: dict[type[Exception], tuple[grpc.StatusCode, int]] = {
     RemoteError: (_Code.INTERNAL, FAILED),
     SettingsError: (_Code.INTERNAL, USAGE),
 }
+_EXIT_OF_REASON = {kind.__name__: exit_code for kind, (_, exit_code) in STATUS_AND_EXIT.items()}
 
 
 def status_of(error: BaseException) -> grpc.StatusCode | None:
@@ -100,13 +114,26 @@ def status_of(error: BaseException) -> grpc.StatusCode | None:
 
 
 def exit_code_of(error: BaseException) -> int | None:
-    """The command's exit code for an error, or None for a fault of ours."""
+    """The command's exit code for an error, or None for a fault of ours.
+
+    A server's error has the code that it has when it happens here.
+    """
+    if isinstance(error, RemoteError):
+        return _EXIT_OF_REASON.get(error.reason, FAILED)
     row = _row(error)
     return None if row is None else row[1]
 
 
+def reason_of(error: BaseException) -> str:
+    """The name in the table of an error, which a server tells its clients; empty for none."""
+    kind = _kind(error)
+    return "" if kind is None else kind.__name__
+
+
 def _row(error: BaseException) -> tuple[grpc.StatusCode, int] | None:
-    for kind in type(error).__mro__:
-        if kind in STATUS_AND_EXIT:
-            return STATUS_AND_EXIT[kind]
-    return None
+    kind = _kind(error)
+    return None if kind is None else STATUS_AND_EXIT[kind]
+
+
+def _kind(error: BaseException) -> type[Exception] | None:
+    return next((kind for kind in type(error).__mro__ if kind in STATUS_AND_EXIT), None)

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -10,6 +10,7 @@ from typing import Protocol, Self
 
 from stemline.engines.base import Array
 from stemline.postprocessing.encode import OutputFormat, StemWriter
+from stemline.postprocessing.stems import stem_file_name
 from stemline.preprocessing.audio import AudioFormat, open_audio
 from stemline.preprocessing.channels import output_channels
 
@@ -110,7 +111,7 @@ def separate_file(
         writers: dict[str, StemWriter] = {}
         try:
             for stem in stream.stems:
-                target = folder / f"{_file_name(stem)}.{output.container}"
+                target = folder / f"{stem_file_name(stem)}.{output.container}"
                 writers[stem] = StemWriter(
                     target, output, audio.sample_rate_hz, output_channels(audio.channels)
                 )
@@ -129,11 +130,12 @@ def separate_file(
             for writer in writers.values():
                 writer.abort()
             for empty in made:
-                empty.rmdir()
+                with suppress(OSError):  # another file's stems may be in it by now
+                    empty.rmdir()
             raise
         seconds = {**stream.seconds, "encode": encode_s, "wall": time.perf_counter() - started}
     return SeparatedFile(
-        stems={stem: folder / f"{_file_name(stem)}.{output.container}" for stem in writers},
+        stems={stem: folder / f"{stem_file_name(stem)}.{output.container}" for stem in writers},
         n_samples=n_samples,
         sample_rate_hz=audio.sample_rate_hz,
         seconds=seconds,
@@ -150,8 +152,3 @@ def _make_folder(folder: Path) -> list[Path]:
     missing = [path for path in (folder, *folder.parents) if not path.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     return missing
-
-
-def _file_name(stem: str) -> str:
-    """A stem's name as a file name: a checkpoint's configuration may hold anything."""
-    return "".join("_" if char in '/\\:*?"<>|\0' else char for char in stem).strip(". ") or "stem"

@@ -48,6 +48,10 @@ class Library:
         """Whether its engine is loaded."""
         return artifact.engine_path in self._separators
 
+    def may_run(self, artifact: Artifact) -> bool:
+        """Whether it is trained, or untrained ones are allowed."""
+        return artifact.info.trained or self._options.allow_untrained
+
     def find(self, model: str = "") -> Artifact:
         """The artifact a user means by a model's name, an artifact's name or a path.
 
@@ -56,6 +60,11 @@ class Library:
         """
         if model.endswith(".onnx"):
             return _lone_artifact(Path(model))
+        for folder in (self.root / model, self.root / f"{model}.{DEFAULT_PRECISION}"):
+            # One folder below the root, whatever a client may call a model.
+            is_ours = folder.parent == self.root and not folder.name.startswith(".")
+            if model and is_ours and (folder / MANIFEST).is_file():
+                return read_artifact(folder)
         artifacts = {artifact.name: artifact for artifact in self.artifacts()}
         if not artifacts:
             raise UnknownModelError(
@@ -78,7 +87,7 @@ class Library:
         Raises UnknownModelError, UntrainedError, ArtifactError, DeviceError or MissingExtraError.
         """
         artifact = self.find(model)
-        if not artifact.info.trained and not self._options.allow_untrained:
+        if not self.may_run(artifact):
             raise UntrainedError(
                 f"{artifact.name} has random weights, not trained ones: it would give noise. "
                 "Export it with --weights official or --weights PATH, or pass --allow-untrained"
@@ -92,7 +101,11 @@ class Library:
                 options = self._options
                 engine = open_engine(artifact.engine_path, options.device, options.threads)
                 opened = Separator(
-                    engine, artifact.info, batch_size=options.batch_size, name=artifact.name
+                    engine,
+                    artifact.info,
+                    batch_size=options.batch_size,
+                    name=artifact.name,
+                    sha256=artifact.sha256,
                 )
                 self._separators[artifact.engine_path] = opened
             return opened

@@ -30,7 +30,7 @@ from stemline.preprocessing.chunks import Chunk, ChunkPlan, hop_samples_for, ite
 from stemline.preprocessing.resample import Resampler
 
 from .errors import SeparationClosedError, UnknownStemError
-from .families import Family, family_of
+from .families import Family, check_engine, family_of
 from .scheduler import Item, Lane, Scheduler
 
 _BLOCK_SAMPLES = 1 << 16
@@ -64,12 +64,25 @@ class Separator:
     """A model ready to separate; one engine, one fair queue, any number of callers at once."""
 
     def __init__(
-        self, engine: Engine, info: ModelInfo, *, batch_size: int | None = None, name: str = ""
+        self,
+        engine: Engine,
+        info: ModelInfo,
+        *,
+        batch_size: int | None = None,
+        name: str = "",
+        sha256: str = "",
     ) -> None:
+        """Take an engine over; it is closed with the separator.
+
+        `name` and `sha256` are the artifact's. Raises ArtifactError when the engine is not one of
+        a model with these facts.
+        """
         self.info = info
         self.name = name or f"{info.model}.{info.precision}"
+        self.sha256 = sha256
         self._engine = engine
         self._family = family_of(info)
+        check_engine(info, self._family, engine.spec)
         self._scheduler = Scheduler(engine, batch_size or auto_batch_size(engine.spec))
 
     @property

@@ -11,10 +11,10 @@ import grpc
 from stemline.v1 import stemline_pb2 as pb
 
 from .errors import RemoteError
+from .replies import MAX_DATA_BYTES
 
 _log = logging.getLogger(__name__)
 
-MAX_DATA_BYTES = 1 << 19
 _UPLOAD_ENDS_WITHIN_S = 5.0
 
 

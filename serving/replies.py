@@ -15,12 +15,13 @@ from .errors import RequestError
 from .pipeline import SeparatedBlock
 
 MAX_DATA_BYTES = 1 << 19
+"""Of one message, in either direction."""
 _FULL_SCALE_S16 = 1 << 15
 _WAV_BITS, _FLAC_BITS, _MP3_KBPS = 16, 16, 192
 
 
 class Replies(Protocol):
-    """How stems leave."""
+    """How stems leave; nothing is done before what is given back is iterated over."""
 
     def add(self, block: SeparatedBlock) -> Iterator[pb.StemBlock]:
         """What can be sent now that `block` is final."""
@@ -85,7 +86,7 @@ class FileReplies:
         """Nothing yet: the block is written to the files."""
         for stem, samples in block.stems.items():
             self._writers[stem].write(samples)
-        return iter(())
+        yield from ()
 
     def finish(self) -> Iterator[pb.StemBlock]:
         """The files, one after another."""

@@ -10,7 +10,7 @@ from stemline.postprocessing.encode import EncodingError
 from stemline.preprocessing.audio import AudioError
 from stemline.preprocessing.chunks import OverlapError
 
-from .errors import LimitError, RequestError, status_of
+from .errors import REASON_KEY, LimitError, RequestError, reason_of, status_of
 
 try:
     from google.protobuf.message import Message
@@ -21,6 +21,7 @@ except ImportError as error:
 
 _log = logging.getLogger(__name__)
 
+_DOMAIN = "stemline"  # of the reasons in ErrorInfo
 _RETRY_S = 5
 _MAX_MESSAGE_CHARS = 1000  # a status travels in HTTP headers, which servers cap at 8 KiB
 
@@ -47,18 +48,20 @@ def rpc_status_of(error: BaseException, request_id: str) -> grpc.Status:
         return _status(
             grpc.StatusCode.INTERNAL,
             f"a fault of the server; its log has the details under {request_id}",
+            reason_of(error),
         )
     message = str(error)
+    details: list[Message] = []
     if code is grpc.StatusCode.INVALID_ARGUMENT:
         violation = error_details_pb2.BadRequest.FieldViolation(
             field=_field(error), description=message[:_MAX_MESSAGE_CHARS]
         )
-        return _status(code, message, error_details_pb2.BadRequest(field_violations=[violation]))
-    if code in _RETRIED:
+        details.append(error_details_pb2.BadRequest(field_violations=[violation]))
+    elif code in _RETRIED:
         retry = error_details_pb2.RetryInfo()
         retry.retry_delay.FromSeconds(_RETRY_S)
-        return _status(code, message, retry)
-    return _status(code, message)
+        details.append(retry)
+    return _status(code, message, reason_of(error), *details)
 
 
 def _field(error: BaseException) -> str:
@@ -67,9 +70,14 @@ def _field(error: BaseException) -> str:
     return next((FIELD_OF[kind] for kind in type(error).__mro__ if kind in FIELD_OF), "config")
 
 
-def _status(code: grpc.StatusCode, message: str, *details: Message) -> grpc.Status:
+def _status(code: grpc.StatusCode, message: str, reason: str, *details: Message) -> grpc.Status:
     status = status_pb2.Status(code=code.value[0], message=message[:_MAX_MESSAGE_CHARS])
+    if reason:
+        info = error_details_pb2.ErrorInfo(reason=reason, domain=_DOMAIN)
+        status.details.add().Pack(info)
     for detail in details:
         status.details.add().Pack(detail)
-    converted: grpc.Status = rpc_status.to_status(status)
-    return converted
+    converted = rpc_status.to_status(status)
+    metadata = (*converted.trailing_metadata, *([(REASON_KEY, reason)] if reason else []))
+    told: grpc.Status = converted._replace(trailing_metadata=metadata)
+    return told

@@ -41,11 +41,13 @@ class Lane:
     """This request's share of the engine's time."""
     queue_s: float = 0.0
     """The time its chunks waited for their turn, added up."""
+    _closed: bool = False
 
     def submit(self, inputs: Mapping[str, Array]) -> Future[Item]:
         """Queue one chunk; the future holds its outputs.
 
-        Each input has a batch axis of length 1. Raises EngineError once the scheduler is closed.
+        Each input has a batch axis of length 1. Cancelled already when the lane is closed. Raises
+        EngineError once the scheduler is closed.
         """
         return self._scheduler._submit(self, inputs)
 
@@ -99,6 +101,9 @@ class Scheduler:
         with self._wake:
             if self._closed:
                 raise EngineError(f"{self._engine.spec.name} is closed")
+            if lane._closed:
+                future.cancel()
+                return future
             if not lane._jobs:
                 self._lanes.append(lane)
             lane._jobs.append(_Job(inputs, future, lane, time.perf_counter()))
@@ -107,6 +112,7 @@ class Scheduler:
 
     def _drop(self, lane: Lane) -> None:
         with self._wake:
+            lane._closed = True
             dropped = list(lane._jobs)
             lane._jobs.clear()
             if lane in self._lanes:
@@ -133,6 +139,9 @@ class Scheduler:
         """Undo `_take_batch`: each chunk at the head of its lane, its lane at the head."""
         with self._wake:
             for job in reversed(jobs):
+                if job.lane._closed:
+                    job.future.cancel()
+                    continue
                 if job.lane in self._lanes:
                     self._lanes.remove(job.lane)
                 self._lanes.appendleft(job.lane)

@@ -3,8 +3,10 @@
 import logging
 import signal
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from types import FrameType
 from typing import Any
 
@@ -20,8 +22,9 @@ from .access import (
     read_token,
     tls_credentials,
 )
-from .admission import Admission
-from .errors import ListenError, UnknownModelError, UntrainedError
+from .admission import WAIT_S, Admission
+from .errors import IdleError, ListenError, UnknownModelError, UntrainedError
+from .idle import TimedMessages
 from .library import Library
 from .service import StemlineServicer
 from .settings import ServerSettings, check_settings
@@ -32,7 +35,11 @@ try:
 except ImportError as error:
     raise MissingExtraError("grpcio-health-checking", "serve") from error
 try:
-    from grpc_reflection.v1alpha import reflection  # type: ignore[import-untyped]
+    from grpc_reflection.v1alpha import (  # type: ignore[import-untyped]
+        reflection,
+        reflection_pb2,
+        reflection_pb2_grpc,
+    )
 except ImportError as error:
     raise MissingExtraError("grpcio-reflection", "serve") from error
 
@@ -45,6 +52,9 @@ _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
 # Threads beside those of the streams: health, reflection, the list, and refusing calls.
 _SPARE_THREADS = 16
+# Calls beyond the streams, with a spare thread or waiting for one, which is soon free: a refusal
+# takes no time. What comes above is refused by gRPC itself, as RESOURCE_EXHAUSTED.
+_SPARE_CALLS = 256
 # A call that is over may still have its last messages to send.
 _FLUSH_S = 5.0
 _KEEPALIVE_MS = 60_000
@@ -116,7 +126,7 @@ class StemlineServer:
                     f"nothing is exported in {self._settings.artifacts}; export a model with: "
                     "stemline export --all"
                 )
-            usable = [a for a in artifacts if a.info.trained or self._settings.allow_untrained]
+            usable = [artifact for artifact in artifacts if self._library.may_run(artifact)]
             for artifact in artifacts:
                 if artifact not in usable:
                     _log.warning("%s has random weights and is not served", artifact.name)
@@ -140,15 +150,15 @@ class StemlineServer:
     def drain(self, grace_s: float | None = None) -> bool:
         """Refuse new calls, let those accepted finish, stop; whether all of them finished.
 
-        They are given `grace_s` seconds, or the settings' when None; health checks and refusals
-        are answered until the end.
+        They are given `grace_s` seconds, or the settings' when None, which may be no limit;
+        health checks and refusals are answered until the end.
         """
         self._admission.drain()
         self._health.enter_graceful_shutdown()
         grace_s = self._settings.grace_s if grace_s is None else grace_s
         finished = self._admission.wait_until_empty(grace_s) and not self._stopped.is_set()
         if not finished:
-            _log.warning("%d calls did not finish within %g s", self.n_streams, grace_s)
+            _log.warning("stopping before every call has finished")
         self.stop(_FLUSH_S if finished else 0)
         return finished
 
@@ -173,23 +183,43 @@ class StemlineServer:
                 ("grpc.keepalive_time_ms", _KEEPALIVE_MS),
                 ("grpc.keepalive_timeout_ms", _KEEPALIVE_MS // 3),
             ],
+            maximum_concurrent_rpcs=settings.max_streams + _SPARE_CALLS,
         )
         servicer = StemlineServicer(
             self._library,
             self._admission,
             UploadLimits(settings.max_upload_bytes, settings.max_audio_s),
             default_model=settings.models[0] if settings.models else "",
+            idle_s=settings.idle_s,
         )
         stemline_pb2_grpc.add_StemlineServiceServicer_to_server(servicer, server)  # type: ignore[no-untyped-call]
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         if settings.reflection:
             names = (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
-            reflection.enable_server_reflection(names, server)
+            reflecting = _Reflection(names, settings.idle_s)
+            reflection_pb2_grpc.add_ServerReflectionServicer_to_server(reflecting, server)
         return server
 
     def _set_health(self, status: "health_pb2.HealthCheckResponse.ServingStatus") -> None:
         for service in _SERVICES:
             self._health.set(service, status)
+
+
+class _Reflection(reflection.ReflectionServicer):  # type: ignore[misc]
+    """gRPC reflection, whose calls end when they ask nothing for `idle_s`."""
+
+    def __init__(self, names: tuple[str, ...], idle_s: float) -> None:
+        super().__init__(names)
+        self._idle_s = idle_s
+
+    def ServerReflectionInfo(
+        self,
+        request_iterator: "Iterator[reflection_pb2.ServerReflectionRequest]",
+        context: grpc.ServicerContext,
+    ) -> "Iterator[reflection_pb2.ServerReflectionResponse]":
+        """Answer what is asked."""
+        with TimedMessages(request_iterator, self._idle_s) as requests, suppress(IdleError):
+            yield from super().ServerReflectionInfo(requests, context)
 
 
 def serve(
@@ -208,13 +238,16 @@ def serve(
     with told:
         port = server.listen()
         try:
-            server.load_models(go_on=lambda: not told.once.is_set())
-            if not told.once.is_set():
+            server.load_models(go_on=lambda: told.n_received == 0)
+            if told.n_received == 0:
                 server.open()
                 on_ready(address_of(settings.host, port))
-            told.once.wait()
+            while told.n_received == 0:
+                time.sleep(WAIT_S)
             _log.info("draining: %d calls are under way", server.n_streams)
             told.on_second = server.stop
+            if told.n_received > 1:
+                server.stop()
             return server.drain()
         except BaseException:
             server.stop()
@@ -222,10 +255,15 @@ def serve(
 
 
 class _Signals:
-    """SIGTERM and SIGINT while serving: the first sets `once`, the next call `on_second`."""
+    """Counts SIGTERM and SIGINT while serving; those after the first call `on_second`.
+
+    A handler runs in the main thread between two of its steps, and a signal that another thread
+    received does not wake the main thread. So that one waits in short steps, and the handler takes
+    no lock.
+    """
 
     def __init__(self) -> None:
-        self.once = threading.Event()
+        self.n_received = 0
         self.on_second: Callable[[], None] | None = None
         self._before: dict[int, Any] = {}
 
@@ -239,7 +277,7 @@ class _Signals:
             signal.signal(number, handler)
 
     def _received(self, number: int, frame: FrameType | None) -> None:
-        if self.once.is_set() and self.on_second is not None:
-            # Not here: a signal handler may hold the very lock that stopping needs.
+        self.n_received += 1
+        if self.n_received > 1 and self.on_second is not None:
+            # Not here: the main thread may hold the very lock that stopping needs.
             threading.Thread(target=self.on_second, daemon=True).start()
-        self.once.set()

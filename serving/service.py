@@ -22,6 +22,7 @@ from stemline.v1 import stemline_pb2_grpc as pb_grpc
 
 from .admission import Admission
 from .errors import RequestError, UnknownModelError
+from .idle import TimedMessages
 from .library import Library
 from .pipeline import SeparatedBlock, SeparateOptions, Separation, Separator
 from .replies import Replies, file_format_of, replies_for
@@ -43,11 +44,13 @@ class StemlineServicer(pb_grpc.StemlineServiceServicer):
         admission: Admission,
         limits: UploadLimits,
         default_model: str = "",
+        idle_s: float = 60,
     ) -> None:
         self._library = library
         self._admission = admission
         self._limits = limits
         self._default_model = default_model
+        self._idle_s = idle_s
 
     def Separate(
         self, request_iterator: Requests, context: grpc.ServicerContext
@@ -56,7 +59,8 @@ class StemlineServicer(pb_grpc.StemlineServiceServicer):
         request_id = secrets.token_hex(4)
         try:
             with self._admission.inside(), ExitStack() as stack:
-                call = _SeparateCall(request_id, request_iterator, context, stack)
+                requests = stack.enter_context(TimedMessages(request_iterator, self._idle_s))
+                call = _SeparateCall(request_id, requests, context, stack)
                 yield from self._separate(call)
             return
         except Exception as error:  # noqa: BLE001 - the boundary: the client must hear of anything
@@ -70,7 +74,7 @@ class StemlineServicer(pb_grpc.StemlineServiceServicer):
     def ListModels(
         self, request: pb.ListModelsRequest, context: grpc.ServicerContext
     ) -> pb.ListModelsResponse:
-        """List the artifacts; see the proto."""
+        """List the artifacts that may run; see the proto."""
         try:
             self._admission.check()
             return self._list_models(request)
@@ -91,6 +95,7 @@ class StemlineServicer(pb_grpc.StemlineServiceServicer):
         _check(config, separator, options)
         blocks, audio = audio_of(call.requests, config, self._limits, call.stack)
         separation = call.stack.enter_context(separator.stream(blocks, audio, options))
+        call.stack.callback(call.requests.close)  # first, for the separation may wait for one
         # A call that is cancelled or expires frees its chunks at once, whatever this thread
         # waits for.
         if not call.context.add_callback(separation.close):
@@ -103,7 +108,7 @@ class StemlineServicer(pb_grpc.StemlineServiceServicer):
             call.stack,
         )
         yield pb.SeparateResponse(accepted=_accepted(call, artifact, separator, separation))
-        yield from _responses(replies, artifact, separation)
+        yield from _responses(replies, separator.sha256, separation)
         _log.info(
             "request %s: %s, %.1f s of audio in %.1f s",
             call.request_id,
@@ -115,16 +120,20 @@ class StemlineServicer(pb_grpc.StemlineServiceServicer):
     def _artifact(self, model: str) -> Artifact:
         """The artifact that a client means: a name, never a path on this machine."""
         if model.endswith(".onnx"):
-            names = ", ".join(artifact.name for artifact in self._library.artifacts())
+            names = ", ".join(artifact.name for artifact in self._artifacts())
             raise UnknownModelError(f"no model {model!r}; there are {names}")
         return self._library.find(model or self._default_model)
+
+    def _artifacts(self) -> list[Artifact]:
+        """Those that this server can run, by name."""
+        return [a for a in self._library.artifacts() if self._library.may_run(a)]
 
     def _list_models(self, request: pb.ListModelsRequest) -> pb.ListModelsResponse:
         if request.page_size < 0:
             raise RequestError("page_size", f"a page of {request.page_size}; it must be 0 or more")
         page_size = min(request.page_size or _DEFAULT_PAGE, _MAX_PAGE)
         after = _after(request.page_token)
-        artifacts = [a for a in self._library.artifacts() if a.name > after]
+        artifacts = [a for a in self._artifacts() if a.name > after]
         page = artifacts[:page_size]
         return pb.ListModelsResponse(
             models=[_model(artifact, self._library.is_open(artifact)) for artifact in page],
@@ -135,7 +144,7 @@ class StemlineServicer(pb_grpc.StemlineServiceServicer):
 @dataclass(frozen=True)
 class _SeparateCall:
     request_id: str
-    requests: Requests
+    requests: TimedMessages[pb.SeparateRequest]
     context: grpc.ServicerContext
     stack: ExitStack
     """Closes what the call holds, whatever its end."""
@@ -155,7 +164,7 @@ def _accepted(
         request_id=call.request_id,
         model=artifact.info.model,
         artifact=artifact.name,
-        artifact_sha256=artifact.sha256,
+        artifact_sha256=separator.sha256,
         provider=separator.engine_spec.provider,
         device=separator.engine_spec.device,
         stems=separation.stems,
@@ -166,35 +175,49 @@ def _accepted(
 
 
 def _responses(
-    replies: Replies, artifact: Artifact, separation: Separation
+    replies: Replies, sha256: str, separation: Separation
 ) -> Iterator[pb.SeparateResponse]:
     """Everything after `accepted`."""
     audio = separation.audio
     started = told = time.monotonic()
-    encode_s = 0.0
+    encoding = _Timed()
     for block in separation:
-        before = time.monotonic()
-        for stem_block in replies.add(block):
+        for stem_block in encoding.of(replies.add(block)):
             yield pb.SeparateResponse(stem_block=stem_block)
         now = time.monotonic()
-        encode_s += now - before
         if now - told >= _PROGRESS_EVERY_S:
             told = now
             yield pb.SeparateResponse(progress=_progress(block, audio, now - started))
-    before = time.monotonic()
-    for stem_block in replies.finish():
+    for stem_block in encoding.of(replies.finish()):
         yield pb.SeparateResponse(stem_block=stem_block)
-    ended = time.monotonic()
-    seconds = separation.seconds | {"encode": encode_s + ended - before, "wall": ended - started}
+    wall_s = time.monotonic() - started
+    seconds = separation.seconds | {"encode": encoding.seconds, "wall": wall_s}
     yield pb.SeparateResponse(
         summary=pb.Summary(
-            artifact_sha256=artifact.sha256,
+            artifact_sha256=sha256,
             n_samples=separation.n_samples_done,
             seconds=seconds,
             realtime_factor=separation.n_samples_done / audio.sample_rate_hz / seconds["wall"],
             chunks=separation.chunks_done,
         )
     )
+
+
+class _Timed:
+    """Adds up the time that stem blocks take to make; not that of whoever they are given to."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def of(self, stem_blocks: Iterator[pb.StemBlock]) -> Iterator[pb.StemBlock]:
+        """The same blocks, made when asked for."""
+        while True:
+            started = time.monotonic()
+            stem_block = next(stem_blocks, None)
+            self.seconds += time.monotonic() - started
+            if stem_block is None:
+                return
+            yield stem_block
 
 
 def _progress(block: SeparatedBlock, audio: AudioFormat, elapsed_s: float) -> pb.Progress:

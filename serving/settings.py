@@ -42,8 +42,12 @@ class ServerSettings(BaseSettings):
     """Of one call."""
     max_message_mb: float = Field(4.2, gt=0.6, le=2000)
     """Of one message; audio is best sent in messages of 512 KiB."""
-    grace_s: float = Field(30, ge=0)
-    """What accepted calls are given to finish once the server is told to stop."""
+    idle_s: float = Field(60, gt=0, le=86_400)
+    """How long a call may send nothing while the server waits for its next message. Time in which
+    the server has enough to do, and asks for none, does not count."""
+    grace_s: float | None = Field(None, ge=0, allow_inf_nan=False)
+    """What accepted calls are given to finish once the server is told to stop; as long as they
+    take when None."""
 
     tls_cert: Path | None = None
     tls_key: Path | None = None

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 from stemline.engines.base import Array
 from stemline.preprocessing.audio import AudioError, AudioFormat, decode_pcm, open_audio
+from stemline.preprocessing.channels import MOST_CHANNELS
 from stemline.v1 import stemline_pb2 as pb
 
 from .errors import LimitError, RequestError
 
 Requests = Iterator[pb.SeparateRequest]
 
-_MAX_CHANNELS = 8
 ENCODINGS = {
     pb.PCM_ENCODING_UNSPECIFIED: "f32le",
     pb.PCM_ENCODING_F32LE: "f32le",
@@ -113,10 +113,10 @@ def _counted(blocks: Iterator[Array], left_samples: float, error: LimitError) ->
 
 
 def _pcm_format(pcm: pb.PcmInput) -> AudioFormat:
-    if not 1 <= pcm.channels <= _MAX_CHANNELS:
+    if not 1 <= pcm.channels <= MOST_CHANNELS:
         raise RequestError(
             "config.input.pcm.channels",
-            f"{pcm.channels} channels; PCM is taken with 1 to {_MAX_CHANNELS}",
+            f"{pcm.channels} channels; PCM is taken with 1 to {MOST_CHANNELS}",
         )
     try:
         return AudioFormat(pcm.sample_rate_hz, pcm.channels, None)

@@ -30,3 +30,29 @@ def run(*arguments: str | Path, cwd: Path | None = None) -> subprocess.Completed
 
 def separate(artifacts: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
     return run("separate", "--artifacts", artifacts, "--allow-untrained", *arguments)
+
+
+WITHOUT_TORCH = """
+import sys
+
+class NoTorch:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {"torch", "onnx", "onnxscript", "yaml", "pooch"}:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, NoTorch())
+from stemline.serving.cli.app import main
+sys.argv = ["stemline", *sys.argv[1:]]
+main()
+"""
+
+
+def run_without_torch(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """As `run`, in a process that finds none of export's packages."""
+    return subprocess.run(
+        [sys.executable, "-c", WITHOUT_TORCH, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )

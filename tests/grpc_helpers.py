@@ -11,7 +11,7 @@ from helpers import gain_separator
 
 from stemline.engines import Artifact
 from stemline.serving.errors import UntrainedError
-from stemline.serving.library import Library
+from stemline.serving.library import EngineOptions, Library
 from stemline.serving.pipeline import Separator
 from stemline.serving.server import StemlineServer
 from stemline.serving.settings import ServerSettings
@@ -24,9 +24,13 @@ SHA256 = "ab" * 32
 class GainLibrary(Library):
     """A library whose separators are made beforehand, by artifact name."""
 
-    def __init__(self, separators: Mapping[str, Separator] | None = None) -> None:
-        super().__init__(Path("nowhere"))
+    def __init__(
+        self, separators: Mapping[str, Separator] | None = None, allow_untrained: bool = False
+    ) -> None:
+        super().__init__(Path("nowhere"), EngineOptions(allow_untrained=allow_untrained))
         self._given = dict(separators or {"tiny.fp32": gain_separator()})
+        for separator in self._given.values():
+            separator.sha256 = SHA256
         self.opened: list[str] = []
 
     def artifacts(self) -> list[Artifact]:
@@ -40,7 +44,7 @@ class GainLibrary(Library):
 
     def separator(self, model: str = "") -> Separator:
         artifact = self.find(model)
-        if not artifact.info.trained:
+        if not self.may_run(artifact):
             raise UntrainedError(f"{artifact.name} has random weights")
         self.opened.append(artifact.name)
         return self._given[artifact.name]
@@ -125,6 +129,11 @@ def retry_s(error: grpc.RpcError) -> list[float]:
         info.retry_delay.ToTimedelta().total_seconds()
         for info in _details(error, error_details_pb2.RetryInfo)
     ]
+
+
+def reasons(error: grpc.RpcError) -> list[tuple[str, str]]:
+    """The (domain, reason) of an error's ErrorInfo."""
+    return [(info.domain, info.reason) for info in _details(error, error_details_pb2.ErrorInfo)]
 
 
 def _details(error: grpc.RpcError, kind: type) -> list:

@@ -71,6 +71,8 @@ class GainEngine:
         self._max_batch = max_batch
         self._delay_s = delay_s
         self.batches: list[int] = []
+        self.values: list[list[float]] = []
+        """Of every run, the first number of each row."""
 
     @property
     def spec(self) -> EngineSpec:
@@ -85,6 +87,7 @@ class GainEngine:
         if self._max_batch is not None and batch > self._max_batch:
             raise EngineMemoryError(f"{self._spec.name}: no memory for a batch of {batch}")
         self.batches.append(batch)
+        self.values.append(inputs["mixture"][:, 0, 0, 0].tolist())
         return {"stems": self._gains[:, None, None, None] * inputs["mixture"][:, None]}
 
     def close(self) -> None:

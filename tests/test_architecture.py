@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cli_helpers import run_without_torch
 
 ROOT = Path(__file__).parent.parent
 FOLDERS = ("bench", "engines", "export", "postprocessing", "preprocessing", "serving")
@@ -78,31 +79,6 @@ def test_arrows_only_point_down(path: Path) -> None:
 
 def test_every_folder_of_code_has_its_arrows() -> None:
     assert {room_of(path) for path in sources()} == set(MAY_IMPORT)
-
-
-WITHOUT_TORCH = """
-import sys
-
-class NoTorch:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in {"torch", "onnx", "onnxscript", "yaml", "pooch"}:
-            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
-
-sys.meta_path.insert(0, NoTorch())
-from stemline.serving.cli.app import main
-sys.argv = ["stemline", *sys.argv[1:]]
-main()
-"""
-
-
-def run_without_torch(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", WITHOUT_TORCH, *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
 
 
 @pytest.mark.parametrize("verb", ["models", "separate", "serve", "export", "verify", "bench"])

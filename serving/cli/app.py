@@ -2,6 +2,7 @@
 
 import sys
 from importlib.metadata import version
+from io import TextIOWrapper
 from typing import Annotated
 
 import typer
@@ -43,6 +44,9 @@ def _options(
 
 def main() -> None:
     """Run the command: exit 0 done, 1 failed, 2 called wrong, 3 something missing."""
+    for stream in (sys.stdout, sys.stderr):  # a file's name need not be UTF-8
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
     except ExportFailure as error:

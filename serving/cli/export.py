@@ -32,31 +32,39 @@ class ExportFailure(RuntimeError):
         return self.message
 
 
+def weights_exit_codes() -> dict[type[Exception], int]:
+    """Exit codes of what can go wrong with weights. Raises ImportError without PyTorch."""
+    from stemline.export.checkpoints import CheckpointError
+    from stemline.export.download import CacheError, DownloadError, IntegrityError
+    from stemline.export.weights import WeightsError
+
+    return {
+        CacheError: FAILED,
+        CheckpointError: FAILED,
+        DownloadError: MISSING,
+        IntegrityError: FAILED,
+        WeightsError: MISSING,
+    }
+
+
 @contextmanager
 def export_failures() -> Iterator[None]:
-    """Turn export's errors into an ExportFailure; the one table of their exit codes."""
+    """Turn export's errors into an ExportFailure, with their exit codes."""
     import stemline.export.export  # the one that says which package is missing  # noqa: F401
     from stemline.export.card import ParityError
-    from stemline.export.checkpoints import CheckpointError
     from stemline.export.config import ConfigError
-    from stemline.export.download import CacheError, DownloadError, IntegrityError
     from stemline.export.export import UnknownVariantError
     from stemline.export.onnx import OnnxExportError
     from stemline.export.staging import ArtifactWriteError
-    from stemline.export.weights import WeightsError
 
     exit_codes: dict[type[Exception], int] = {
+        **weights_exit_codes(),
         ArtifactWriteError: FAILED,
-        CacheError: FAILED,
-        CheckpointError: FAILED,
         ConfigError: USAGE,
-        DownloadError: MISSING,
-        IntegrityError: FAILED,
         OnnxExportError: FAILED,
         ParityError: FAILED,
         UnknownModelError: USAGE,
         UnknownVariantError: USAGE,
-        WeightsError: MISSING,
     }
     try:
         yield
@@ -174,6 +182,11 @@ def _report(
             warn(
                 f"{result.artifact} has RANDOM WEIGHTS, it is NOT A TRAINED MODEL: its speed and "
                 f"shapes are real, its stems are noise. {result.reason}".rstrip()
+            )
+        elif result.status == "kept":
+            warn(
+                f"{result.artifact} is out of date but was kept: its trained weights cannot be "
+                f"fetched again. {result.reason}"
             )
 
 

@@ -28,8 +28,12 @@ def serve(
     max_streams: Annotated[int | None, typer.Option(help="Calls at once; 64 if unset.")] = None,
     max_upload_mb: Annotated[float | None, typer.Option(help="Of one call, 10⁶ bytes.")] = None,
     max_audio_s: Annotated[float | None, typer.Option(help="Of one call, seconds.")] = None,
+    idle_s: Annotated[
+        float | None, typer.Option(help="Wait for a client's next message, seconds; 60 if unset.")
+    ] = None,
     grace_s: Annotated[
-        float | None, typer.Option(help="What accepted calls get to finish on SIGTERM; 30.")
+        float | None,
+        typer.Option(help="What accepted calls get to finish on SIGTERM; no limit if unset."),
     ] = None,
     tls_cert: Annotated[Path | None, typer.Option(help="Server certificate, PEM.")] = None,
     tls_key: Annotated[Path | None, typer.Option(help="Its key, PEM.")] = None,
@@ -43,7 +47,9 @@ def serve(
     ] = None,
     reflection: Annotated[bool | None, typer.Option(help="gRPC reflection; on.")] = None,
 ) -> None:
-    """Serve `Separate` and `ListModels` over gRPC until SIGTERM, then drain.
+    """Serve `Separate` and `ListModels` over gRPC until SIGTERM, then finish what was accepted.
+
+    A second SIGTERM stops at once.
 
     Every option is also an environment variable: --max-streams is STEMLINE_MAX_STREAMS.
     """
@@ -62,6 +68,7 @@ def serve(
         max_streams=max_streams,
         max_upload_mb=max_upload_mb,
         max_audio_s=max_audio_s,
+        idle_s=idle_s,
         grace_s=grace_s,
         tls_cert=tls_cert,
         tls_key=tls_key,

@@ -55,6 +55,18 @@ def test_damage_is_named(tmp_path: Path) -> None:
         read_artifact(folder)
 
 
+@pytest.mark.parametrize("content", ["[]", '{"schema_version": 1}', '"text"', "\x00"])
+def test_a_damaged_manifest_is_an_artifact_error_and_hides_no_other(
+    tmp_path: Path, content: str
+) -> None:
+    write_artifact(tmp_path / "good.fp32")
+    folder = write_artifact(tmp_path / "bad.fp32")
+    (folder / "manifest.json").write_text(content)
+    with pytest.raises(ArtifactError, match=r"manifest\.json"):
+        read_artifact(folder)
+    assert [artifact.name for artifact in list_artifacts(tmp_path)] == ["good.fp32"]
+
+
 @pytest.mark.parametrize("field", ["stems", "family", "chunk_samples"])
 def test_a_missing_field_is_named(tmp_path: Path, field: str) -> None:
     model = tiny_info().to_json()

@@ -71,6 +71,57 @@ def test_what_is_no_configuration_is_a_config_error_that_names_the_file(
     assert "\n" not in str(caught.value)
 
 
+def doubled(times: int) -> list[Any]:
+    """What nested YAML aliases make: a few objects that are 2 ** times long when written out."""
+    value: list[Any] = ["x" * 50]
+    for _ in range(times):
+        value = [value, value]
+    return value
+
+
+@pytest.mark.parametrize(
+    ("section", "key"),
+    [
+        ("audio", "n_fft"),
+        ("model", "scale"),
+        ("model", "norm"),
+        ("model", "act"),
+        ("training", "instruments"),
+        ("training", "target_instrument"),
+    ],
+)
+def test_what_nested_aliases_make_is_a_short_error(section: str, key: str) -> None:
+    values = parsed()
+    values[section][key] = doubled(16)  # 3 MB when written out, and not 3 GB where this fails
+    with pytest.raises(ConfigError) as caught:
+        config_from_mapping(values)
+    assert len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize(
+    "level", ["[*a{0}, *a{0}]", "{{<<: [*a{0}, *a{0}]}}", "{{? !!python/tuple [*a{0}, *a{0}] : 1}}"]
+)
+def test_a_yaml_of_many_aliases_is_refused_before_it_is_expanded(
+    level: str, tmp_path: Path
+) -> None:
+    first = "[x]" if level.startswith("[") else "{x: 1}"
+    lines = [f"a{i + 1}: &a{i + 1} {level.format(i)}" for i in range(15)]
+    path = tmp_path / "bomb.yaml"
+    path.write_text("\n".join([f"a0: &a0 {first}", *lines]))
+    with pytest.raises(ConfigError, match="over 16 aliases"):
+        read_config(path)
+
+
+def test_a_few_aliases_may_be_used(tmp_path: Path) -> None:
+    path = tmp_path / "x.yaml"
+    path.write_text(
+        TINY_YAML.replace("chunk_size: 7936", "chunk_size: &chunk 7936").replace(
+            "{batch_size: 1,", "{batch_size: 1, chunk_size: *chunk,"
+        )
+    )
+    assert read_config(path) == tiny_config(default_overlap=8.0)
+
+
 def test_a_missing_file_and_a_checkpoint_given_as_yaml_are_config_errors(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be read"):
         read_config(tmp_path / "none.yaml")
@@ -99,6 +150,9 @@ def test_a_model_that_normalises_the_whole_track_is_refused() -> None:
         ("audio", "hop_length", 512, "audio.hop_length"),  # no overlap: no inverse
         ("audio", "hop_length", None, "audio.hop_length"),
         ("audio", "num_channels", 0, "audio.num_channels"),
+        ("audio", "num_channels", 3, "audio.num_channels"),  # no separate could run it
+        ("inference", "num_overlap", 100, "inference.num_overlap"),  # nor this
+        pytest.param("inference", "num_overlap", 10**400, "inference.num_overlap", id="no float"),
         ("model", "num_subbands", 3, "model.num_subbands"),
         ("model", "num_scales", 10**9, "model.num_scales"),
         ("model", "scale", 2, "model.scale"),
@@ -106,14 +160,21 @@ def test_a_model_that_normalises_the_whole_track_is_refused() -> None:
         ("model", "growth", -8, "model.growth"),
         ("model", "bottleneck_factor", 64, "model.bottleneck_factor"),
         ("model", "num_channels", True, "model.num_channels"),
+        pytest.param(  # more digits than Python prints
+            "model", "num_channels", 16**5000, "model.num_channels", id="unprintable"
+        ),
         ("model", "norm", "LayerNorm", "model.norm"),
+        ("model", "norm", ["InstanceNorm"], "model.norm"),
         ("model", "norm", "GroupNorm", "model.norm"),
         ("model", "norm", "GroupNorm3", "model.norm"),  # does not divide 8
         ("model", "act", "swish", "model.act"),
         ("model", "act", "elu", "model.act"),
+        ("model", "act", None, "model.act"),
         ("training", "instruments", [], "training.instruments"),
         ("training", "instruments", "vocals", "training.instruments"),
         ("training", "instruments", ["Vocals", "vocals"], "training.instruments"),
+        ("training", "instruments", [None], "training.instruments"),
+        ("training", "target_instrument", ["Vocals"], "training.instruments"),
     ],
 )
 def test_a_number_that_does_not_fit_is_named_by_its_key(

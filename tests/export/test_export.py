@@ -33,10 +33,12 @@ from stemline.export.export import (
     model_info,
 )
 from stemline.export.manifest import read_manifest
+from stemline.export.models import MODELS
 from stemline.export.reference import reference_engine
 from stemline.export.staging import ArtifactWriteError, staged_folder
 from stemline.export.verify import signal_rows, verify_artifact
 from stemline.export.weights import WeightsError
+from stemline.serving.cli.export import export as export_command
 
 
 @pytest.fixture(scope="module")
@@ -231,6 +233,19 @@ def test_a_trained_artifact_is_never_replaced_by_random_weights_unasked(
     assert "HTTP 404" in kept.reason
     asked_for = one(export_model(spec, weights="random", root=root))
     assert (asked_for.status, asked_for.trained) == ("exported", False)
+
+
+def test_the_command_says_why_a_trained_artifact_was_kept(
+    trained: Path,
+    config: Mdx23cConfig,
+    server: FileServer,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setitem(MODELS, "tiny", spec_of(config, f"{server.url}/gone.ckpt"))
+    export_command(["tiny"], artifacts=trained)
+    said = capsys.readouterr().err
+    assert "warning: tiny.fp32" in said and "was kept" in said and "HTTP 404" in said
 
 
 # Whole or not at all.

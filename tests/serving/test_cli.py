@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from cli_helpers import RATE, run, separate
+from cli_helpers import RATE, run, run_without_torch, separate
 from helpers import music, snr_db
 
 from stemline.engines import open_engine, read_artifact
@@ -80,11 +80,15 @@ def test_two_stems_are_the_stem_and_the_rest(artifacts: Path, song: Path, tmp_pa
     assert snr_db(mixture, parts[0] + parts[1]) > 120  # a float32 difference and its sum
 
 
-def test_a_lone_onnx_file_is_enough(artifacts: Path, song: Path, tmp_path: Path) -> None:
+def test_a_lone_onnx_file_is_enough_and_needs_no_torch(
+    artifacts: Path, song: Path, tmp_path: Path
+) -> None:
     lone = tmp_path / "elsewhere" / "carried.onnx"
     lone.parent.mkdir()
     lone.write_bytes((artifacts / "tiny.fp32" / "1" / "model.onnx").read_bytes())
-    done = run("separate", song, "-m", lone, "-o", tmp_path / "a", "--allow-untrained")
+    done = run_without_torch(
+        "separate", song, "-m", lone, "-o", tmp_path / "a", "--allow-untrained"
+    )
     assert done.returncode == 0, done.stderr
     again = separate(artifacts, song, "-m", "tiny", "-o", tmp_path / "b")
     assert again.returncode == 0, again.stderr
@@ -206,6 +210,20 @@ def test_verify_recomputes_the_card_and_finds_damage(artifacts: Path, tmp_path: 
     done = run("verify", copy)
     assert done.returncode == 1
     assert "SHA-256 differs" in done.stdout
+
+
+def test_a_graph_that_is_not_its_descriptions_is_refused(
+    artifacts: Path, song: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "artifacts" / "tiny.fp32"
+    copy.parent.mkdir()
+    subprocess.run(["cp", "-r", artifacts / "tiny.fp32", copy], check=True)
+    manifest = json.loads((copy / "manifest.json").read_text())
+    manifest["model"]["stems"] = ["drums", "bass", "other"]
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    done = separate(tmp_path / "artifacts", song, "-o", tmp_path / "out")
+    assert done.returncode == 1
+    assert "do not belong together" in done.stderr
 
 
 def test_exporting_again_changes_nothing(artifacts: Path) -> None:

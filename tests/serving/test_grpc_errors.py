@@ -3,16 +3,22 @@
 import grpc
 import numpy as np
 import pytest
+import soundfile
 from grpc_helpers import (
     audio_messages,
     call_separate,
     pcm_config,
+    reasons,
     running_server,
     wrong_fields,
 )
 from helpers import GainEngine, gain_separator, music, tiny_info
 
-from stemline.serving.pipeline import Separator
+from stemline.postprocessing.encode import OutputFormat
+from stemline.preprocessing.audio import AudioFormat
+from stemline.serving.client import StemlineClient
+from stemline.serving.errors import FAILED, MISSING, USAGE, RemoteError, exit_code_of
+from stemline.serving.pipeline import SeparateOptions, Separator
 from stemline.v1 import stemline_pb2 as pb
 
 PCM = music(5_000).T.tobytes()
@@ -107,6 +113,45 @@ def test_a_config_is_refused_before_the_upload(address, fields, code, says):
     assert says in error.details()
 
 
+@pytest.mark.parametrize(
+    ("given", "reason", "exit_code"),
+    [
+        ({"options": SeparateOptions(stems=("tuba",))}, "UnknownStemError", USAGE),
+        ({"options": SeparateOptions(overlap=1.5)}, "OverlapError", USAGE),
+        ({"audio": AudioFormat(44100, 9, None)}, "RequestError", USAGE),
+        ({"model": "mdx24"}, "UnknownModelError", MISSING),
+        ({"model": "raw"}, "UntrainedError", MISSING),
+        ({"blocks": [np.full((2, 5_000), np.nan, np.float32)]}, "AudioError", FAILED),
+    ],
+)
+def test_a_servers_error_has_the_exit_code_of_a_local_one(address, given, reason, exit_code):
+    asked = {"blocks": [music(5_000)], "audio": AudioFormat(44100, 2, None)} | given
+    with StemlineClient(address) as client, pytest.raises(RemoteError) as raised:
+        list(client.separate(**asked))
+    assert (raised.value.reason, exit_code_of(raised.value)) == (reason, exit_code)
+
+
+def test_an_output_that_cannot_be_is_called_wrong_on_a_server_too(address, tmp_path):
+    song = tmp_path / "song.wav"
+    soundfile.write(song, music(5_000, sample_rate_hz=96_000).T, 96_000)
+    with StemlineClient(address) as client, pytest.raises(RemoteError) as raised:
+        client.separate_file(song, tmp_path / "out", OutputFormat("mp3"), model="tiny")
+    assert (raised.value.reason, exit_code_of(raised.value)) == ("EncodingError", USAGE)
+
+
+def test_a_reason_of_a_newer_server_is_a_failure():
+    error = RemoteError(Code.ABORTED, "words", "AnErrorOfTheFuture")
+    assert exit_code_of(error) == exit_code_of(RemoteError(Code.UNAVAILABLE, "nobody")) == FAILED
+
+
+def test_a_refusal_carries_its_reason_for_every_kind_of_client(address):
+    error = failure(address, [pcm_config(model="mdx24")])
+    assert reasons(error) == [("stemline", "UnknownModelError")]
+    error = failure(address, [pcm_config(overlap=1.5)])
+    assert reasons(error) == [("stemline", "OverlapError")]
+    assert wrong_fields(error) == ["config.overlap"]
+
+
 class BrokenEngine(GainEngine):
     def run(self, inputs):
         raise KeyError("a secret of the server")
@@ -117,6 +162,7 @@ def test_a_fault_of_ours_is_told_by_its_reference_alone(caplog):
     with running_server(Separator(BrokenEngine(info), info, batch_size=1)) as (address, _):
         error = failure(address, [pcm_config(), *audio_messages(PCM)])
     assert error.code() is Code.INTERNAL
+    assert reasons(error) == []
     assert "secret" not in error.details() and "Traceback" not in error.details()
     faults = [record for record in caplog.records if record.exc_info]
     assert [str(record.exc_info[1]) for record in faults] == ["'a secret of the server'"]

@@ -2,6 +2,7 @@
 
 import io
 import threading
+import time
 
 import grpc
 import numpy as np
@@ -9,19 +10,23 @@ import pytest
 import soundfile
 from grpc_helpers import (
     SHA256,
+    GainLibrary,
     audio_messages,
     call_separate,
     pcm_config,
     running_server,
     stem_bytes,
 )
-from helpers import gain_separator, in_blocks, music, snr_db
+from helpers import gain_separator, in_blocks, music, snr_db, tiny_info
 
 from stemline.postprocessing.encode import OutputFormat
 from stemline.preprocessing.audio import AudioFormat
+from stemline.serving.admission import Admission
 from stemline.serving.client import StemlineClient
 from stemline.serving.errors import RemoteError
 from stemline.serving.pipeline import SeparateOptions
+from stemline.serving.service import StemlineServicer
+from stemline.serving.uploads import UploadLimits
 from stemline.v1 import stemline_pb2 as pb
 
 ALL = SeparateOptions()
@@ -134,6 +139,64 @@ def test_encoded_stems_decode_to_what_they_should(
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(
         path.name for path in paths.values()
     )
+
+
+def test_a_folder_that_cannot_be_made_ends_the_call(tmp_path):
+    song = tmp_path / "song.flac"
+    soundfile.write(song, music(60_000).T, 44100)
+    gate = threading.Event()
+    with running_server(gain_separator(gate=gate)) as (address, server):
+        with StemlineClient(address) as client:
+            # Kept, with its frames: their end must not be what ends the call.
+            with pytest.raises(OSError) as raised:
+                client.separate_file(song, song / "out", OutputFormat("wav"))
+            until = time.monotonic() + 20
+            while server.n_streams > 0:  # the client is still there, its call is not
+                assert time.monotonic() < until
+                time.sleep(0.005)
+        gate.set()
+    assert raised.value.filename == str(song / "out")
+
+
+def test_a_stem_that_is_called_a_path_stays_in_the_folder(tmp_path):
+    song = tmp_path / "song.flac"
+    soundfile.write(song, music(5_000).T, 44100)
+    separator = gain_separator(tiny_info(stems=("../out of/here", "..")))
+    with running_server(separator) as (address, _), StemlineClient(address) as client:
+        paths = client.separate_file(song, tmp_path / "out", OutputFormat("wav"))
+    assert {path.parent for path in paths.values()} == {tmp_path / "out"}
+    assert [path.name for path in paths.values()] == ["_out of_here.wav", "stem.wav"]
+    assert all(path.is_file() for path in paths.values())
+
+
+class Context:
+    """What the service asks of gRPC, for a client that is never gone."""
+
+    def is_active(self) -> bool:
+        return True
+
+    def add_callback(self, callback) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("is_file", [False, True])
+def test_the_time_to_encode_is_not_that_of_a_client_that_reads_slowly(is_file):
+    admission = Admission(1)
+    admission.open()
+    service = StemlineServicer(GainLibrary(), admission, UploadLimits(10**9, 10**9))
+    config = pcm_config()
+    if is_file:
+        config.config.output.wav.bits = 16
+    messages = iter([config, *audio_messages(music(5_000).T.tobytes())])
+    pauses = 0
+    for response in service.Separate(messages, Context()):
+        if response.WhichOneof("response") == "stem_block" and pauses < 2:
+            pauses += 1
+            time.sleep(0.3)
+    seconds = response.summary.seconds
+    assert pauses == 2
+    # Encoding a tenth of a second of audio takes milliseconds.
+    assert seconds["encode"] < 0.3 < seconds["wall"]
 
 
 def test_the_first_message_says_what_runs_and_the_last_what_was_done(address):

@@ -1,11 +1,14 @@
 """The server around the service: starting, stopping, health, reflection, token, TLS, addresses."""
 
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import grpc
@@ -110,21 +113,14 @@ from helpers import gain_separator
 from stemline.serving.server import serve
 
 library = GainLibrary({"tiny.fp32": gain_separator(delay_s=0.03)})
-serve(library, settings(grace_s=30), on_ready=lambda address: print(address, flush=True))
+serve(library, settings(grace_s=None), on_ready=lambda address: print(address, flush=True))
 library.close()
 """
 
 
 def test_sigterm_finishes_what_was_accepted_and_refuses_the_new():
     samples = music(40_000)
-    process = subprocess.Popen(
-        [sys.executable, "-c", SERVER_SCRIPT],
-        stdout=subprocess.PIPE,
-        text=True,
-        env={"PYTHONPATH": str(Path(__file__).parents[1])},
-    )
-    try:
-        address = process.stdout.readline().strip()
+    with server_process() as (process, address):
         with StemlineClient(address) as client, StemlineClient(address) as late:
             with client.separate(in_blocks(samples, 10_000), AUDIO) as separation:
                 blocks = [next(separation)]
@@ -139,6 +135,38 @@ def test_sigterm_finishes_what_was_accepted_and_refuses_the_new():
         wanted = gain_separator().separate(samples, 44100)["vocals"]
         np.testing.assert_array_equal(vocals, wanted)
         assert process.wait(20) == 0
+
+
+def test_a_second_signal_cuts_what_would_not_finish():
+    def endless():
+        while True:
+            yield music(10_000)
+            time.sleep(0.05)
+
+    with server_process() as (process, address), StemlineClient(address) as client:
+        with client.separate(endless(), AUDIO) as separation:
+            next(separation)
+            process.send_signal(signal.SIGTERM)
+            while health_of(address) == SERVING:
+                pass
+            process.send_signal(signal.SIGTERM)
+            with pytest.raises(RemoteError):
+                for _ in separation:
+                    pass
+        assert process.wait(20) == 0
+
+
+@contextmanager
+def server_process():
+    """A server of its own process, and its address."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", SERVER_SCRIPT],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={"PYTHONPATH": str(Path(__file__).parents[1])},
+    )
+    try:
+        yield process, process.stdout.readline().strip()
     finally:
         process.kill()
         process.wait()
@@ -159,6 +187,17 @@ def test_reflection_lists_the_service_and_can_be_left_out():
                 assert SERVICE in names and "grpc.health.v1.Health" in names
             else:
                 assert failure(next, calling).code() is Code.UNIMPLEMENTED
+
+
+def test_a_reflection_that_asks_nothing_ends():
+    asked = threading.Event()
+    with (
+        running_server(gain_separator(), idle_s=0.2) as (address, _),
+        grpc.insecure_channel(address) as channel,
+    ):
+        stub = reflection_pb2_grpc.ServerReflectionStub(channel)
+        assert list(stub.ServerReflectionInfo(iter(asked.wait, True), timeout=10)) == []
+        asked.set()
 
 
 def test_the_token_is_asked_of_every_call_but_health(tmp_path):
@@ -188,6 +227,8 @@ def test_an_empty_token_file_is_refused(tmp_path):
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory):
     """An authority that signed itself for 127.0.0.1: (certificate, key)."""
+    if shutil.which("openssl") is None:
+        pytest.skip("the command openssl makes the certificate, and is not here")
     folder = tmp_path_factory.mktemp("tls")
     certificate, key = folder / "cert.pem", folder / "key.pem"
     command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2"
@@ -263,6 +304,9 @@ def test_another_server_at_the_address_is_said_to_be_one():
         ({"token_file": "/nowhere/token"}, "--token-file"),
         ({"port": 70_000}, "STEMLINE_PORT"),
         ({"max_streams": 0}, "STEMLINE_MAX_STREAMS"),
+        ({"idle_s": 0}, "STEMLINE_IDLE_S"),
+        ({"idle_s": float("inf")}, "--idle-s"),
+        ({"grace_s": float("inf")}, "--grace-s"),
     ],
 )
 def test_settings_that_do_not_fit_are_one_line_naming_the_flag(given, says):
@@ -327,6 +371,12 @@ def test_untrained_models_are_not_served_and_none_at_all_is_an_error():
         assert call_separate(address, [pcm_config(model="tiny"), *request()[1:]])
         error = failure(call_separate, address, [pcm_config(model="raw")])
         assert error.code() is Code.FAILED_PRECONDITION
+        with StemlineClient(address) as client:
+            assert [model.artifact for model in client.list_models()] == ["tiny.fp32"]
+    allowing = GainLibrary({"raw.fp32": raw, "tiny.fp32": gain_separator()}, allow_untrained=True)
+    with running_server(library=allowing) as (address, _), StemlineClient(address) as client:
+        listed = [(model.artifact, model.trained) for model in client.list_models()]
+        assert listed == [("raw.fp32", False), ("tiny.fp32", True)]
     with pytest.raises(UntrainedError, match="--allow-untrained"):
         StemlineServer(GainLibrary({"raw.fp32": raw}), settings()).start()
     empty = GainLibrary()

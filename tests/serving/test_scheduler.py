@@ -50,16 +50,28 @@ def test_lanes_take_turns_so_a_short_one_is_not_behind_a_long_one() -> None:
 def test_a_batch_takes_one_chunk_of_each_lane_before_a_second_of_any() -> None:
     gate = threading.Event()
     engine = GainEngine(INFO, (1.0,), gate=gate)
-    scheduler = Scheduler(engine, 4)
-    first = scheduler.open_lane().submit(chunk(9))  # holds the engine at the gate
+    scheduler = Scheduler(engine, 3)
+    first = scheduler.open_lane().submit(chunk(99))
+    while scheduler.n_queued:  # until the engine holds it at the gate
+        threading.Event().wait(0.001)
     lanes = [scheduler.open_lane() for _ in range(3)]
-    futures = [lane.submit(chunk(n)) for lane in lanes for n in range(2)]
+    futures = [lane.submit(chunk(10 * n + k)) for n, lane in enumerate(lanes) for k in range(2)]
     gate.set()
     for future in (first, *futures):
         future.result(10)
     scheduler.close()
-    assert sum(engine.batches) == 7
-    assert max(engine.batches) == 4
+    assert engine.values == [[99], [0, 10, 20], [1, 11, 21]]
+
+
+def test_a_chunk_of_a_closed_lane_never_runs() -> None:
+    engine = GainEngine(INFO, (1.0,))
+    scheduler = Scheduler(engine, 1)
+    lane = scheduler.open_lane()
+    lane.close()
+    assert lane.submit(chunk(1)).cancelled()
+    assert values(scheduler.open_lane(), 2.0) == [2.0]
+    scheduler.close()
+    assert engine.values == [[2]]
 
 
 def test_too_little_memory_halves_the_batch_and_loses_no_chunk(

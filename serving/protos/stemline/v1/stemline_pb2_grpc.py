@@ -60,14 +60,16 @@ class StemlineServiceServicer(object):
         PCM stems leave as soon as they are final, which may be long before the upload ends; a client
         must therefore read while it writes. WAV, FLAC and MP3 stems leave after the last sample, as
         the header of a file tells its length.
-        Cancelling the call frees all its work at once.
+        Cancelling the call frees all its work at once. A call that sends nothing for a minute (or what
+        the server is set to) while the server waits for its next message ends as DEADLINE_EXCEEDED; a
+        client that is held up because the server has enough to do has no such limit.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListModels(self, request, context):
-        """Lists the artifacts that this server can run.
+        """Lists the artifacts that this server can run: untrained ones only where they are allowed.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
