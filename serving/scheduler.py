@@ -168,7 +168,7 @@ class Scheduler:
             if len(jobs) == 1:
                 _resolve(jobs, error=error)
                 return
-            self._batch_size = max(1, len(jobs) // 2)
+            self._batch_size = (len(jobs) + 1) // 2
             _log.warning("%s; the batch size is %d from now on", error, self._batch_size)
             self._put_back(jobs)
             return

@@ -14,7 +14,7 @@ from stemline.export.models import MODELS, UnknownModelError, find_model
 
 from ..errors import FAILED, MISSING, USAGE, RequestError
 from .options import DEFAULT_ARTIFACTS, Artifacts, Json
-from .report import print_json, print_table, say, warn
+from .report import fail, print_json, print_table, say, warn
 
 if TYPE_CHECKING:
     from stemline.export.export import ExportResult
@@ -169,14 +169,14 @@ def _report(
                 "failed": {name: str(failure) for name, failure in failures.items()},
             }
         )
-    else:
+    elif results:
         print_table(
             "artifacts",
             ("artifact", "status", "weights", "parity", "size", "against PyTorch", "took"),
             [_row(result) for result in results],
         )
-        for name, failure in failures.items():
-            print_table("failed", ("model", "why"), [(name, str(failure))])
+    for name, failure in failures.items():
+        fail(f"{name}: {failure}")
     for result in results:
         if not result.trained:
             warn(

@@ -237,6 +237,18 @@ def test_exporting_again_changes_nothing(artifacts: Path) -> None:
     assert (artifacts / "tiny.fp32" / "manifest.json").read_bytes() == manifest
 
 
+def test_a_checkpoint_that_does_not_fit_is_one_line(artifacts: Path, tmp_path: Path) -> None:
+    (tmp_path / "text.ckpt").write_text("no checkpoint")
+    done = run(
+        "export", "mine", "--family", "mdx23c", "--config", artifacts.parent / "tiny.yaml",
+        "--weights", tmp_path / "text.ckpt", "--artifacts", tmp_path / "artifacts",
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert "no checkpoint torch can read" in done.stderr.splitlines()[-1]
+    assert not list((tmp_path / "artifacts").glob("*"))
+
+
 def test_the_server_gives_the_files_the_local_command_gives(
     artifacts: Path, song: Path, tmp_path: Path
 ) -> None:

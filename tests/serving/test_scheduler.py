@@ -81,10 +81,13 @@ def test_too_little_memory_halves_the_batch_and_loses_no_chunk(
     engine = GainEngine(INFO, (1.0,), gate=gate, max_batch=2)
     scheduler = Scheduler(engine, 8)
     lane = scheduler.open_lane()
-    futures = [lane.submit(chunk(index)) for index in range(9)]
+    futures = [lane.submit(chunk(0))]
+    while scheduler.n_queued:  # until the engine holds it at the gate
+        threading.Event().wait(0.001)
+    futures += [lane.submit(chunk(index)) for index in range(1, 10)]
     gate.set()
     got = [float(future.result(10)["stems"][0, 0, 0, 0, 0]) for future in futures]
-    assert got == list(range(9))
+    assert got == list(range(10))
     assert scheduler.batch_size == 2
     assert "the batch size is 4" in caplog.text
     assert "the batch size is 2" in caplog.text
