@@ -41,7 +41,7 @@ class Library:
         self._opening = threading.Lock()
 
     def artifacts(self) -> list[Artifact]:
-        """Every artifact there is, by name. Raises ArtifactError for a damaged one."""
+        """Every artifact there is, by name; damaged ones are passed over with a warning."""
         return list_artifacts(self.root)
 
     def is_open(self, artifact: Artifact) -> bool:
