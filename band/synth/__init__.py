@@ -1,0 +1,1 @@
+"""The band's instruments: each turns its part of a score into dry stereo."""
