@@ -1,8 +1,9 @@
 """The engines that can be measured: a row each."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from stemline.engines import Artifact, Engine, MissingExtraError, open_engine
 from stemline.engines.artifact import MANIFEST
@@ -90,6 +91,19 @@ ENGINES = {
 }
 
 
+def opened(engine: str, values: dict[str, Any]) -> Opened:
+    """Open an engine by its name, as `processes.opening_values` has it travel to a worker."""
+    weights = values["weights"]
+    return ENGINES[engine].open(
+        Opening(
+            engine_path=Path(values["engine_path"]),
+            weights=None if weights is None else Path(weights),
+            device=values["device"],
+            threads=values["threads"],
+        )
+    )
+
+
 @dataclass(frozen=True)
 class Subject:
     """One engine of one model, and the artifact it runs."""
@@ -101,3 +115,8 @@ class Subject:
     def label(self) -> str:
         """What messages call it."""
         return f"{self.engine.name} of {self.artifact.name}"
+
+
+def reference_first(subjects: Iterable[Subject]) -> list[Subject]:
+    """PyTorch before those that are told against it, else in the order given."""
+    return sorted(subjects, key=lambda subject: subject.engine.name != REFERENCE)

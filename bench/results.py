@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from stemline.export.quality import StemQuality
+
 
 @dataclass(frozen=True)
 class Spread:
@@ -132,6 +134,53 @@ class RoundTripRow:
 
 
 @dataclass(frozen=True)
+class QualityRow:
+    """Songs whose stems are known, separated at one overlap."""
+
+    model: str
+    engine: str
+    precision: str
+    device: str
+    threads: int
+    overlap: float
+    songs: str
+    """Which they are."""
+    n_songs: int
+    audio_s: float
+    """Of all songs."""
+    stems: tuple[StemQuality, ...]
+    """Means over songs."""
+    mean_si_sdr_db: float
+    """Over stems."""
+    mean_improvement_db: float
+    seconds: float
+    """For all songs: front end, engine and overlap-add."""
+    realtime_factor: float
+    against_torch_db: float | None
+    """Mean improvement minus PyTorch's; None for PyTorch itself and without it."""
+
+
+@dataclass(frozen=True)
+class BatchRow:
+    """The same songs with chunks one by one, and with those of several songs in each batch."""
+
+    model: str
+    engine: str
+    precision: str
+    device: str
+    threads: int
+    overlap: float
+    batch: int
+    n_songs: int
+    snr_db: float | None
+    """Of the stem that differs most; None where all are the same, bit by bit."""
+    si_sdr_difference_db: float
+    """The largest of any stem of any song."""
+    seconds_alone: float
+    seconds_together: float
+
+
+@dataclass(frozen=True)
 class Failure:
     """What could not be measured while the rest was."""
 
@@ -148,6 +197,8 @@ class Report:
     rows: tuple[EngineRow, ...]
     overlaps: tuple[OverlapRow, ...]
     grpc: tuple[RoundTripRow, ...]
+    quality: tuple[QualityRow, ...]
+    batch_independence: tuple[BatchRow, ...]
     failures: tuple[Failure, ...]
 
     def to_json(self) -> dict[str, Any]:

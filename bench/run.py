@@ -8,11 +8,20 @@ from pathlib import Path
 from stemline.serving.errors import RequestError
 from stemline.serving.library import Library
 
-from .engines import ENGINES, Subject
+from .engines import ENGINES, Subject, reference_first
 from .errors import BenchError
 from .machine import describe_machine, pinned
 from .overlaps import measure_overlap
-from .results import EngineRow, Failure, OverlapRow, Report, RoundTripRow
+from .quality import QualityOptions, check_quality, measure_batches, measure_overlaps
+from .results import (
+    BatchRow,
+    EngineRow,
+    Failure,
+    OverlapRow,
+    QualityRow,
+    Report,
+    RoundTripRow,
+)
 from .round_trip import measure_round_trip
 from .speed import EngineSetting, measure_batch
 from .tracks import plan_of
@@ -36,6 +45,8 @@ class BenchOptions:
     max_s: float = 120.0
     clip_s: float | None = None
     """Seconds of the clip that goes through gRPC; None leaves that out."""
+    quality: QualityOptions | None = None
+    """Which songs are separated and compared with their stems; None leaves that out."""
 
 
 def run_bench(
@@ -69,6 +80,8 @@ def run_bench(
         tuple(measured.rows),
         tuple(measured.overlaps),
         tuple(measured.round_trips),
+        tuple(measured.quality),
+        tuple(measured.batches),
         tuple(measured.failures),
     )
 
@@ -85,10 +98,12 @@ class _Measured:
         self.rows: list[EngineRow] = []
         self.overlaps: list[OverlapRow] = []
         self.round_trips: list[RoundTripRow] = []
+        self.quality: list[QualityRow] = []
+        self.batches: list[BatchRow] = []
         self.failures: list[Failure] = []
 
     def model(self, subjects: list[Subject]) -> None:
-        """One model: engines at each batch size, then whole tracks through those that serve."""
+        """One model: engines at each batch size, whole tracks through those that serve, quality."""
         name = subjects[0].artifact.info.model
         n_before = len(self.rows)
         for batch in sorted(set(self._options.batches)):
@@ -105,6 +120,19 @@ class _Measured:
                 self._overlaps(subject, per_chunk[subject.engine.name])
             if self._options.clip_s is not None:
                 self._round_trip(subject, self._options.clip_s)
+        if self._options.quality is not None:
+            self._quality(subjects, self._options.quality)
+
+    def _quality(self, subjects: list[Subject], options: QualityOptions) -> None:
+        name = subjects[0].artifact.info.model
+        rows: list[QualityRow] = []
+        for subject in reference_first(subjects):
+            try:
+                rows += measure_overlaps(subject, options, self._setting, rows, self._tell)
+                self.batches.append(measure_batches(subject, options, self._setting, self._tell))
+            except BenchError as error:
+                self._failed(name, f"quality of {subject.engine.name}", error)
+        self.quality += rows
 
     def _overlaps(self, subject: Subject, seconds_per_chunk: float) -> None:
         for overlap in self._options.overlaps:
@@ -168,6 +196,8 @@ def _check(subjects: list[list[Subject]], options: BenchOptions) -> None:
     if options.clip_s is not None and not options.clip_s > 0:
         raise RequestError("clip-s", f"--clip-s must be more than 0; got {options.clip_s:g}")
     for of_model in subjects:
+        if options.quality is not None:
+            check_quality(of_model[0].artifact.info, options.quality)
         for overlap in options.overlaps:
             plan_of(of_model[0].artifact.info, overlap)
         if (options.overlaps or options.clip_s is not None) and not any(

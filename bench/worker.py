@@ -19,7 +19,7 @@ import numpy as np
 from stemline.engines.artifact import info_from_json
 from stemline.engines.base import Array, EngineError
 
-from .engines import ENGINES, Opened, Opening
+from .engines import opened
 from .errors import BenchError
 from .memory import peak_rss_mb
 
@@ -51,17 +51,17 @@ class EngineRole:
     def __init__(self, engine: str, opening: Values, inputs: str) -> None:
         """`inputs` is a folder with an .npy file for each input."""
         started = time.perf_counter()
-        opened = _opened(engine, opening)
+        loaded = opened(engine, opening)
         load_s = time.perf_counter() - started
-        self._engine = opened.engine
-        spec = opened.engine.spec
+        self._engine = loaded.engine
+        spec = loaded.engine.spec
         self._inputs = {
             tensor.name: np.load(Path(inputs) / f"{tensor.name}.npy") for tensor in spec.inputs
         }
         self.opened = {
             "provider": spec.provider,
             "device": spec.device,
-            "size_bytes": opened.size_bytes,
+            "size_bytes": loaded.size_bytes,
             "load_s": load_s,
         }
 
@@ -97,7 +97,7 @@ class SeparatorRole:
 
         self._info = info_from_json(info, engine)
         self._clip: Array = np.load(clip)
-        self._separator = Separator(_opened(engine, opening).engine, self._info)
+        self._separator = Separator(opened(engine, opening).engine, self._info)
         self._client = StemlineClient(server) if server else None
         self.opened: Values = {}
 
@@ -167,8 +167,16 @@ class ServerRole:
         self._library.close()
 
 
+def quality_role(**values: Any) -> Role:
+    """Separates songs whose stems are known."""
+    from .quality_role import QualityRole
+
+    return QualityRole(**values)
+
+
 ROLES: dict[str, Callable[..., Role]] = {
     "engine": EngineRole,
+    "quality": quality_role,
     "separator": SeparatorRole,
     "server": ServerRole,
 }
@@ -182,18 +190,6 @@ def looped(clip: Array, n_samples: int) -> Iterator[Array]:
         n_samples -= block.shape[1]
         if n_samples == 0:
             return
-
-
-def _opened(engine: str, opening: Values) -> Opened:
-    weights = opening["weights"]
-    return ENGINES[engine].open(
-        Opening(
-            engine_path=Path(opening["engine_path"]),
-            weights=None if weights is None else Path(weights),
-            device=opening["device"],
-            threads=opening["threads"],
-        )
-    )
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""The card of an artifact: how well it agrees with PyTorch, what it holds, how fast it is."""
+"""The card of an artifact: how well it agrees with PyTorch and separates, and how fast it is."""
 
 import os
 import platform
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from .parity import Parity
+from .quality import Quality, quality_from_json
 
 BUDGET_DB = {"fp32": 70.0}
 """Least SNR of the worst stem, by precision."""
@@ -40,6 +41,9 @@ class Card:
     """The same in PyTorch; None when it was not run."""
     machine: dict[str, str | int]
     versions: dict[str, str]
+    quality: Quality | None = None
+    """On held-out songs; None of random weights, of stems that the songs do not have, and where
+    measuring would have taken long."""
 
     @property
     def snr_db(self) -> float:
@@ -68,14 +72,19 @@ class Card:
             row["snr_db"] = _finite(row["snr_db"])
         values["snr_db"] = _finite(self.snr_db)
         values["latency_ratio"] = self.latency_ratio
+        values["quality"] = None if self.quality is None else self.quality.to_json()
         return values
 
 
 def card_from_json(values: dict[str, Any]) -> Card:
     """The card in a manifest. Raises KeyError or TypeError when it is none."""
-    kept = {name: values[name] for name in Card.__dataclass_fields__}
+    kept = {name: values[name] for name in Card.__dataclass_fields__ if name != "quality"}
     rows = [{**row, "snr_db": _infinite(row["snr_db"])} for row in kept["parity"]]
-    return Card(**{**kept, "parity": tuple(Parity(**row) for row in rows)})
+    quality = values.get("quality")  # cards of before it was measured have none
+    return Card(
+        **{**kept, "parity": tuple(Parity(**row) for row in rows)},
+        quality=None if quality is None else quality_from_json(quality),
+    )
 
 
 def _finite(value: float) -> float | None:

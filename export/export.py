@@ -8,7 +8,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
@@ -22,7 +22,7 @@ from .manifest import GOLDEN, read_manifest, stored_card, write_manifest
 from .models import MODELS, ModelSpec
 from .staging import staged_folder
 from .triton import config_pbtxt
-from .verify import against_reference, new_card
+from .verify import against_reference, first_quality, new_card
 
 try:
     from .config_file import read_config
@@ -40,7 +40,17 @@ _GRAPH_OPTIMIZATION = "extended"  # measured: `all` reorders MDX23C's layouts at
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 # What of the installed and of our own code decides what is written.
 _SHAPING_PACKAGES = ("torch", "onnx", "onnxscript")
-_SHAPING_SOURCES = ("networks/*.py", "onnx.py", "triton.py", "manifest.py", "verify.py")
+_SHAPING_SOURCES = (
+    "networks/*.py",
+    "onnx.py",
+    "triton.py",
+    "manifest.py",
+    "verify.py",
+    "quality.py",
+    "held_out.py",
+    "separation.py",
+    "si_sdr.py",
+)
 
 Report = Callable[[str], None]
 
@@ -161,6 +171,7 @@ def _write(spec: ModelSpec, variant: str, weights: Weights, root: Path, report: 
         measured = against_reference(engine_path, config, reference)
         card = new_card(engine_path, variant, measured)
         card.check(name)
+        card = replace(card, quality=first_quality(engine_path, info, card.seconds, report))
         measured.golden.save(folder / GOLDEN)
         inputs = [TensorSpec(INPUT, "float32", (BATCH, *config.input_shape))]
         outputs = [TensorSpec(OUTPUT, "float32", (BATCH, *config.output_shape))]

@@ -10,6 +10,7 @@ from stemline.engines.artifact import MANIFEST, SCHEMA_VERSION
 from .card import Card, card_from_json
 from .config import ConfigError, Mdx23cConfig, config_from_json
 from .digest import file_sha256
+from .quality import Quality, quality_from_json
 
 GOLDEN = "golden.npz"
 
@@ -67,6 +68,18 @@ def stored_card(manifest: dict[str, Any], folder: Path) -> Card:
         return card_from_json(manifest["card"])
     except (KeyError, TypeError) as error:
         raise ArtifactError(f"{folder}: its manifest holds no card; export it again") from error
+
+
+def stored_quality(folder: Path) -> Quality | None:
+    """How well an artifact separates, as export measured it; None where it did not.
+
+    Raises ArtifactError.
+    """
+    card = read_manifest(folder).get("card") or {}
+    try:
+        return quality_from_json(card["quality"]) if card.get("quality") else None
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ArtifactError(f"{folder}: its card is damaged; export it again") from error
 
 
 def stored_config(manifest: dict[str, Any], folder: Path) -> Mdx23cConfig:

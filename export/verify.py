@@ -1,8 +1,11 @@
-"""Measure an artifact against PyTorch, or against the golden values where PyTorch is absent."""
+"""Measure an artifact against PyTorch, or against the golden values where PyTorch is absent.
+
+And, where the band has the truth for its stems, against that.
+"""
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +15,7 @@ from stemline.engines import (
     ArtifactError,
     Engine,
     MissingExtraError,
+    ModelInfo,
     open_engine,
     read_artifact,
     read_onnx_metadata,
@@ -22,13 +26,17 @@ from stemline.preprocessing.stft import Stft
 
 from .card import BUDGET_DB, Card, graph_dtypes, package_versions, this_machine
 from .config import INPUT, OUTPUT, Mdx23cConfig
+from .held_out import HeldOut
 from .manifest import GOLDEN, check_files, read_manifest, stored_card, stored_config
 from .parity import Golden, Parity, at_golden, compare, load_golden, sample_golden
+from .quality import CARD_SONGS, Quality, can_measure, estimated_seconds, measure_quality
 from .signal import music_like
 
 Array = NDArray[np.float32]
 
 SEED = 0
+LONGEST_QUALITY_S = 120.0
+"""What of a card's time its quality may take: the largest models would need an hour."""
 _N_ROWS = 3
 
 
@@ -49,12 +57,15 @@ def verify_artifact(folder: Path, weights: Path | None = None) -> Card:
     """Check an artifact's files, and measure it anew on this machine.
 
     Against PyTorch where that is installed and the weights are at hand (`weights`, the cache, or
-    random ones), else against the golden values that export stored.
+    random ones), else against the golden values that export stored. Where the stored card has its
+    quality, that is measured again on the same songs.
 
     Raises
     ------
     ParityError
         A stem lies below the budget of the artifact's precision.
+    QualityError
+        It separates worse than when it was exported.
     ArtifactError
         A file is missing, damaged, or not what the manifest says.
     WeightsError
@@ -92,7 +103,45 @@ def verify_artifact(folder: Path, weights: Path | None = None) -> Card:
         versions=package_versions(),
     )
     card.check(folder.name)
-    return card
+    if stored.quality is None:
+        return card
+    quality = remeasured(artifact.engine_path, artifact.info, stored.quality)
+    if quality is not None:
+        quality.check(stored.quality, folder.name)
+    return replace(card, quality=quality)
+
+
+def first_quality(
+    path: Path,
+    info: ModelInfo,
+    seconds_per_chunk: float,
+    report: Callable[[str], None] = lambda _: None,
+) -> Quality | None:
+    """How well a graph separates the card's songs, at the model's own overlap.
+
+    None where the band has no truth for it, or where that would take more than LONGEST_QUALITY_S.
+    """
+    if not can_measure(info):
+        return None
+    estimated_s = estimated_seconds(info, seconds_per_chunk, CARD_SONGS)
+    if estimated_s > LONGEST_QUALITY_S:
+        return None
+    name = f"{info.model}.{info.precision}"
+    report(f"{name}: separating {len(CARD_SONGS.seeds)} held-out songs, {estimated_s:.0f} s")
+    return _quality(path, info, CARD_SONGS, info.default_overlap)
+
+
+def remeasured(path: Path, info: ModelInfo, stored: Quality) -> Quality | None:
+    """The quality of a graph on the songs and at the overlap of a stored one."""
+    return _quality(path, info, stored.songs, stored.overlap)
+
+
+def _quality(path: Path, info: ModelInfo, songs: HeldOut, overlap: float) -> Quality | None:
+    engine = open_engine(path, device="cpu")
+    try:
+        return measure_quality(engine, info, songs, overlap)
+    finally:
+        engine.close()
 
 
 def new_card(path: Path, precision: str, measured: Measured) -> Card:

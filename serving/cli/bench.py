@@ -1,5 +1,7 @@
 """`stemline bench`: engines side by side on this machine. Needs the `bench` extra."""
 
+import shlex
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
@@ -11,7 +13,16 @@ from .options import DEFAULT_ARTIFACTS, Artifacts, Json
 from .report import fail, print_json, print_table, say, warn
 
 if TYPE_CHECKING:
-    from stemline.bench.results import EngineRow, Machine, OverlapRow, Report, RoundTripRow
+    from stemline.bench.quality import QualityOptions
+    from stemline.bench.results import (
+        BatchRow,
+        EngineRow,
+        Machine,
+        OverlapRow,
+        QualityRow,
+        Report,
+        RoundTripRow,
+    )
 
 _Number = TypeVar("_Number", int, float)
 
@@ -41,16 +52,32 @@ def bench(
         bool, typer.Option("--grpc", help="Also time a clip in process against over gRPC.")
     ] = False,
     clip_s: Annotated[float, typer.Option(help="Seconds of that clip.")] = 30.0,
+    quality: Annotated[
+        bool, typer.Option("--quality", help="Also separate songs whose stems are known.")
+    ] = False,
+    quality_overlaps: Annotated[
+        str, typer.Option(help="At each of these, by commas.")
+    ] = "2,4,6,8,16",
+    songs: Annotated[int, typer.Option(help="How many, held out from training.")] = 24,
+    song_s: Annotated[float, typer.Option(help="Seconds of each.")] = 30.0,
+    songs_dir: Annotated[
+        Path | None,
+        typer.Option(help="Songs of your own: folders with mixture.wav and a file a stem."),
+    ] = None,
+    markdown: Annotated[
+        Path | None, typer.Option(help="Page that the tables of --quality are written into.")
+    ] = None,
     plot: Annotated[Path | None, typer.Option(help="Folder for bar charts, PNG.")] = None,
     artifacts: Artifacts = DEFAULT_ARTIFACTS,
     as_json: Json = False,
 ) -> None:
-    """Measure engines by turns: seconds per chunk, memory, and fidelity to PyTorch.
+    """Measure engines by turns: seconds per chunk, memory, fidelity to PyTorch, and quality.
 
     Each engine and batch size has a process of its own, kept to as many cores as threads. Random
     weights are measured too: speed does not depend on training.
     """
     from stemline.bench.errors import BenchError
+    from stemline.bench.markdown import check_page, write_quality
     from stemline.bench.plot import check_can_plot, plot_report
     from stemline.bench.run import BenchOptions, run_bench
 
@@ -66,7 +93,14 @@ def bench(
         track_s=track_s,
         max_s=max_s,
         clip_s=clip_s if grpc else None,
+        quality=_quality_options(
+            quality, _numbers("quality-overlaps", quality_overlaps, float), songs, song_s, songs_dir
+        ),
     )
+    if markdown is not None:
+        if not quality:
+            raise RequestError("markdown", "--markdown writes the tables of --quality")
+        check_page(markdown)
     if plot is not None:
         check_can_plot(plot)
     try:
@@ -75,6 +109,8 @@ def bench(
         fail(str(error))
         raise typer.Exit(error.exit_code) from error
     plots = [] if plot is None else plot_report(report, plot)
+    if markdown is not None and report.quality:
+        write_quality(report, markdown, shlex.join(["stemline", *sys.argv[1:]]))
     if as_json:
         print_json({**report.to_json(), "plots": [str(path) for path in plots]})
     else:
@@ -85,6 +121,20 @@ def bench(
         for failure in report.failures:
             warn(f"{failure.model}, {failure.what}: {failure.error}")
         raise typer.Exit(FAILED)
+
+
+def _quality_options(
+    quality: bool,
+    overlaps: tuple[float, ...],
+    n_songs: int,
+    song_s: float,
+    folder: Path | None,
+) -> "QualityOptions | None":
+    from stemline.bench.quality import QualityOptions
+
+    if folder is not None and not quality:
+        raise RequestError("songs-dir", "--songs-dir holds the songs of --quality")
+    return QualityOptions(overlaps, n_songs, song_s, folder) if quality else None
 
 
 def _split(values: str) -> list[str]:
@@ -126,6 +176,21 @@ def _print(report: "Report") -> None:
             ),
             [_round_trip_row(row) for row in report.grpc],
         )  # fmt: skip
+    if report.quality:
+        print_table(
+            report.quality[0].songs,
+            (
+                "model", "engine", "overlap", "SI-SDR improvement", "SI-SDR", "by stem", "seconds",
+                "× real time", "against torch",
+            ),
+            [_quality_row(row) for row in report.quality],
+        )  # fmt: skip
+    if report.batch_independence:
+        print_table(
+            "the same songs chunk by chunk, and with chunks of several in a batch",
+            ("model", "engine", "overlap", "songs", "batch", "SNR", "SI-SDR moves by", "seconds"),
+            [_batch_row(row) for row in report.batch_independence],
+        )
 
 
 def _print_machine(machine: "Machine") -> None:
@@ -186,6 +251,33 @@ def _round_trip_row(row: "RoundTripRow") -> tuple[str, ...]:
         f"{row.grpc_ratio:.3f}",
         f"{row.grpc_ratio_min:.3f}",
         f"{row.engine_share:.1%}",
+    )
+
+
+def _quality_row(row: "QualityRow") -> tuple[str, ...]:
+    return (
+        row.model,
+        f"{row.engine} {row.precision} {row.device}",
+        f"{row.overlap:g}",
+        f"{row.mean_improvement_db:+.2f} dB",
+        f"{row.mean_si_sdr_db:.2f} dB",
+        ", ".join(f"{stem.stem} {stem.improvement_db:+.2f}" for stem in row.stems),
+        _seconds(row.seconds),
+        f"{row.realtime_factor:.3g}",
+        "" if row.against_torch_db is None else f"{row.against_torch_db:+.4f} dB",
+    )
+
+
+def _batch_row(row: "BatchRow") -> tuple[str, ...]:
+    return (
+        row.model,
+        f"{row.engine} {row.precision} {row.device}",
+        f"{row.overlap:g}",
+        str(row.n_songs),
+        f"1 and {row.batch}",
+        "the same" if row.snr_db is None else f"{row.snr_db:.1f} dB",
+        f"{row.si_sdr_difference_db:.1e} dB",
+        f"{_seconds(row.seconds_alone)} and {_seconds(row.seconds_together)}",
     )
 
 

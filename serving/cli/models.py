@@ -2,11 +2,12 @@
 
 from typing import Any
 
+from stemline.engines import Artifact, ArtifactError
 from stemline.export.models import MODELS
 
 from ..library import Library
 from .options import DEFAULT_ARTIFACTS, Artifacts, Json
-from .report import print_json, print_table
+from .report import print_json, print_table, warn
 
 
 def models(artifacts: Artifacts = DEFAULT_ARTIFACTS, as_json: Json = False) -> None:
@@ -41,6 +42,7 @@ def models(artifacts: Artifacts = DEFAULT_ARTIFACTS, as_json: Json = False) -> N
                 "precision": info.precision,
                 "trained": info.trained,
                 "sha256": artifact.sha256,
+                "quality": _quality(artifact),
             }
         )
     if as_json:
@@ -48,7 +50,7 @@ def models(artifacts: Artifacts = DEFAULT_ARTIFACTS, as_json: Json = False) -> N
         return
     print_table(
         "models",
-        ("model", "family", "stems", "rate", "exported", "licence"),
+        ("model", "family", "stems", "rate", "exported", "SI-SDR improvement", "licence"),
         [
             (
                 row["model"],
@@ -56,11 +58,33 @@ def models(artifacts: Artifacts = DEFAULT_ARTIFACTS, as_json: Json = False) -> N
                 ", ".join(row["stems"]),
                 f"{row['sample_rate_hz']} Hz",
                 ", ".join(_exported(artifact) for artifact in row["artifacts"]) or "no",
+                ", ".join(filter(None, map(_improvement, row["artifacts"]))),
                 row["licence"],
             )
             for row in rows.values()
         ],
     )
+
+
+def _quality(artifact: Artifact) -> dict[str, Any] | None:
+    """As its card has it; a damaged card is no reason to withhold the artifact."""
+    from stemline.export.manifest import stored_quality
+
+    try:
+        quality = stored_quality(artifact.engine_path.parent.parent)
+    except ArtifactError as error:
+        warn(str(error))
+        return None
+    return None if quality is None else quality.to_json()
+
+
+def _improvement(artifact: dict[str, Any]) -> str:
+    """`12.1 dB (drums 11.0, bass 13.2)`, the mean first."""
+    quality = artifact["quality"]
+    if quality is None:
+        return ""
+    stems = ", ".join(f"{stem['stem']} {stem['improvement_db']:.1f}" for stem in quality["stems"])
+    return f"{quality['mean_improvement_db']:.1f} dB ({stems})"
 
 
 def _exported(artifact: dict[str, Any]) -> str:

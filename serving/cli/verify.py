@@ -1,7 +1,10 @@
-"""`stemline verify`: measure artifacts again, against PyTorch or the stored golden values."""
+"""`stemline verify`: measure artifacts again, against PyTorch or the stored golden values.
+
+And their stems against the truth of held-out songs, where export did.
+"""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -9,7 +12,10 @@ from ..errors import FAILED, STATUS_AND_EXIT
 from ..library import Library
 from .export import weights_exit_codes
 from .options import DEFAULT_ARTIFACTS, Artifacts, Json
-from .report import print_json, print_table
+from .report import print_json, print_table, warn
+
+if TYPE_CHECKING:
+    from stemline.export.quality import Quality
 
 
 def verify(
@@ -22,7 +28,8 @@ def verify(
     artifacts: Artifacts = DEFAULT_ARTIFACTS,
     as_json: Json = False,
 ) -> None:
-    """Check every file's digest and recompute the parity card; exit 1 when a budget is missed."""
+    """Check every file's digest, measure parity and stems anew; exit 1 when a bound is missed."""
+    from stemline.export.manifest import stored_quality
     from stemline.export.verify import verify_artifact
 
     library = Library(artifacts)
@@ -34,6 +41,7 @@ def verify(
         try:
             folder = given if given.is_dir() else library.find(name).engine_path.parent.parent
             shown = folder.name
+            stored = stored_quality(folder)
             card = verify_artifact(folder, weights)
         except tuple(exit_codes) as error:
             failures.append(
@@ -44,6 +52,11 @@ def verify(
             else:
                 print_table("failed", ("artifact", "why"), [(shown, str(error))])
             continue
+        if stored and card.quality and not card.quality.has_songs_of(stored):
+            warn(
+                f"{folder.name}: the band of this version plays other songs than export's; how "
+                "well it separates them was measured, and not compared"
+            )
         if as_json:
             print_json({"artifact": folder.name, "ok": True, "card": card.to_json()})
             continue
@@ -55,16 +68,38 @@ def verify(
                 for row in card.parity
             ],
         )
+        if card.quality:
+            _print_quality(folder.name, card.quality, stored)
     if failures:
         raise typer.Exit(failures[0] if len(names) == 1 else FAILED)
+
+
+def _print_quality(name: str, quality: "Quality", stored: "Quality | None") -> None:
+    exported = {stem.stem: stem for stem in stored.stems} if stored else {}
+    print_table(
+        f"{name} on {len(quality.seeds)} held-out songs of {quality.seconds_each:g} s at overlap "
+        f"{quality.overlap:g}, mean improvement {quality.mean_improvement_db:.2f} dB",
+        ("stem", "SI-SDR", "improvement", "at export", "songs"),
+        [
+            (
+                stem.stem,
+                f"{stem.si_sdr_db:.2f} dB",
+                f"{stem.improvement_db:+.2f} dB",
+                f"{exported[stem.stem].improvement_db:+.2f} dB" if stem.stem in exported else "",
+                str(stem.n_songs),
+            )
+            for stem in quality.stems
+        ],
+    )
 
 
 def _exit_codes() -> dict[type[Exception], int]:
     """What may be wrong with one artifact and must not keep the others from being verified."""
     from stemline.export.card import ParityError
+    from stemline.export.quality import QualityError
 
     codes = {kind: code for kind, (_, code) in STATUS_AND_EXIT.items()}
-    codes |= {ParityError: FAILED, OSError: FAILED}
+    codes |= {ParityError: FAILED, QualityError: FAILED, OSError: FAILED}
     try:
         return codes | weights_exit_codes()
     except ImportError:  # then no weights are loaded either

@@ -81,3 +81,31 @@ def test_a_failure_beside_results_is_told_and_fails_the_command(
     assert done.returncode == 1
     assert done.stdout.splitlines()[1].startswith("tiny\tonnx")
     assert "tiny, gRPC: " in done.stderr and "lone files" in done.stderr
+
+
+def test_quality_is_in_the_table_in_json_and_on_the_page(
+    trained: Path, checkpoint: Path, tmp_path: Path
+) -> None:
+    page = tmp_path / "quality.md"
+    options = [
+        "tiny", "--engines", "torch,onnx", "--batches", "1", "--rounds", "1", "--quality",
+        "--quality-overlaps", "2", "--songs", "1", "--song-s", "1", "--weights", checkpoint,
+    ]  # fmt: skip
+    done = bench(trained, *options, "--markdown", page)
+    assert done.returncode == 0, done.stderr
+    lines = [line.split("\t") for line in done.stdout.splitlines()]
+    (header,) = [i for i, line in enumerate(lines) if "SI-SDR improvement" in line]
+    quality = [dict(zip(lines[header], lines[header + k], strict=True)) for k in (1, 2)]
+    assert [row["engine"] for row in quality] == ["torch fp32 cpu", "onnx fp32 cpu"]
+    assert quality[1]["overlap"] == "2" and quality[1]["against torch"].endswith(" dB")
+    assert "song 1 of 1" in done.stderr
+    assert "--quality-overlaps 2 --songs 1" in page.read_text()
+    done = bench(trained, *options, "--engines", "onnx", "--json")
+    assert len(json.loads(done.stdout)["quality"]) == 1
+
+
+def test_options_of_quality_without_it_are_a_wrong_call(artifacts: Path, tmp_path: Path) -> None:
+    for option in ("--markdown", "--songs-dir"):
+        done = bench(artifacts, "tiny", option, tmp_path / "x")
+        assert done.returncode == 2
+        assert option in done.stderr and "--quality" in done.stderr

@@ -9,7 +9,9 @@ import pytest
 import torch
 from export_helpers import TINY_YAML, FileServer, tiny_config
 
+from stemline.export import verify
 from stemline.export.config import Mdx23cConfig
+from stemline.export.held_out import held_out
 from stemline.export.networks import random_network
 
 
@@ -31,6 +33,14 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("checkpoint") / "tiny.ckpt"
     torch.save(random_network(tiny_config(), seed=7).state_dict(), path)
     return path
+
+
+@pytest.fixture(scope="session", autouse=True)
+def short_songs() -> Iterator[None]:
+    """Cards of trained networks are measured on three seconds: a minute is no better a test."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(verify, "CARD_SONGS", held_out(2, 1.5))
+        yield
 
 
 @pytest.fixture(autouse=True)

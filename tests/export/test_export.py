@@ -32,8 +32,9 @@ from stemline.export.export import (
     fingerprint,
     model_info,
 )
-from stemline.export.manifest import read_manifest
+from stemline.export.manifest import read_manifest, stored_quality
 from stemline.export.models import MODELS
+from stemline.export.quality import QualityError
 from stemline.export.reference import reference_engine
 from stemline.export.staging import ArtifactWriteError, staged_folder
 from stemline.export.verify import signal_rows, verify_artifact
@@ -372,6 +373,69 @@ def test_verify_needs_no_torch(exported: Path) -> None:
     command = [sys.executable, "-c", code, str(exported / "tiny.fp32")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.stdout, done.stderr) == ("golden\n", "")
+
+
+def with_quality(trained: Path, root: Path, gain_db: float, songs_db: float = 0.0) -> Path:
+    """A copy of the trained artifact whose manifest tells of better stems, or of other songs."""
+    folder = Path(shutil.copytree(trained, root)) / "tiny.fp32"
+    manifest = read_manifest(folder)
+    for stem in manifest["card"]["quality"]["stems"]:
+        stem["improvement_db"] += gain_db
+        stem["si_sdr_db"] += gain_db + songs_db
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    return folder
+
+
+def test_a_trained_artifact_has_its_quality_and_verify_finds_it_again(
+    trained: Path, checkpoint: Path
+) -> None:
+    stored = stored_quality(trained / "tiny.fp32")
+    assert stored is not None
+    assert (stored.songs, stored.overlap) == (verify.CARD_SONGS, 4)
+    assert [stem.stem for stem in stored.stems] == ["vocals", "instrumental"]
+    for weights in (None, checkpoint):  # against the golden values, and against PyTorch
+        again = verify_artifact(trained / "tiny.fp32", weights).quality
+        assert again is not None and again.has_songs_of(stored)
+        assert again.mean_improvement_db == pytest.approx(stored.mean_improvement_db, abs=1e-3)
+
+
+def test_random_weights_have_no_quality(exported: Path) -> None:
+    assert stored_quality(exported / "tiny.fp32") is None
+    assert verify_artifact(exported / "tiny.fp32").quality is None
+
+
+def test_what_would_take_long_is_left_to_the_bench(
+    trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    artifact = read_artifact(trained / "tiny.fp32")
+    said: list[str] = []
+    monkeypatch.setattr(verify, "LONGEST_QUALITY_S", 0.01)
+    assert verify.first_quality(artifact.engine_path, artifact.info, 1.0, said.append) is None
+    assert said == []
+    monkeypatch.setattr(verify, "LONGEST_QUALITY_S", 1000.0)
+    quality = verify.first_quality(artifact.engine_path, artifact.info, 1.0, said.append)
+    assert quality == stored_quality(trained / "tiny.fp32")
+    assert said[0].startswith("tiny.fp32: separating 2 held-out songs, ")
+
+
+def test_an_artifact_that_separates_worse_than_export_measured_fails(
+    trained: Path, tmp_path: Path
+) -> None:
+    verify_artifact(with_quality(trained, tmp_path / "near", 0.05))
+    with pytest.raises(QualityError, match=r"tiny.fp32: improves SI-SDR by .* on the same songs"):
+        verify_artifact(with_quality(trained, tmp_path / "far", 0.2))
+    verify_artifact(with_quality(trained, tmp_path / "others", 3.0, songs_db=1.0))
+
+
+def test_a_damaged_quality_is_told_as_such(trained: Path, tmp_path: Path) -> None:
+    folder = with_quality(trained, tmp_path / "damaged", 0.0)
+    manifest = read_manifest(folder)
+    del manifest["card"]["quality"]["stems"][0]["stem"]
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(ArtifactError, match="damaged; export it again"):
+        stored_quality(folder)
+    with pytest.raises(ArtifactError, match="export it again"):
+        verify_artifact(folder)
 
 
 @pytest.mark.parametrize("name", ["1/model.onnx", "golden.npz", "config.pbtxt"])

@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -6,6 +7,7 @@ from helpers import snr_db as snr_of_the_tests
 
 from stemline.export.card import Card, ParityError, card_from_json
 from stemline.export.parity import Parity, at_golden, compare, sample_golden, snr_db
+from stemline.export.quality import Quality, StemQuality
 from stemline.export.signal import music_like
 
 
@@ -76,6 +78,19 @@ def test_a_card_survives_json_infinity_included() -> None:
     assert card_from_json(CARD.to_json()) == CARD
     assert CARD.to_json()["latency_ratio"] == 2.5
     CARD.check("x.fp32")
+
+
+QUALITY = Quality((1, 2), 3.0, 4, (StemQuality("a", 9.0, 12.0, 2),))
+
+
+def test_a_card_keeps_the_quality_and_one_of_before_it_was_measured_has_none() -> None:
+    card = replace(CARD, quality=QUALITY)
+    values = json.loads(json.dumps(card.to_json(), allow_nan=False))
+    assert card_from_json(values).quality == QUALITY
+    assert values["quality"]["mean_improvement_db"] == 12.0
+    assert CARD.to_json()["quality"] is None
+    del values["quality"]
+    assert card_from_json(values).quality is None
 
 
 @pytest.mark.parametrize("snr", [69.9, float("nan"), float("-inf")])

@@ -5,13 +5,18 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
 from cli_helpers import run
 
+from stemline.engines import open_engine, read_artifact
 from stemline.export.download import cache_path
+from stemline.export.held_out import held_out
 from stemline.export.models import MODELS
+from stemline.export.quality import measure_quality
+from stemline.serving.cli.models import models
 from stemline.serving.cli.verify import verify
 
 
@@ -114,3 +119,113 @@ def test_without_torch_weights_that_were_given_are_not_ignored(
     )
     assert done.returncode == 3, done.stderr
     assert "torch is not installed" in json.loads(done.stdout)["error"]
+
+
+# How well it separates. The stems of random weights are noise, but the same noise each time.
+
+
+@pytest.fixture(scope="module")
+def measured(artifacts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`tiny` with its quality on one short song in its card. Not to be changed."""
+    root = Path(shutil.copytree(artifacts, tmp_path_factory.mktemp("measured") / "artifacts"))
+    artifact = read_artifact(root / "tiny.fp32")
+    engine = open_engine(artifact.engine_path, device="cpu")
+    quality = measure_quality(engine, artifact.info, held_out(1, 1.0))
+    engine.close()
+    assert quality is not None
+    set_quality(root, quality.to_json())
+    return root
+
+
+def set_quality(root: Path, quality: object) -> None:
+    path = root / "tiny.fp32/manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest["card"]["quality"] = quality
+    path.write_text(json.dumps(manifest))
+
+
+def stored(root: Path) -> dict[str, Any]:
+    quality: dict[str, Any] = json.loads((root / "tiny.fp32/manifest.json").read_text())["card"][
+        "quality"
+    ]
+    return quality
+
+
+def test_verify_shows_the_quality_beside_what_export_measured(
+    measured: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    verify(["tiny"], artifacts=measured)
+    said = capsys.readouterr()
+    lines = [line.split("\t") for line in said.out.splitlines()]
+    header = lines.index(["stem", "SI-SDR", "improvement", "at export", "songs"])
+    assert [line[0] for line in lines[header + 1 :]] == ["vocals", "instrumental"]
+    for line in lines[header + 1 :]:
+        assert line[2].endswith(" dB") and line[2] == line[3] and line[4] == "1"
+    assert said.err == ""
+    verify(["tiny"], artifacts=measured, as_json=True)
+    report = json.loads(capsys.readouterr().out)
+    assert report["card"]["quality"]["mean_improvement_db"] == pytest.approx(
+        stored(measured)["mean_improvement_db"], abs=1e-3
+    )
+
+
+@pytest.mark.parametrize(("gained_db", "code"), [(0.05, None), (0.5, 1)])
+def test_stems_that_became_worse_fail_the_artifact(
+    measured: Path,
+    tmp_path: Path,
+    gained_db: float,
+    code: int | None,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    root = Path(shutil.copytree(measured, tmp_path / "artifacts"))
+    quality = stored(root)
+    for stem in quality["stems"]:
+        stem["improvement_db"] += gained_db
+        stem["si_sdr_db"] += gained_db
+    set_quality(root, quality)
+    if code is None:
+        verify(["tiny"], artifacts=root)
+        return
+    with pytest.raises(typer.Exit) as caught:
+        verify(["tiny"], artifacts=root)
+    assert caught.value.exit_code == code
+    assert "on the same songs" in capsys.readouterr().out
+
+
+def test_other_songs_than_exports_are_told_of(
+    measured: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = Path(shutil.copytree(measured, tmp_path / "artifacts"))
+    quality = stored(root)
+    quality["stems"][0]["si_sdr_db"] += 9
+    set_quality(root, quality)
+    verify(["tiny"], artifacts=root)
+    said = " ".join(capsys.readouterr().err.split())
+    assert "plays other songs than export's" in said
+
+
+def test_models_shows_the_improvement_of_what_is_exported(
+    measured: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    models(artifacts=measured)
+    header, *rows = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
+    row = next(dict(zip(header, row, strict=True)) for row in rows if row[0] == "tiny")
+    quality = stored(measured)
+    shown = row["SI-SDR improvement"]
+    assert shown.startswith(f"{quality['mean_improvement_db']:.1f} dB (vocals ")
+    models(artifacts=measured, as_json=True)
+    listed = {row["model"]: row for row in json.loads(capsys.readouterr().out)}
+    assert listed["tiny"]["artifacts"][0]["quality"] == quality
+    assert listed["mdx23c"]["artifacts"] == []
+
+
+def test_models_lists_an_artifact_whose_quality_is_damaged(
+    measured: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = Path(shutil.copytree(measured, tmp_path / "artifacts"))
+    set_quality(root, {"stems": 3})
+    models(artifacts=root, as_json=True)
+    said = capsys.readouterr()
+    listed = {row["model"]: row for row in json.loads(said.out)}
+    assert listed["tiny"]["artifacts"][0]["quality"] is None
+    assert "its card is damaged" in " ".join(said.err.split())

@@ -1,0 +1,173 @@
+"""What a model's stems are worth, by overlap and engine, and whether a batch changes them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from stemline.engines import ModelInfo
+from stemline.export.quality import BENCH_SONGS, StemScore, can_measure, mean_over
+from stemline.serving.errors import RequestError
+
+from .engines import REFERENCE, Subject
+from .errors import BenchError
+from .processes import WorkerProcess, opening_values
+from .recordings import MIXTURE, SongRef, band_songs, folder_songs
+from .results import BatchRow, QualityRow
+from .speed import EngineSetting
+from .tracks import plan_of
+
+BATCH = 4
+"""Chunks run at once, of as many songs, where a batch is set against chunks one by one."""
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class QualityOptions:
+    """Which songs, and at which overlaps."""
+
+    overlaps: tuple[float, ...] = (2, 4, 6, 8, 16)
+    n_songs: int = len(BENCH_SONGS.seeds)
+    song_s: float = BENCH_SONGS.seconds_each
+    """Of each song."""
+    folder: Path | None = None
+    """Songs of your own; the synthetic band's when None."""
+
+    def songs(self) -> list[SongRef]:
+        """What is separated."""
+        if self.folder is None:
+            return band_songs(self.n_songs, self.song_s)
+        return folder_songs(self.folder, self.n_songs, self.song_s)
+
+    def told(self) -> str:
+        """In words, without the place on this machine where they are."""
+        songs = self.songs()
+        length = f"{self.song_s:g} s each"
+        if self.folder is not None:
+            return f"{len(songs)} songs of {self.folder.resolve().name}, at most {length}"
+        seeds = f"seeds {songs[0].seed} to {songs[-1].seed}"
+        return f"{len(songs)} songs of the synthetic band, {length}, {seeds}"
+
+
+def check_quality(info: ModelInfo, options: QualityOptions) -> None:
+    """Raise RequestError or OverlapError for what cannot be measured."""
+    if options.n_songs < 1:
+        raise RequestError("songs", f"--songs must be 1 or more; got {options.n_songs}")
+    if not options.song_s * info.sample_rate_hz >= 1:
+        raise RequestError("song-s", f"--song-s must be more than 0; got {options.song_s:g}")
+    if not options.overlaps:
+        raise RequestError("quality-overlaps", "--quality-overlaps names none")
+    for overlap in options.overlaps:
+        plan_of(info, overlap)
+    if not info.trained:
+        raise RequestError(
+            "quality", f"{info.model} has random weights: there is no quality to measure"
+        )
+    if options.folder is None and not can_measure(info):
+        raise RequestError(
+            "quality",
+            f"the synthetic band has no truth for {', '.join(info.stems)} at "
+            f"{info.sample_rate_hz} Hz; name songs of your own with --songs-dir",
+        )
+    if options.folder is not None and not options.songs():
+        raise RequestError(
+            "songs-dir", f"{options.folder} has no folder with a {MIXTURE}.wav in it"
+        )
+
+
+def measure_overlaps(
+    subject: Subject,
+    options: QualityOptions,
+    setting: EngineSetting,
+    before: Sequence[QualityRow] = (),
+    tell: Tell = lambda _: None,
+) -> list[QualityRow]:
+    """A row for each overlap, set against PyTorch's among `before`. Raises BenchError."""
+    songs = options.songs()
+    scores: dict[float, list[list[StemScore]]] = {overlap: [] for overlap in options.overlaps}
+    seconds = dict.fromkeys(options.overlaps, 0.0)
+    audio_s = 0.0
+    with _worker(subject, setting) as worker:
+        for number, song in enumerate(songs, start=1):
+            tell(f"{subject.label}, song {number} of {len(songs)} at {len(scores)} overlaps")
+            for overlap in scores:
+                answer = worker.ask("score", song=song.to_json(), overlap=overlap)
+                scores[overlap].append([StemScore(**score) for score in answer["scores"]])
+                seconds[overlap] += answer["seconds"]
+            audio_s += answer["audio_s"]
+        device = worker.opened["device"]
+    info = subject.artifact.info
+    rows = []
+    for overlap, of_songs in scores.items():
+        stems = mean_over(info.stems, of_songs)
+        if not stems:
+            raise BenchError(f"{subject.label}: in none of the songs is there a stem to measure")
+        mean_db = float(np.mean([stem.improvement_db for stem in stems]))
+        reference = next(
+            (row for row in before if (row.engine, row.overlap) == (REFERENCE, overlap)), None
+        )
+        rows.append(
+            QualityRow(
+                model=info.model,
+                engine=subject.engine.name,
+                precision=info.precision,
+                device=device,
+                threads=setting.threads,
+                overlap=overlap,
+                songs=options.told(),
+                n_songs=len(songs),
+                audio_s=audio_s,
+                stems=stems,
+                mean_si_sdr_db=float(np.mean([stem.si_sdr_db for stem in stems])),
+                mean_improvement_db=mean_db,
+                seconds=seconds[overlap],
+                realtime_factor=audio_s / seconds[overlap],
+                against_torch_db=(
+                    None if reference is None else mean_db - reference.mean_improvement_db
+                ),
+            )
+        )
+    return rows
+
+
+def measure_batches(
+    subject: Subject,
+    options: QualityOptions,
+    setting: EngineSetting,
+    tell: Tell = lambda _: None,
+) -> BatchRow:
+    """Songs whose chunks share batches against the same chunk by chunk. Raises BenchError."""
+    info, songs = subject.artifact.info, options.songs()[:BATCH]
+    tell(f"{subject.label}, {len(songs)} songs at batch 1 and {BATCH}")
+    with _worker(subject, setting) as worker:
+        answer = worker.ask(
+            "batches",
+            songs=[song.to_json() for song in songs],
+            overlap=info.default_overlap,
+            batch=BATCH,
+        )
+        device = worker.opened["device"]
+    return BatchRow(
+        model=info.model,
+        engine=subject.engine.name,
+        precision=info.precision,
+        device=device,
+        threads=setting.threads,
+        overlap=info.default_overlap,
+        batch=BATCH,
+        n_songs=len(songs),
+        **answer,
+    )
+
+
+def _worker(subject: Subject, setting: EngineSetting) -> WorkerProcess:
+    return WorkerProcess(
+        f"the quality of {subject.label}",
+        "quality",
+        setting.threads,
+        engine=subject.engine.name,
+        opening=opening_values(setting.opening(subject)),
+        info=subject.artifact.info.to_json(),
+    )

@@ -1,0 +1,285 @@
+"""Quality by overlap and engine: songs whose stems are known, through workers."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from stemline.band import play, write_song
+from stemline.bench.errors import BenchError
+from stemline.bench.markdown import BEGIN, END, check_page, write_quality
+from stemline.bench.quality import QualityOptions, check_quality
+from stemline.bench.recordings import SongRef, band_songs, folder_songs, known_song
+from stemline.bench.results import Report
+from stemline.bench.run import BenchOptions, run_bench
+from stemline.engines import ModelInfo, open_engine, read_artifact
+from stemline.export.held_out import held_out, truth_for
+from stemline.export.quality import measure_quality
+from stemline.preprocessing.chunks import OverlapError
+from stemline.serving.errors import RequestError
+
+
+@pytest.fixture(scope="module")
+def info(trained: Path) -> ModelInfo:
+    return read_artifact(trained / "tiny.fp32").info
+
+
+@pytest.fixture(scope="module")
+def own_songs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two songs in files. Not to be changed."""
+    root = tmp_path_factory.mktemp("own")
+    for seed in (5, 6):
+        write_song(play(seed, 2.0), root / f"song {seed}", layers=True)
+    (root / "notes").mkdir()  # no song: it has no mixture
+    return root
+
+
+# What is measured.
+
+
+def test_every_engine_has_a_row_at_every_overlap_pytorch_first(quality_report: Report) -> None:
+    assert [(row.engine, row.overlap) for row in quality_report.quality] == [
+        ("torch", 2),
+        ("torch", 4),
+        ("onnx", 2),
+        ("onnx", 4),
+    ]
+    assert quality_report.failures == ()
+    for row in quality_report.quality:
+        assert (row.n_songs, row.audio_s, row.precision) == (2, 2.0, "fp32")
+        assert [stem.stem for stem in row.stems] == ["vocals", "instrumental"]
+        assert row.seconds > 0
+        assert row.realtime_factor == pytest.approx(row.audio_s / row.seconds)
+        assert row.songs == ("2 songs of the synthetic band, 1 s each, seeds 1000000 to 1000001")
+        for mean_db, figures in (
+            (row.mean_improvement_db, [stem.improvement_db for stem in row.stems]),
+            (row.mean_si_sdr_db, [stem.si_sdr_db for stem in row.stems]),
+        ):
+            assert mean_db == pytest.approx(np.mean(figures))
+
+
+def test_the_figures_are_those_that_a_card_has(quality_report: Report, trained: Path) -> None:
+    artifact = read_artifact(trained / "tiny.fp32")
+    engine = open_engine(artifact.engine_path, "cpu", 1)
+    wanted = measure_quality(engine, artifact.info, held_out(2, 1.0), overlap=2)
+    engine.close()
+    (row,) = [r for r in quality_report.quality if (r.engine, r.overlap) == ("onnx", 2)]
+    assert wanted is not None
+    assert row.mean_improvement_db == pytest.approx(wanted.mean_improvement_db, abs=1e-4)
+
+
+def test_onnx_is_told_against_pytorch_at_the_same_overlap(quality_report: Report) -> None:
+    torch = {row.overlap: row for row in quality_report.quality if row.engine == "torch"}
+    for row in quality_report.quality:
+        if row.engine == "torch":
+            assert row.against_torch_db is None
+            continue
+        assert row.against_torch_db == pytest.approx(
+            row.mean_improvement_db - torch[row.overlap].mean_improvement_db
+        )
+        assert abs(row.against_torch_db) < 0.001
+
+
+def test_a_batch_of_several_songs_changes_nothing_that_could_be_heard(
+    quality_report: Report,
+) -> None:
+    assert [row.engine for row in quality_report.batch_independence] == ["torch", "onnx"]
+    for row in quality_report.batch_independence:
+        assert (row.batch, row.n_songs, row.overlap) == (4, 2, 4)
+        assert row.snr_db is None or row.snr_db > 90
+        assert row.si_sdr_difference_db < 1e-3
+        assert row.seconds_alone > 0 and row.seconds_together > 0
+
+
+def test_the_rows_are_plain_json(quality_report: Report) -> None:
+    values = json.loads(json.dumps(quality_report.to_json(), allow_nan=False))
+    assert values["quality"][0]["stems"][0]["stem"] == "vocals"
+    assert values["batch_independence"][0]["batch"] == 4
+
+
+def test_songs_of_your_own_are_measured(trained: Path, own_songs: Path) -> None:
+    options = BenchOptions(
+        models=("tiny",),
+        engines=("onnx",),
+        batches=(1,),
+        rounds=1,
+        quality=QualityOptions((2,), n_songs=9, song_s=1.0, folder=own_songs),
+    )
+    report = run_bench(trained, options)
+    (row,) = report.quality
+    assert (row.n_songs, row.audio_s, row.against_torch_db) == (2, 2.0, None)
+    assert row.songs == f"2 songs of {own_songs.name}, at most 1 s each"
+
+
+def test_a_song_that_cannot_be_read_is_a_failure_beside_the_rest(
+    trained: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "song").mkdir()
+    soundfile.write(tmp_path / "song" / "mixture.wav", np.zeros((100, 2)), 44100)
+    options = BenchOptions(
+        models=("tiny",),
+        engines=("onnx",),
+        batches=(1,),
+        rounds=1,
+        quality=QualityOptions((2,), folder=tmp_path),
+    )
+    report = run_bench(trained, options)
+    (failure,) = report.failures
+    assert failure.what == "quality of onnx"
+    assert "no vocals.wav" in failure.error
+    assert len(report.rows) == 1 and report.quality == ()
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"n_songs": 0}, "--songs must be 1 or more"),
+        ({"song_s": 0.0}, "--song-s must be more than 0"),
+        ({"overlaps": ()}, "--quality-overlaps names none"),
+        ({"folder": Path("nowhere")}, "no folder with a mixture.wav"),
+    ],
+)
+def test_what_cannot_be_measured_is_told_before_anything_runs(
+    info: ModelInfo, changes: dict[str, object], words: str
+) -> None:
+    with pytest.raises(RequestError, match=words):
+        check_quality(info, replace(QualityOptions(), **changes))  # type: ignore[arg-type]
+    check_quality(info, QualityOptions())
+
+
+def test_models_without_truth_or_training_are_refused_in_words(
+    info: ModelInfo, own_songs: Path
+) -> None:
+    with pytest.raises(RequestError, match="tiny has random weights"):
+        check_quality(replace(info, trained=False), QualityOptions())
+    with pytest.raises(RequestError, match=r"no truth for guitar at 44100 Hz; .* --songs-dir"):
+        check_quality(replace(info, stems=("guitar",)), QualityOptions())
+    check_quality(replace(info, stems=("guitar",)), QualityOptions(folder=own_songs))
+    with pytest.raises(OverlapError):
+        check_quality(info, QualityOptions(overlaps=(1.5,)))
+
+
+def test_random_weights_are_refused_by_the_bench(artifacts: Path) -> None:
+    told: list[str] = []
+    options = BenchOptions(models=("tiny",), quality=QualityOptions())
+    with pytest.raises(RequestError, match="random weights"):
+        run_bench(artifacts, options, told.append)
+    assert told == []
+
+
+# Songs.
+
+
+def test_songs_of_the_band_are_those_held_out(info: ModelInfo) -> None:
+    refs = band_songs(2, 1.0)
+    for ref, song in zip(refs, held_out(2, 1.0).play(), strict=True):
+        assert SongRef(**json.loads(json.dumps(ref.to_json()))) == ref
+        mixture, stems = known_song(ref, info)
+        np.testing.assert_array_equal(mixture, song.mixture)
+        wanted = truth_for(info.stems, song)
+        assert wanted is not None
+        for stem in info.stems:
+            np.testing.assert_array_equal(stems[stem], wanted[1][stem])
+
+
+@pytest.mark.parametrize(
+    "stems",
+    [("vocals", "instrumental"), ("drums", "bass", "other", "vocals"), ("kick", "hh", "cymbals")],
+)
+def test_files_are_the_songs_that_were_written(
+    stems: tuple[str, ...], info: ModelInfo, own_songs: Path
+) -> None:
+    refs = folder_songs(own_songs, 9, 100.0)
+    assert len(refs) == 2 and len(folder_songs(own_songs, 1, 100.0)) == 1
+    wanted = truth_for(stems, play(5, 2.0))
+    assert wanted is not None
+    mixture, known = known_song(refs[0], replace(info, stems=stems))
+    np.testing.assert_array_equal(mixture, wanted[0])
+    for stem in stems:
+        np.testing.assert_array_equal(known[stem], wanted[1][stem])
+
+
+def test_of_a_long_file_the_middle_is_taken(info: ModelInfo, own_songs: Path) -> None:
+    (ref,) = folder_songs(own_songs, 1, 1.0)
+    mixture, stems = known_song(ref, info)
+    np.testing.assert_array_equal(mixture, play(5, 2.0).mixture[:, 22050 : 22050 + 44100])
+    assert stems["vocals"].shape == mixture.shape
+
+
+def song_of(folder: Path, rate_hz: int = 44100, **n_samples: int) -> SongRef:
+    for name, n in n_samples.items():
+        soundfile.write(folder / f"{name}.wav", np.full((n, 2), 0.1), rate_hz)
+    return SongRef(10.0, folder=str(folder))
+
+
+def test_a_file_for_each_stem_of_another_model_will_do(info: ModelInfo, tmp_path: Path) -> None:
+    ref = song_of(tmp_path, mixture=100, vocals=100, instrumental=100)
+    assert set(known_song(ref, info)[1]) == {"vocals", "instrumental"}
+    other = replace(info, stems=("guitar",))
+    with pytest.raises(BenchError, match=r"no guitar.wav; .*\(guitar\)") as caught:
+        known_song(ref, other)
+    assert caught.value.exit_code == 2
+    song_of(tmp_path, guitar=100)
+    assert set(known_song(ref, other)[1]) == {"guitar"}
+
+
+@pytest.mark.parametrize("damage", ["rate", "length", "no sound"])
+def test_files_that_do_not_fit_are_named(info: ModelInfo, tmp_path: Path, damage: str) -> None:
+    ref = song_of(tmp_path, mixture=100, vocals=100, instrumental=100)
+    if damage == "rate":
+        song_of(tmp_path, rate_hz=48000, vocals=100)
+        words = r"vocals.wav has 48000 Hz; the model takes 44100 Hz"
+    elif damage == "length":
+        song_of(tmp_path, vocals=99)
+        words = "vocals is not as long as the mixture"
+    else:
+        (tmp_path / "vocals.wav").write_bytes(b"no sound")
+        words = "vocals.wav cannot be read"
+    with pytest.raises(BenchError, match=words):
+        known_song(ref, info)
+
+
+# The page.
+
+
+def test_a_page_is_made_and_its_tables_replaced_without_the_words_around_them(
+    quality_report: Report, tmp_path: Path
+) -> None:
+    page = tmp_path / "new" / "quality.md"
+    write_quality(quality_report, page, "stemline bench tiny --quality")
+    first = page.read_text()
+    assert first.startswith("# Quality\n")
+    page.write_text(first.replace("# Quality\n", "# Quality\n\nWords before.\n") + "\nAfter.\n")
+    write_quality(quality_report, page, "stemline bench tiny --quality")
+    second = page.read_text()
+    assert "Words before." in second and second.endswith("\nAfter.\n")
+    region = second.partition(BEGIN)[2].partition(END)[0]
+    assert region == first.partition(BEGIN)[2].partition(END)[0]
+    assert "    stemline bench tiny --quality\n" in region
+    assert quality_report.machine.cpu in region and "onnxruntime" in region
+    rows = [line for line in region.splitlines() if line.startswith("| onnx fp32 |")]
+    assert len(rows) == 2
+    (row,) = [r for r in quality_report.quality if (r.engine, r.overlap) == ("onnx", 4)]
+    assert f"{row.mean_improvement_db:+.2f} ({row.mean_si_sdr_db:.2f})" in rows[1]
+    assert "| 1 and 4 |" in region
+
+
+def test_every_row_of_a_table_has_as_many_cells(quality_report: Report, tmp_path: Path) -> None:
+    page = tmp_path / "quality.md"
+    write_quality(quality_report, page, "x")
+    tables = [block for block in page.read_text().split("\n\n") if block.startswith("| ")]
+    assert len(tables) == 2
+    for table in tables:
+        assert len({line.count("|") for line in table.splitlines() if line.startswith("|")}) == 1
+
+
+@pytest.mark.parametrize("text", ["# A page of something else\n", BEGIN, END + BEGIN])
+def test_a_page_without_the_markers_is_left_alone(tmp_path: Path, text: str) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(text)
+    with pytest.raises(RequestError, match="without the two markers"):
+        check_page(page)
+    assert page.read_text() == text
