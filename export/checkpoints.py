@@ -1,7 +1,7 @@
 """Load a checkpoint into a network: nothing in the file is ever run, and every key must fit.
 
-A checkpoint is a pickle, and a pickle can carry code; `torch.load(weights_only=True)` builds
-tensors and plain containers and refuses all else.
+A checkpoint is a safetensors file, which holds tensors only, or a pickle, and a pickle can carry
+code; `torch.load(weights_only=True)` builds tensors and plain containers and refuses all else.
 """
 
 import pickle
@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 # What training loops wrap a state dict in, in the order MSST looks for them.
@@ -95,6 +97,13 @@ def _load(path: Path) -> object:
         raise CheckpointError(f"{path} cannot be read: {error.strerror}") from error
     if not start:
         raise CheckpointError(f"{path} is empty; fetch it again")
+    if path.suffix == ".safetensors":
+        try:
+            return load_file(path)
+        except (SafetensorError, OSError, ValueError) as error:
+            raise CheckpointError(
+                f"{path} is no safetensors file, or is cut short; fetch it again"
+            ) from error
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of storages that will be gone one day

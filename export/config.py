@@ -46,6 +46,17 @@ class Mdx23cConfig:
     """Channels a scale adds."""
     bottleneck_factor: int = 4
     num_subbands: int = 4
+    frequency_gain: float = 0.0
+    """Exponent e of the gain ((bin + 3) / 30)^e that the spectrogram gets before the network and
+    loses after it, so that quiet treble weighs as much as loud bass; 0 is none, as in every
+    published checkpoint."""
+    level_norm: bool = False
+    """Whether the network sees each chunk divided by its own RMS, and its output is multiplied
+    back: loud and quiet passages then look alike. No published checkpoint has it."""
+    mixture_consistency: bool = False
+    """Whether what the stems' sum misses of the mixture is spread over them evenly, so that they
+    always add up to it (Wisdom et al., "Differentiable consistency constraints", ICASSP 2019). No
+    published checkpoint has it."""
 
     def __post_init__(self) -> None:
         _check(self)
@@ -89,6 +100,11 @@ def _check(config: Mdx23cConfig) -> None:
         _require(1 <= value <= most, key, f"must be 1 to {most}; got {value}")
     _require(
         0 <= config.growth <= 1 << 14, "model.growth", f"must be 0 to 16384; got {config.growth}"
+    )
+    _require(
+        0 <= config.frequency_gain <= 2,
+        "model.frequency_gain",
+        f"must be 0 to 2; got {config.frequency_gain}",
     )
     _check_stems(config.stems)
     _check_audio(config)

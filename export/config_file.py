@@ -99,6 +99,9 @@ def config_from_mapping(values: Mapping[str, Any]) -> Mdx23cConfig:
         growth=_integer(model, "model.growth"),
         bottleneck_factor=_integer(model, "model.bottleneck_factor"),
         num_subbands=_integer(model, "model.num_subbands"),
+        frequency_gain=_number(model, "model.frequency_gain", 0.0),
+        level_norm=_flag(model, "model.level_norm"),
+        mixture_consistency=_flag(model, "model.mixture_consistency"),
     )
 
 
@@ -125,6 +128,20 @@ def _integer(section: Mapping[str, Any], key: str, default: int | None = None) -
     if not _is_integer(value):
         raise ConfigError(f"{key} must be a whole number; got {_shown(value)}")
     return int(value)
+
+
+def _number(section: Mapping[str, Any], key: str, default: float) -> float:
+    value = section.get(key.partition(".")[2], default)
+    if not isinstance(value, float) and not _is_integer(value):
+        raise ConfigError(f"{key} must be a number; got {_shown(value)}")
+    return float(value)
+
+
+def _flag(section: Mapping[str, Any], key: str) -> bool:
+    value = section.get(key.partition(".")[2], False)
+    if not isinstance(value, bool):
+        raise ConfigError(f"{key} must be true or false; got {_shown(value)}")
+    return value
 
 
 def _is_integer(value: object) -> bool:

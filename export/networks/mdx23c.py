@@ -15,6 +15,8 @@ from ..config import Mdx23cConfig, elu_alpha, norm_groups
 
 Norm = Callable[[int], nn.Module]
 
+_LEAST_POWER = 1e-20  # silence is divided by 1e-10, not by zero; nothing louder notices
+
 
 class TfcTdf(nn.Module):
     """Blocks of convolutions over time and frequency around a bottleneck over frequency."""
@@ -130,6 +132,26 @@ class Mdx23c(nn.Module):
 
     def forward(self, mixture: Tensor) -> Tensor:
         """Mixture (batch, 2C, F, T) -> stems (batch, S, 2C, F, T)."""
+        config, x, gain, level = self.config, mixture, None, None
+        if config.frequency_gain:
+            gain = frequency_gain(config.n_bins, config.frequency_gain, mixture.device)
+            x = x * gain
+        if config.level_norm:
+            # Each row by its own level: what lies beside it in a batch must not matter.
+            level = (x.square().mean((1, 2, 3), keepdim=True) + _LEAST_POWER).sqrt()
+            x = x / level
+        stems = self._stems(x)
+        if level is not None:
+            stems = stems * level.unsqueeze(1)
+        if gain is not None:
+            stems = stems / gain
+        if config.mixture_consistency:
+            missing = mixture - stems.sum(1)
+            stems = stems + missing.unsqueeze(1) / len(config.stems)
+        return stems
+
+    def _stems(self, mixture: Tensor) -> Tensor:
+        """The published network itself."""
         channels, n_bins, n_frames = self.config.input_shape
         k = self.config.num_subbands
         # Channel c's band s, lowest first, becomes channel c·k + s: only the shape changes.
@@ -148,6 +170,15 @@ class Mdx23c(nn.Module):
         x = x.transpose(-1, -2) * first
         x = self.final_conv(torch.cat([bands, x], 1))  # (batch, S·2C·k, F/k, T)
         return cast("Tensor", x.reshape(-1, *self.config.output_shape))
+
+
+def frequency_gain(n_bins: int, exponent: float, device: torch.device) -> Tensor:
+    """((bin + 3) / 30)^exponent, (n_bins, 1).
+
+    Music's spectrum falls with frequency; unscaled, the loss would hear bass only.
+    """
+    bins = torch.arange(n_bins, dtype=torch.float32, device=device)[:, None]
+    return ((bins + 3) / 30) ** exponent
 
 
 def norm_of(config: Mdx23cConfig) -> Norm:

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from stemline.export.checkpoints import CheckpointError, load_strictly, read_checkpoint
 from stemline.export.config import Mdx23cConfig
@@ -132,3 +133,23 @@ def test_a_checkpoint_of_something_else_is_refused(content: object, tmp_path: Pa
 def test_a_missing_file_is_a_checkpoint_error(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="No such file"):
         read_checkpoint(tmp_path / "none.ckpt")
+
+
+def test_a_safetensors_file_is_read_as_float32(config: Mdx23cConfig, tmp_path: Path) -> None:
+    state = random_network(config).state_dict()
+    path = tmp_path / "tiny.safetensors"
+    save_file({key: value.half() for key, value in state.items()}, path)
+    read = read_checkpoint(path)
+    assert {key: value.dtype for key, value in read.items()} == dict.fromkeys(state, torch.float32)
+    for key, value in state.items():
+        assert torch.equal(read[key], value.half().float())
+
+
+@pytest.mark.parametrize(
+    "content", [b"x", b"PK\x03\x04", b"\xff" * 64, b"\x08" + b"\0" * 7 + b"{}"]
+)
+def test_a_damaged_safetensors_file_is_one_clear_line(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "tiny.safetensors"
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError, match="is no safetensors file"):
+        read_checkpoint(path)
