@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install export-all serve test test-oracles format lint types proto-check check bench proto wheel wheel-check clean
+.PHONY: help install demo demo-check train-mini export-all serve test test-oracles format lint types proto-check check bench proto wheel wheel-check clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,6 +21,15 @@ $(STAMP): pyproject.toml constraints.txt
 	touch $@
 
 install: $(STAMP)  ## virtual environment, editable install, type-checker link
+
+demo: $(STAMP)  ## export the small model, separate a song over gRPC, measure; into demo/
+	$(BIN)/stemline demo
+
+demo-check: $(STAMP)  ## the demo's figures once more, by another program, from its files
+	$(BIN)/python tests/check_demo.py demo
+
+train-mini: $(STAMP)  ## train the small model anew, into build/mini; hours
+	$(BIN)/python -m stemline.export.mini.train --folder build/mini
 
 export-all: $(STAMP)  ## export and verify every model of the table into artifacts/
 	$(BIN)/stemline export --all

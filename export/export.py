@@ -36,7 +36,6 @@ except ImportError as error:
 VARIANTS = ("fp32",)
 FAMILIES = ("mdx23c",)
 ENGINE_FILE = "1/model.onnx"
-_GRAPH_OPTIMIZATION = "extended"  # measured: `all` reorders MDX23C's layouts at a loss
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 # What of the installed and of our own code decides what is written.
 _SHAPING_PACKAGES = ("torch", "onnx", "onnxscript")
@@ -205,7 +204,7 @@ def model_info(spec: ModelSpec, variant: str, digest: str) -> ModelInfo:
         weights_sha256=digest,
         licence=spec.licence,
         exporter=f"stemline {version('stemline')}",
-        graph_optimization=_GRAPH_OPTIMIZATION,
+        graph_optimization=spec.graph_optimization,
     )
 
 

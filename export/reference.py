@@ -75,7 +75,9 @@ def _weights_of(folder: Path, sha256: str, spec: ModelSpec, given: Path | None) 
     if sha256.startswith("random:"):
         raise ArtifactError(f"{folder}: made from another random seed; export it again")
     row = MODELS.get(spec.name)
-    found = cached_checkpoint(row) if row is not None else None
+    if row is not None and row.bundled is not None and file_sha256(row.bundled) == sha256:
+        return Weights("bundled", row.bundled, sha256)
+    found = cached_checkpoint(row) if row is not None and row.urls else None
     if found is None or found[1] != sha256:
         raise WeightsError(
             f"the checkpoint {folder.name} was made from is not in the cache; give it with "

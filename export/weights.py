@@ -26,7 +26,7 @@ class WeightsError(LookupError):
 class Weights:
     """Where a network's weights come from."""
 
-    kind: Literal["official", "file", "random"]
+    kind: Literal["official", "bundled", "file", "random"]
     path: Path | None
     """None when random."""
     sha256: str
@@ -45,7 +45,8 @@ def resolve_weights(
 ) -> Weights:
     """The weights of a model, by what `--weights` says.
 
-    `auto`: the cache, else a download, else (where no address answers) seeded random ones;
+    `auto`: those that ship with stemline, else the cache, else a download, else (where no address
+    answers) seeded random ones;
     `official`: as auto, but fails instead; `random`; or a checkpoint file.
 
     Raises WeightsError, DownloadError, or IntegrityError; a file that is not the right one is
@@ -60,6 +61,8 @@ def resolve_weights(
                 f"--weights {choice}: no such file; give auto, official, random or a checkpoint"
             )
         return Weights("file", path, file_sha256(path))
+    if spec.bundled is not None:
+        return Weights("bundled", spec.bundled, file_sha256(spec.bundled))
     if not spec.urls:
         raise WeightsError(f"{spec.name} is not in the table; give its checkpoint: --weights PATH")
     found = cached_checkpoint(spec)

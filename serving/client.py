@@ -18,6 +18,7 @@ from stemline.v1 import stemline_pb2 as pb
 from stemline.v1 import stemline_pb2_grpc as pb_grpc
 
 from .errors import REASON_KEY, RemoteError
+from .loopback import is_loopback
 from .pipeline import SeparatedBlock, SeparateOptions
 from .remote_call import RemoteCall, Upload
 from .replies import MAX_DATA_BYTES
@@ -63,6 +64,8 @@ class StemlineClient:
             ("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES),
             ("grpc.keepalive_time_ms", 300_000),  # the pace that every server allows
         ]
+        if is_loopback(address.rpartition(":")[0]):
+            options.append(("grpc.enable_http_proxy", 0))  # a proxy's loopback is not ours
         self._is_secure = tls or tls_ca is not None or tls_cert is not None
         if self._is_secure:
             credentials = grpc.ssl_channel_credentials(

@@ -1,6 +1,7 @@
 """The models at hand: find an artifact by any of its names, open it once, refuse untrained ones."""
 
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +18,10 @@ from .errors import UnknownModelError, UntrainedError
 from .pipeline import Separator
 
 DEFAULT_PRECISION = "fp32"
-_PREFERRED_MODEL = "mdx23c"
+BEST_MODEL = "mdx23c"
+"""What an empty name means where it is exported, trained."""
+SMALL_MODEL = "mini"
+"""What an empty name means where nothing else is exported: its weights ship with stemline."""
 
 
 @dataclass(frozen=True)
@@ -55,8 +59,9 @@ class Library:
     def find(self, model: str = "") -> Artifact:
         """The artifact a user means by a model's name, an artifact's name or a path.
 
-        An empty name means `mdx23c`, or the only artifact there is. Raises UnknownModelError
-        that names those there are, or ArtifactError for a damaged file.
+        An empty name means `mdx23c`, else the only artifact there is besides `mini`, else `mini`;
+        of random weights only where none is trained. Raises UnknownModelError that names those
+        there are, or ArtifactError for a damaged file.
         """
         if model.endswith(".onnx"):
             return _lone_artifact(Path(model))
@@ -67,17 +72,13 @@ class Library:
                 return read_artifact(folder)
         artifacts = {artifact.name: artifact for artifact in self.artifacts()}
         if not artifacts:
-            raise UnknownModelError(
-                f"nothing is exported in {self.root}; export a model with: stemline export "
-                f"{model or _PREFERRED_MODEL}"
-            )
-        if not model and len(artifacts) == 1:
-            return next(iter(artifacts.values()))
-        wanted = model or _PREFERRED_MODEL
-        found = artifacts.get(wanted) or artifacts.get(f"{wanted}.{DEFAULT_PRECISION}")
+            raise nothing_exported(self.root, model)
+        if not model:
+            return _default_of(artifacts, self.root)
+        found = _named(artifacts, model)
         if found is None:
             raise UnknownModelError(
-                f"no model {wanted!r} in {self.root}; there are {', '.join(artifacts)}"
+                f"no model {model!r} in {self.root}; there are {', '.join(artifacts)}"
             )
         return found
 
@@ -116,6 +117,38 @@ class Library:
             for separator in self._separators.values():
                 separator.close()
             self._separators.clear()
+
+
+def nothing_exported(root: Path, model: str = "") -> UnknownModelError:
+    """What to tell a user who asks for a model, or for any, where there is none."""
+    if model:
+        how = f"export a model with: stemline export {model}"
+    else:
+        how = (
+            f"stemline export {SMALL_MODEL} takes about a minute, its weights ship with stemline; "
+            f"stemline export {BEST_MODEL} gets an official model, which separates real music far "
+            "better"
+        )
+    return UnknownModelError(f"nothing is exported in {root}; {how}")
+
+
+def _named(artifacts: Mapping[str, Artifact], model: str) -> Artifact | None:
+    """The artifact that is called so, or is the model of that name in the usual precision."""
+    return artifacts.get(model) or artifacts.get(f"{model}.{DEFAULT_PRECISION}")
+
+
+def _default_of(artifacts: Mapping[str, Artifact], root: Path) -> Artifact:
+    """The one that an empty name means. Raises UnknownModelError where none stands out."""
+    trained = {name: artifact for name, artifact in artifacts.items() if artifact.info.trained}
+    among = trained or artifacts
+    small = _named(among, SMALL_MODEL)
+    others = [artifact for artifact in among.values() if artifact.info.model != SMALL_MODEL]
+    chosen = _named(among, BEST_MODEL) or (others[0] if len(others) == 1 else small)
+    if chosen is None:
+        raise UnknownModelError(
+            f"several models are in {root} and none was named; there are {', '.join(among)}"
+        )
+    return chosen
 
 
 def _lone_artifact(path: Path) -> Artifact:

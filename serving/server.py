@@ -23,9 +23,9 @@ from .access import (
     tls_credentials,
 )
 from .admission import WAIT_S, Admission
-from .errors import IdleError, ListenError, UnknownModelError, UntrainedError
+from .errors import IdleError, ListenError, UntrainedError
 from .idle import TimedMessages
-from .library import Library
+from .library import Library, nothing_exported
 from .service import StemlineServicer
 from .settings import ServerSettings, check_settings
 from .uploads import UploadLimits
@@ -122,10 +122,7 @@ class StemlineServer:
         if not names:
             artifacts = self._library.artifacts()
             if not artifacts:
-                raise UnknownModelError(
-                    f"nothing is exported in {self._settings.artifacts}; export a model with: "
-                    "stemline export --all"
-                )
+                raise nothing_exported(self._settings.artifacts)
             usable = [artifact for artifact in artifacts if self._library.may_run(artifact)]
             for artifact in artifacts:
                 if artifact not in usable:

@@ -1,12 +1,12 @@
 """What a server is told: each setting is a flag of `stemline serve` and a `STEMLINE_*` variable."""
 
-import ipaddress
 from pathlib import Path
 from typing import Annotated
 
 from stemline.engines import MissingExtraError
 
 from .errors import SettingsError
+from .loopback import is_loopback
 
 try:
     from pydantic import Field, ValidationError, field_validator
@@ -99,7 +99,7 @@ def check_settings(settings: ServerSettings) -> None:
         path = getattr(settings, name)
         if path is not None and not path.is_file():
             raise SettingsError(f"{_flag(name)}: {path} is no file")
-    if settings.tls_cert is None and not settings.insecure and not _is_loopback(settings.host):
+    if settings.tls_cert is None and not settings.insecure and not is_loopback(settings.host):
         raise SettingsError(
             f"--host {settings.host} is reached by other machines and there is no TLS; give "
             "--tls-cert and --tls-key, or --insecure when something before it encrypts"
@@ -108,12 +108,3 @@ def check_settings(settings: ServerSettings) -> None:
 
 def _flag(name: str) -> str:
     return "--" + name.replace("_", "-")
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False  # a name: what it resolves to may change

@@ -82,7 +82,9 @@ def test_every_folder_of_code_has_its_arrows() -> None:
     assert {room_of(path) for path in sources()} == set(MAY_IMPORT)
 
 
-@pytest.mark.parametrize("verb", ["models", "separate", "serve", "export", "verify", "bench"])
+@pytest.mark.parametrize(
+    "verb", ["demo", "models", "separate", "serve", "export", "verify", "bench", "band"]
+)
 def test_every_verb_explains_itself_with_torch_absent(verb: str) -> None:
     done = run_without_torch(verb, "--help")
     assert done.returncode == 0, done.stderr

@@ -10,6 +10,7 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from ..config import Mdx23cConfig, elu_alpha, norm_groups
 
@@ -132,23 +133,20 @@ class Mdx23c(nn.Module):
 
     def forward(self, mixture: Tensor) -> Tensor:
         """Mixture (batch, 2C, F, T) -> stems (batch, S, 2C, F, T)."""
-        config, x, gain, level = self.config, mixture, None, None
+        config, x, scale = self.config, mixture, None
         if config.frequency_gain:
             gain = frequency_gain(config.n_bins, config.frequency_gain, mixture.device)
-            x = x * gain
+            x, scale = x * gain, (1 / gain)[None, None]
         if config.level_norm:
             # Each row by its own level: what lies beside it in a batch must not matter.
             level = (x.square().mean((1, 2, 3), keepdim=True) + _LEAST_POWER).sqrt()
             x = x / level
+            scale = level if scale is None else level * scale
         stems = self._stems(x)
-        if level is not None:
-            stems = stems * level.unsqueeze(1)
-        if gain is not None:
-            stems = stems / gain
         if config.mixture_consistency:
-            missing = mixture - stems.sum(1)
-            stems = stems + missing.unsqueeze(1) / len(config.stems)
-        return stems
+            stems = stems + (x / len(config.stems)).unsqueeze(1)
+        # scale: (batch or 1, 1, F or 1, 1)
+        return stems if scale is None else stems * scale.unsqueeze(1)
 
     def _stems(self, mixture: Tensor) -> Tensor:
         """The published network itself."""
@@ -168,8 +166,23 @@ class Mdx23c(nn.Module):
             x = decoder.upscale(x)
             x = decoder.tfc_tdf(torch.cat([x, skips.pop()], 1))
         x = x.transpose(-1, -2) * first
-        x = self.final_conv(torch.cat([bands, x], 1))  # (batch, S·2C·k, F/k, T)
-        return cast("Tensor", x.reshape(-1, *self.config.output_shape))
+        x = torch.cat([bands, x], 1)
+        for layer in self.final_conv[:-1]:
+            x = layer(x)
+        x = functional.conv2d(x, self._last_weight())  # (batch, S·2C·k, F/k, T)
+        return x.reshape(-1, *self.config.output_shape)
+
+    def _last_weight(self) -> Tensor:
+        """Of the last convolution, (S·2C·k, c, 1, 1).
+
+        Stems that must add up to the mixture are s' = s + (mixture − Σ s) / S. The last layer is
+        linear, so − Σ s / S is in its weight, where it costs nothing: W' = W − mean of W over S.
+        """
+        weight = cast("Tensor", self.final_conv[-1].weight)
+        if not self.config.mixture_consistency:
+            return weight
+        by_stem = weight.unflatten(0, (len(self.config.stems), -1))
+        return (by_stem - by_stem.mean(0)).flatten(0, 1)
 
 
 def frequency_gain(n_bins: int, exponent: float, device: torch.device) -> Tensor:

@@ -8,7 +8,9 @@ from typing import Annotated
 import typer
 
 from ..errors import FAILED, exit_code_of
+from .band import band
 from .bench import bench
+from .demo import demo
 from .export import ExportFailure, export
 from .models import models
 from .report import fail
@@ -23,7 +25,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for verb in (models, export, verify, separate, serve, bench):
+for verb in (demo, models, export, verify, separate, serve, bench, band):
     app.command()(verb)
 
 

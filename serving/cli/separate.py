@@ -27,6 +27,7 @@ from .options import (
     Threads,
 )
 from .report import fail, print_json, print_table, progress_bar, say, warn
+from .small_model import tell_of_small_model
 
 
 class Container(StrEnum):
@@ -131,6 +132,8 @@ def separate(
             return _try_file(path, opened.source, folders[path], output, options, advance)
 
         results = _each(files, one, jobs, on_interrupt=closing.close)
+        if server:
+            tell_of_small_model(model, opened.describe().model)
         _report(results, opened, as_json)
 
 
@@ -197,6 +200,7 @@ def _open_local(closing: ExitStack, artifacts: Path, model: str, options: Engine
     if not artifact.info.trained:
         warn(f"{artifact.name} has random weights: what it writes is noise, not stems")
     say(f"{artifact.name} on {spec.device} ({spec.provider})")
+    tell_of_small_model(model, artifact.info.model)
     run = _Run(artifact.info.model, artifact.name, artifact.sha256, spec.provider, spec.device)
     return _Opened(separator, lambda: run)
 

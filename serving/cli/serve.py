@@ -1,14 +1,16 @@
 """`stemline serve`: the gRPC server."""
 
 import logging
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ..errors import FAILED
+from ..errors import FAILED, UnknownModelError
 from ..library import EngineOptions, Library
 from .report import say
+from .small_model import tell_of_small_model
 
 
 def serve(
@@ -86,8 +88,15 @@ def serve(
             settings.device, settings.threads, settings.batch_size, settings.allow_untrained
         ),
     )
+
+    def ready(where: str) -> None:
+        say(f"serving on {where}")
+        if not settings.models:
+            with suppress(UnknownModelError):  # several, and no default: calls must name one
+                tell_of_small_model("", library.find().info.model)
+
     try:
-        finished = serve_until_told(library, settings, lambda where: say(f"serving on {where}"))
+        finished = serve_until_told(library, settings, ready)
     finally:
         library.close()
     if not finished:

@@ -7,6 +7,8 @@ from export_helpers import TINY_YAML, tiny_config
 
 from stemline.export.config import ConfigError, config_from_json
 from stemline.export.config_file import config_from_mapping, read_config
+from stemline.export.mini.train import CONFIG as MINI_YAML
+from stemline.export.models import MODELS
 
 
 def parsed() -> dict[str, Any]:
@@ -183,4 +185,25 @@ def test_a_number_that_does_not_fit_is_named_by_its_key(
     values = parsed()
     values[section][key] = value
     with pytest.raises(ConfigError, match=rf"^{named.replace('.', '[.]')}\b"):
+        config_from_mapping(values)
+
+
+def test_the_yaml_of_mini_is_its_row_of_the_table() -> None:
+    assert read_config(MINI_YAML) == MODELS["mini"].config
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("frequency_gain", "high", "model.frequency_gain must be a number"),
+        ("frequency_gain", 3.0, "model.frequency_gain: must be 0 to 2"),
+        ("frequency_gain", float("nan"), "model.frequency_gain: must be 0 to 2"),
+        ("level_norm", 1, "model.level_norm must be true or false"),
+        ("mixture_consistency", "yes", "model.mixture_consistency must be true or false"),
+    ],
+)
+def test_what_is_no_value_of_our_own_keys_is_named(key: str, value: object, message: str) -> None:
+    values = parsed()
+    values["model"][key] = value
+    with pytest.raises(ConfigError, match=message):
         config_from_mapping(values)

@@ -5,6 +5,7 @@ from export_helpers import tiny_config
 from stemline.export.config import Mdx23cConfig
 from stemline.export.models import MODELS, UnknownModelError, find_model
 from stemline.export.networks import build_network, random_network
+from stemline.export.networks.mdx23c import frequency_gain
 
 
 @pytest.mark.parametrize(
@@ -102,6 +103,60 @@ def test_a_single_stem_keeps_its_axis() -> None:
     assert stems.shape == (2, 1, 4, 256, 32)
 
 
+def test_a_level_normed_network_answers_a_louder_mixture_with_louder_stems() -> None:
+    network = random_network(tiny_config(level_norm=True, frequency_gain=0.7))
+    mixture = torch.randn(1, *network.config.input_shape)
+    with torch.inference_mode():
+        quiet, loud = network(mixture), network(1000 * mixture)
+    # Exact but for float32's rounding of the level and of products with it.
+    torch.testing.assert_close(loud, 1000 * quiet, rtol=1e-4, atol=1e-2)
+
+
+def test_each_row_is_normed_by_its_own_level() -> None:
+    network = random_network(tiny_config(level_norm=True))
+    rows = (
+        torch.randn(2, *network.config.input_shape)
+        * torch.tensor([1.0, 100.0])[:, None, None, None]
+    )
+    with torch.inference_mode():
+        together, alone = network(rows), network(rows[:1])
+    torch.testing.assert_close(together[:1], alone)
+
+
+def test_silence_in_gives_silence_out_of_a_level_normed_network() -> None:
+    network = random_network(tiny_config(level_norm=True, frequency_gain=0.7))
+    with torch.inference_mode():
+        stems = network(torch.zeros(1, *network.config.input_shape))
+    assert torch.isfinite(stems).all()
+    assert stems.abs().max() < 1e-7
+
+
+def test_consistent_stems_add_up_to_the_mixture() -> None:
+    network = random_network(tiny_config(mixture_consistency=True))
+    mixture = torch.randn(2, *network.config.input_shape)
+    with torch.inference_mode():
+        torch.testing.assert_close(network(mixture).sum(1), mixture, rtol=1e-4, atol=1e-5)
+
+
+def test_the_frequency_gain_is_taken_back_after_the_network() -> None:
+    # With one stem, consistency makes the network an identity, whatever lies between.
+    network = random_network(
+        tiny_config(stems=("vocals",), frequency_gain=0.7, mixture_consistency=True)
+    )
+    mixture = torch.randn(1, *network.config.input_shape)
+    with torch.inference_mode():
+        torch.testing.assert_close(network(mixture)[:, 0], mixture, rtol=1e-4, atol=1e-5)
+
+
+def test_treble_weighs_more_with_a_frequency_gain() -> None:
+    gain = frequency_gain(1024, 0.7, torch.device("cpu"))
+    assert gain.shape == (1024, 1)
+    assert float(gain[27, 0]) == pytest.approx(1.0)
+    assert float(gain[1023, 0]) == pytest.approx((1026 / 30) ** 0.7)
+
+
 def test_an_unknown_model_is_answered_by_those_there_are() -> None:
-    with pytest.raises(UnknownModelError, match="no model 'mdx24'; there are mdx23c, mdx23c-drum"):
+    with pytest.raises(
+        UnknownModelError, match="no model 'mdx24'; there are mini, mdx23c, mdx23c-dr"
+    ):
         find_model("mdx24")

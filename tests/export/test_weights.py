@@ -13,6 +13,7 @@ from stemline.export.download import (
     cache_path,
     cached_checkpoint,
 )
+from stemline.export.models import MODELS
 from stemline.export.weights import WeightsError, load_network, resolve_weights
 
 
@@ -128,3 +129,19 @@ def test_a_cache_that_cannot_be_written_is_no_reason_for_random_weights(
     spec = spec_of(config, server.serve("tiny.ckpt", checkpoint.read_bytes()))
     with pytest.raises(CacheError, match="STEMLINE_CACHE"):
         resolve_weights(spec, "auto")
+
+
+@pytest.mark.parametrize("choice", ["auto", "official"])
+def test_weights_that_ship_with_stemline_need_no_download(choice: str, cache: Path) -> None:
+    spec = MODELS["mini"]
+    weights = resolve_weights(spec, choice)
+    assert spec.bundled is not None
+    assert (weights.kind, weights.trained) == ("bundled", True)
+    assert weights.sha256 == digest_of(spec.bundled)
+    assert not cache.exists() or list(cache.iterdir()) == []
+    assert load_network(spec, weights).training is False
+
+
+def test_weights_that_ship_with_stemline_are_at_most_4_mb() -> None:
+    assert MODELS["mini"].bundled is not None
+    assert MODELS["mini"].bundled.stat().st_size <= 4_000_000

@@ -192,7 +192,7 @@ def test_models_shows_what_is_exported_and_untrained(artifacts: Path) -> None:
     assert "fp32 (random weights)" in row
     listed = json.loads(run("models", "--artifacts", artifacts, "--json").stdout)
     assert [row["model"] for row in listed if not row["artifacts"]] == [
-        "mdx23c", "mdx23c-drumsep", "mdx23c-drumsep5",
+        "mini", "mdx23c", "mdx23c-drumsep", "mdx23c-drumsep5",
     ]  # fmt: skip
 
 

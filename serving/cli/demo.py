@@ -1,0 +1,236 @@
+"""`stemline demo`: all of stemline once, on a song whose stems are known, measured.
+
+Export `mini`, serve it, separate a song of the synthetic band over gRPC, compare the stems with
+the truth, and PyTorch with ONNX Runtime.
+"""
+
+import json
+import math
+from dataclasses import asdict
+from pathlib import Path
+from statistics import mean
+from typing import TYPE_CHECKING, Annotated, Any
+
+import numpy as np
+import typer
+
+from stemline.engines import read_artifact
+from stemline.postprocessing.encode import OutputFormat, StemWriter
+from stemline.preprocessing.audio import open_audio
+
+from ..client import StemlineClient
+from ..errors import RequestError
+from ..files import separate_file
+from ..library import SMALL_MODEL
+from .demo_report import db, print_demo, say_machine
+from .options import DEFAULT_ARTIFACTS, Artifacts, Json
+from .report import fail, print_json, say
+from .server_process import running_server
+
+if TYPE_CHECKING:
+    from stemline.band import Song
+    from stemline.engines.base import Array
+    from stemline.export.export import ExportResult
+
+DEMO_SEED = 4_000_000
+"""Far from training's songs, which begin at 1, and from those of cards, from a million on; the
+first from here in whose middle all four stems sound, and not the one with the best figures."""
+_SHORTEST_S, _LONGEST_S = 1.0, 60.0  # every song has a minute
+_FORMAT = OutputFormat(container="wav", bits=32)
+
+
+def demo(
+    out: Annotated[Path, typer.Option("-o", "--out", help="Where everything goes.")] = Path("demo"),
+    seed: Annotated[int, typer.Option(min=0, help="Of the song.")] = DEMO_SEED,
+    duration_s: Annotated[
+        float, typer.Option(help="Seconds from the middle of the song, 1 to 60.")
+    ] = 30.0,
+    artifacts: Artifacts = DEFAULT_ARTIFACTS,
+    as_json: Json = False,
+) -> None:
+    """Export `mini`, separate a synthetic song with it over gRPC, and compare with the truth."""
+    if not _SHORTEST_S <= duration_s <= _LONGEST_S:
+        raise RequestError(
+            "duration-s",
+            f"--duration-s is {_SHORTEST_S:g} to {_LONGEST_S:g} seconds; got {duration_s:g}",
+        )
+    _check_extras()
+    from stemline.bench.errors import BenchError
+
+    out.mkdir(parents=True, exist_ok=True)
+    report_path = out / "report.json"
+    # A report is of the files beside it: none, until all of them are there.
+    report_path.unlink(missing_ok=True)
+    try:
+        report = _finite(_run(out, seed, duration_s, artifacts))
+    except BenchError as error:
+        fail(str(error))
+        raise typer.Exit(error.exit_code) from error
+    text = json.dumps(report, indent=1, ensure_ascii=False, allow_nan=False)
+    report_path.write_text(text + "\n", encoding="utf-8")
+    if as_json:
+        print_json({"out": str(out), **report})
+    else:
+        print_demo(report, out, artifacts)
+
+
+def _run(out: Path, seed: int, duration_s: float, artifacts: Path) -> dict[str, Any]:
+    """Everything, in order; what report.json holds."""
+    from stemline.bench.latency import THREADS, measure_latency
+    from stemline.bench.machine import describe_machine
+    from stemline.export.held_out import FIRST_SEED
+
+    machine = describe_machine(THREADS)
+    say_machine(machine)
+    exported = _export(artifacts)
+    artifact = read_artifact(exported.folder)
+    info = artifact.info
+    say(f"the band plays song {seed}")
+    song, start_s = _excerpt(seed, duration_s)
+    _write_song(song, out)
+    with running_server(artifacts, artifact.name, out / "server.log") as address:
+        say(f"serving {artifact.name} on {address}; separating over gRPC")
+        with StemlineClient(address) as client:
+            remote = client.model(artifact.name)
+            separated = separate_file(out / "mixture.wav", remote, out / "separated", _FORMAT)
+    say("the server has stopped; timing PyTorch and ONNX Runtime by turns")
+    latency = measure_latency(artifact, song.mixture)
+    scores = _finite(_scores(out, info.stems))
+    _draw(out / "stems.png", song, out / "separated", scores)
+    ran = remote.accepted
+    return {
+        "song": {
+            "seed": seed,
+            "held_out": seed >= FIRST_SEED,
+            "start_s": start_s,
+            "duration_s": song.score.duration_s,
+            "tempo_bpm": song.truth.tempo_bpm,
+            "beats_per_bar": song.truth.beats_per_bar,
+            "key": song.truth.key,
+        },
+        "model": {
+            "artifact": artifact.name,
+            "artifact_sha256": artifact.sha256,
+            "export": exported.status,
+            "parity_db": exported.card.snr_db,
+            "budget_db": exported.card.budget_db,
+        },
+        "stems": scores,
+        "mean_improvement_db": _mean([score["improvement_db"] for score in scores]),
+        "grpc": {
+            "audio_s": separated.audio_s,
+            "seconds": separated.seconds["wall"],
+            "realtime_factor": separated.realtime_factor,
+            "provider": ran.provider if ran else None,
+            "device": ran.device if ran else None,
+        },
+        "latency": {**asdict(latency), "ratio": latency.ratio},
+        "files": {
+            "mixture": "mixture.wav",
+            "truth": {stem: f"truth/{stem}.wav" for stem in info.stems},
+            "separated": {
+                stem: path.relative_to(out).as_posix() for stem, path in separated.stems.items()
+            },
+            "picture": "stems.png",
+            "server_log": "server.log",
+        },
+        "machine": asdict(machine),
+    }
+
+
+def _check_extras() -> None:
+    """Raise MissingExtraError for the first package that is missing, before anything is done."""
+    from stemline.bench.picture import check_can_draw
+
+    check_can_draw()
+    import stemline.bench.latency
+    import stemline.export.export
+    import stemline.serving.server  # noqa: F401
+
+
+def _export(artifacts: Path) -> "ExportResult":
+    """`mini` in fp32. Raises ExportFailure."""
+    from stemline.export.models import find_model
+
+    from .export import export_failures
+
+    with export_failures():
+        from stemline.export.export import export_model
+
+        (result,) = export_model(find_model(SMALL_MODEL), root=artifacts, report=say)
+    snr_db = result.card.snr_db
+    say(f"{result.artifact}: {result.status}, agrees with PyTorch to {snr_db:.1f} dB")
+    return result
+
+
+def _excerpt(seed: int, duration_s: float) -> "tuple[Song, float]":
+    """The middle of a song, and where it begins in seconds."""
+    from stemline.band import compose, excerpt, perform
+
+    score = compose(seed)
+    start_s = round((score.duration_s - duration_s) / 2, 6)
+    return perform(excerpt(score, start_s, duration_s)), start_s
+
+
+def _write_song(song: "Song", out: Path) -> None:
+    """The mixture and the true stems, as 32-bit floats: what is measured is what was played."""
+    from stemline.band import SAMPLE_RATE_HZ
+
+    (out / "truth").mkdir(exist_ok=True)
+    sounds = {f"truth/{stem}": samples for stem, samples in song.stems.items()}
+    for name, samples in {"mixture": song.mixture, **sounds}.items():
+        with StemWriter(out / f"{name}.wav", _FORMAT, SAMPLE_RATE_HZ, 2) as writer:
+            writer.write(samples)
+
+
+def _read(path: Path) -> "Array":
+    """A WAV file as (channels, n_samples)."""
+    with open_audio(path) as reader:
+        return np.concatenate(list(reader.blocks()), axis=1)
+
+
+def _scores(out: Path, stems: tuple[str, ...]) -> list[dict[str, Any]]:
+    """SI-SDR of the files written, each stem against its truth; NaN where the stem rests."""
+    from stemline.export.si_sdr import si_sdr_db
+
+    mixture = _read(out / "mixture.wav")
+    scores = []
+    for stem in stems:
+        truth, estimate = (_read(out / kind / f"{stem}.wav") for kind in ("truth", "separated"))
+        before_db, after_db = si_sdr_db(mixture, truth), si_sdr_db(estimate, truth)
+        scores.append(
+            {
+                "stem": stem,
+                "mixture_si_sdr_db": before_db,
+                "si_sdr_db": after_db,
+                "improvement_db": after_db - before_db,
+            }
+        )
+    return scores
+
+
+def _draw(path: Path, song: "Song", separated: Path, scores: list[dict[str, Any]]) -> None:
+    from stemline.band import SAMPLE_RATE_HZ
+    from stemline.bench.picture import Sound, draw_sounds
+
+    sounds = [Sound("mixture", song.mixture)]
+    for score in scores:
+        remark = f"SI-SDR {db(score['si_sdr_db'])}, in the mixture {db(score['mixture_si_sdr_db'])}"
+        sounds.append(Sound(score["stem"], _read(separated / f"{score['stem']}.wav"), remark))
+    title = f"A song of the synthetic band, separated by {SMALL_MODEL}"
+    draw_sounds(path, title, sounds, SAMPLE_RATE_HZ)
+
+
+def _mean(values: list[float | None]) -> float | None:
+    """Of those that are numbers."""
+    numbers = [value for value in values if value is not None]
+    return mean(numbers) if numbers else None
+
+
+def _finite(value: Any) -> Any:
+    """The same, with null for what is no finite number: JSON has none of those."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

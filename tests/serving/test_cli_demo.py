@@ -1,0 +1,286 @@
+"""`stemline demo` from end to end, and that what it says is true."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import matplotlib.image
+import numpy as np
+import psutil
+import pytest
+import soundfile
+from check_demo import disagreements, si_sdr_db
+from cli_helpers import run, run_without_torch
+
+from stemline.band import STEMS, compose, excerpt, perform
+from stemline.export import verify
+from stemline.export.held_out import held_out
+from stemline.export.mini.songs import FIRST_SEED as FIRST_TRAINING_SEED
+from stemline.export.si_sdr import is_silent
+from stemline.export.si_sdr import si_sdr_db as ours
+from stemline.serving.cli.demo import DEMO_SEED, demo
+from stemline.serving.cli.server_process import running_server
+from stemline.serving.client import StemlineClient
+from stemline.serving.errors import RemoteError
+
+COMMAND = Path(sys.executable).parent / "stemline"
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with `demo` and `artifacts`, of a six-second song. Not to be changed."""
+    root = tmp_path_factory.mktemp("made")
+    with pytest.MonkeyPatch.context() as patch:
+        # A minute of songs for the card of `mini` is no better a test of the demo than these.
+        patch.setattr(verify, "CARD_SONGS", held_out(1, 1.5))
+        demo(out=root / "demo", duration_s=6, artifacts=root / "artifacts")
+    return root
+
+
+def report_of(folder: Path) -> dict[str, Any]:
+    report: dict[str, Any] = json.loads((folder / "report.json").read_text())
+    return report
+
+
+def test_every_figure_is_what_an_independent_program_finds(made: Path) -> None:
+    assert disagreements(made / "demo") == []
+
+
+def test_the_server_has_separated_the_song_and_has_ended(made: Path) -> None:
+    report = report_of(made / "demo")
+    assert report["model"]["export"] == "exported"
+    assert report["model"]["parity_db"] >= report["model"]["budget_db"]
+    assert [row["stem"] for row in report["stems"]] == list(STEMS)
+    log = (made / "demo" / "server.log").read_text()
+    assert "mini.fp32, 6.0 s of audio in" in log
+    assert "draining: 0 calls are under way" in log
+    assert servers_over(made / "artifacts") == []
+
+
+def test_the_song_is_the_bands(made: Path) -> None:
+    report = report_of(made / "demo")["song"]
+    assert report["held_out"] is True
+    score = compose(report["seed"])
+    song = perform(excerpt(score, report["start_s"], 6))
+    got, rate = soundfile.read(made / "demo" / "mixture.wav", dtype="float32")
+    assert rate == 44100
+    np.testing.assert_array_equal(got.T, song.mixture)
+
+
+def test_the_picture_can_be_read_at_its_width(made: Path) -> None:
+    height, width = matplotlib.image.imread(made / "demo" / "stems.png").shape[:2]
+    assert width == 1200
+    assert height > 5 * 150  # five rows
+
+
+def test_the_demo_song_has_every_stem_and_no_training_song() -> None:
+    score = compose(DEMO_SEED)
+    song = perform(excerpt(score, score.duration_s / 2 - 15, 30))
+    assert not [stem for stem in STEMS if is_silent(song.stems[stem])]
+    assert DEMO_SEED > FIRST_TRAINING_SEED + 1_000_000
+
+
+def test_a_second_demo_keeps_the_artifact_and_tells_the_same_on_both_outputs(
+    made: Path, tmp_path: Path
+) -> None:
+    root = Path(shutil.copytree(made, tmp_path / "made"))
+    arguments = ["--artifacts", root / "artifacts", "--duration-s", "2"]
+    done = run("demo", "-o", root / "demo", *arguments, "--json")
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert said.pop("out") == str(root / "demo")
+    assert said == report_of(root / "demo")
+    assert said["model"]["export"] == "unchanged"
+    assert disagreements(root / "demo") == []
+
+
+def test_what_is_printed_is_what_the_report_has(
+    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from stemline.serving.cli.demo_report import print_demo
+
+    report = report_of(made / "demo")
+    print_demo(report, made / "demo", made / "artifacts")
+    said = capsys.readouterr()
+    rows = {line.split("\t")[0]: line.split("\t")[1:] for line in said.out.splitlines()}
+    vocals = report["stems"][3]
+    assert rows["vocals"] != []
+    assert f"vocals\t{vocals['mixture_si_sdr_db']:.2f} dB\t{vocals['si_sdr_db']:.2f} dB" in said.out
+    assert rows["real-time factor"][0] == f"{report['grpc']['realtime_factor']:.2f}×"
+    assert rows["PyTorch"][0] == f"{report['latency']['torch_ms']:.1f} ms"
+    assert rows["ONNX Runtime"][0] == f"{report['latency']['onnx_ms']:.1f} ms"
+    assert rows["picture"] == [str(made / "demo" / "stems.png")]
+    assert "training never heard it" in said.err
+    assert "stemline separate song.wav" in said.err
+    assert "stemline export mdx23c" in said.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--duration-s", "0.5"], "1 to 60 seconds"),
+        (["--duration-s", "61"], "1 to 60 seconds"),
+        (["--duration-s", "nan"], "1 to 60 seconds"),
+        (["--seed", "-1"], "seed"),
+    ],
+)
+def test_what_is_asked_wrongly_is_said(tmp_path: Path, arguments: list[str], words: str) -> None:
+    done = run("demo", "-o", tmp_path / "demo", *arguments)
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert not (tmp_path / "demo").exists()
+
+
+def test_with_torch_absent_it_says_what_to_install(tmp_path: Path) -> None:
+    done = run_without_torch("demo", "-o", tmp_path / "demo")
+    assert done.returncode == 3
+    assert "pip install 'stemline[export]'" in done.stderr
+    assert not (tmp_path / "demo").exists()
+
+
+@pytest.mark.parametrize(
+    ("module", "extra"), [("matplotlib.figure", "bench"), ("grpc_health.v1", "serve")]
+)
+def test_with_an_extra_absent_it_says_what_to_install(
+    tmp_path: Path, module: str, extra: str
+) -> None:
+    code = (
+        f"import sys; sys.modules[{module!r}] = None\n"
+        f"sys.argv = ['stemline', 'demo', '-o', {str(tmp_path / 'demo')!r}]\n"
+        "from stemline.serving.cli import main; main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 3, done.stderr
+    assert f"pip install 'stemline[{extra}]'" in done.stderr
+    assert not (tmp_path / "demo").exists()
+
+
+# The server's process.
+
+
+def servers_over(artifacts: Path) -> list[int]:
+    """Processes that serve a folder."""
+    found = []
+    for process in psutil.process_iter(["pid", "cmdline"]):
+        command = process.info["cmdline"] or []
+        if "serve" in command and str(artifacts) in command:
+            found.append(process.info["pid"])
+    return found
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_demo_that_is_told_to_end_takes_its_server_along(
+    made: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    artifacts = Path(shutil.copytree(made / "artifacts", tmp_path / "artifacts"))
+    command = [COMMAND, "demo", "-o", tmp_path / "demo", "--artifacts", artifacts]
+    with subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, preexec_fn=_hear_interrupts
+    ) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if "separating over gRPC" in line:
+                break
+        assert len(servers_over(artifacts)) == 1
+        process.send_signal(number)
+        said = process.stderr.read()
+    assert process.returncode != 0
+    assert servers_over(artifacts) == []
+    assert "Traceback" not in said
+    assert not (tmp_path / "demo" / "report.json").exists()
+
+
+def _hear_interrupts() -> None:
+    """A shell's job in the background, as this may be, has been told not to."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def test_a_server_is_not_configured_by_the_users_environment(
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = tmp_path / "token"
+    token.write_text("secret")
+    monkeypatch.setenv("STEMLINE_TOKEN_FILE", str(token))
+    before = signal.getsignal(signal.SIGTERM)
+    log = tmp_path / "log"
+    with (
+        running_server(made / "artifacts", "mini", log) as address,
+        StemlineClient(address) as client,
+    ):
+        assert [model.name for model in client.list_models()] == ["mini"]
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_server_that_does_not_start_says_why(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    with (
+        pytest.raises(RemoteError, match=r"did not start \(exit status 3\).*nothing is exported"),
+        running_server(tmp_path / "none", "mini", log),
+    ):
+        pytest.fail("it started")
+
+
+def test_a_server_that_dies_is_not_taken_for_one_that_ended_well(
+    made: Path, tmp_path: Path
+) -> None:
+    artifacts = Path(shutil.copytree(made / "artifacts", tmp_path / "artifacts"))
+    with (
+        pytest.raises(RemoteError, match="ended with exit status -9"),
+        running_server(artifacts, "mini", tmp_path / "log"),
+    ):
+        (pid,) = servers_over(artifacts)
+        os.kill(pid, signal.SIGKILL)
+        while psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+            time.sleep(0.01)
+
+
+# The independent check, which must be able to find a lie.
+
+
+@pytest.fixture
+def copy(made: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(made / "demo", tmp_path / "demo"))
+
+
+def test_its_formula_is_si_sdr() -> None:
+    random = np.random.default_rng(0)
+    reference, noise = random.standard_normal((2, 50_000))
+    estimate = 0.3 * reference + 0.1 * noise
+    assert si_sdr_db(estimate, reference) == pytest.approx(ours(estimate, reference), abs=1e-9)
+
+
+def test_it_finds_figures_that_are_not_those_of_the_files(copy: Path) -> None:
+    report = report_of(copy)
+    report["stems"][1]["si_sdr_db"] += 0.02
+    report["mean_improvement_db"] += 0.02
+    report["grpc"]["realtime_factor"] *= 2
+    (copy / "report.json").write_text(json.dumps(report))
+    found = disagreements(copy)
+    assert [line.partition(":")[0] for line in found] == [
+        "bass, separated",
+        "mean improvement",
+        "the real-time factor is not the audio's length over the time it took",
+    ]
+
+
+def test_it_finds_files_that_are_not_those_of_the_figures(copy: Path) -> None:
+    shutil.copy(copy / "separated/bass.wav", copy / "separated/drums.wav")
+    shutil.copy(copy / "truth/vocals.wav", copy / "truth/other.wav")
+    found = " ".join(disagreements(copy))
+    assert "drums, separated" in found
+    assert "add up to something" in found
+
+
+def test_the_check_as_a_command(copy: Path) -> None:
+    script = Path(__file__).parent.parent / "check_demo.py"
+    command = [sys.executable, script, copy]
+    assert subprocess.run(command, capture_output=True, check=False).returncode == 0
+    (copy / "stems.png").write_bytes(b"no picture")
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, "the picture is no PNG\n")
