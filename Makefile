@@ -80,6 +80,9 @@ wheel-check: wheel  ## install the wheel in a clean environment without torch an
 	build/clean/bin/pip install -q -c constraints.txt "$$(ls dist/*.whl)[cpu,serve]"
 	cd build && ! clean/bin/python -c "import torch" 2>/dev/null
 	cd build && clean/bin/stemline models && clean/bin/python -c "import stemline.serving.server"
+	cd build && clean/bin/python -c "from stemline.export.models import MODELS; \
+	  mini = MODELS['mini'].bundled; \
+	  assert mini.is_file() and mini.with_name('config.yaml').is_file(), mini"
 
 clean:  ## remove what was built; artifacts stay
 	rm -rf $(VENV) .types build dist *.egg-info

@@ -1,4 +1,4 @@
-"""A synthetic band: seeded songs with every stem and every truth; pure numpy, no samples."""
+"""A synthetic band: seeded songs with every stem and every truth; no samples, no network."""
 
 from .compose import compose, excerpt
 from .score import Score, Truth

@@ -1,5 +1,6 @@
 """The quality tables as Markdown: a region of a page, so that words around them stay."""
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,7 +21,7 @@ def check_page(path: Path) -> None:
 def write_quality(report: Report, path: Path, command: str) -> None:
     """Replace the region between the two markers of a page; a page that is not there is made.
 
-    `command` is what measured. Raises RequestError or OSError.
+    `command` is what measured, as `told_command` tells it. Raises RequestError or OSError.
     """
     before, after = _around(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -36,11 +37,22 @@ def quality_markdown(report: Report, command: str) -> str:
         parts.append(f"## {model}\n\n{_songs(rows)}\n\n{_quality_table(rows)}")
     if report.batch_independence:
         parts.append(
-            "## One by one and in batches\n\nThe same songs with chunks one by one, and with the "
-            "chunks of several songs in each batch: the stem that differs most.\n\n"
-            + _batch_table(report.batch_independence)
+            f"## One by one and in batches\n\n{_batched(report.batch_independence)}: the stem that "
+            "differs most.\n\n" + _batch_table(report.batch_independence)
         )
     return "\n".join(parts)
+
+
+def told_command(arguments: Sequence[str]) -> str:
+    """A call of `stemline` without the places on this machine: of a path, the name alone."""
+    return shlex.join(["stemline", *map(_without_place, arguments)])
+
+
+def _without_place(argument: str) -> str:
+    option, equals, value = (
+        argument.partition("=") if argument.startswith("--") else ("", "", argument)
+    )
+    return f"{option}{equals}{Path(value).name or '.'}" if "/" in value else argument
 
 
 def _around(path: Path) -> tuple[str, str]:
@@ -72,6 +84,16 @@ def _songs(rows: Sequence[QualityRow]) -> str:
     return (
         f"{told}. SI-SDR improvement in dB over the mixture, in brackets SI-SDR itself: means over "
         f"the songs in which a stem sounds, and not alone ({counts})."
+    )
+
+
+def _batched(rows: Sequence[BatchRow]) -> str:
+    most = max(row.n_songs for row in rows)
+    if most == 1:
+        return "One song with its chunks one by one, and with several of them in each batch"
+    return (
+        f"The same {most} songs with their chunks one by one, and with chunks of all {most} by "
+        "turns in the batches"
     )
 
 

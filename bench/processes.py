@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterable
 from types import TracebackType
 from typing import IO, Any, Self
 
@@ -37,7 +38,7 @@ class WorkerProcess:
             stderr=self._stderr,
             text=True,
             encoding="utf-8",
-            env=_environment(threads),
+            env={**clean_environment(), **dict.fromkeys(_THREAD_VARIABLES, str(threads))},
         )
         try:
             self.opened = self.ask(role, **values)
@@ -106,9 +107,8 @@ class WorkerProcess:
         if code == -signal.SIGKILL:
             how += ", as the system does when memory runs out; try smaller --batches"
         self._stderr.seek(0)
-        lines = [line.strip() for line in self._stderr if line.strip()]
-        last = f": {lines[-1]}" if lines else ""
-        return f"the worker for {self._label} died ({how}){last}"
+        last = last_line(self._stderr)
+        return f"the worker for {self._label} died ({how}){last and f': {last}'}"
 
 
 def opening_values(opening: Opening) -> dict[str, Any]:
@@ -121,10 +121,18 @@ def opening_values(opening: Opening) -> dict[str, Any]:
     }
 
 
-def _environment(threads: int) -> dict[str, str]:
-    kept = {
+def clean_environment() -> dict[str, str]:
+    """The environment of this process without the user's settings of stemline."""
+    return {
         name: value
         for name, value in os.environ.items()
         if not name.startswith("STEMLINE_") or name in _KEPT_SETTINGS
     }
-    return {**kept, **dict.fromkeys(_THREAD_VARIABLES, str(threads))}
+
+
+def last_line(said: Iterable[str]) -> str:
+    """The last of some lines that is not blank, stripped; empty when there is none."""
+    last = ""
+    for line in said:
+        last = line.strip() or last
+    return last

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from stemline.engines import ModelInfo
+from stemline.export.held_out import LONGEST_S, MOST_SONGS, SHORTEST_S
 from stemline.export.quality import BENCH_SONGS, StemScore, can_measure, mean_over
 from stemline.serving.errors import RequestError
 
@@ -19,7 +20,7 @@ from .speed import EngineSetting
 from .tracks import plan_of
 
 BATCH = 4
-"""Chunks run at once, of as many songs, where a batch is set against chunks one by one."""
+"""Chunks run at once, of as many songs if there are, where that is set against one by one."""
 
 Tell = Callable[[str], None]
 
@@ -45,18 +46,24 @@ class QualityOptions:
         """In words, without the place on this machine where they are."""
         songs = self.songs()
         length = f"{self.song_s:g} s each"
+        count = "1 song" if len(songs) == 1 else f"{len(songs)} songs"
         if self.folder is not None:
-            return f"{len(songs)} songs of {self.folder.resolve().name}, at most {length}"
+            return f"{count} of {self.folder.resolve().name}, at most {length}"
         seeds = f"seeds {songs[0].seed} to {songs[-1].seed}"
-        return f"{len(songs)} songs of the synthetic band, {length}, {seeds}"
+        if len(songs) == 1:
+            seeds = f"seed {songs[0].seed}"
+        return f"{count} of the synthetic band, {length}, {seeds}"
 
 
 def check_quality(info: ModelInfo, options: QualityOptions) -> None:
     """Raise RequestError or OverlapError for what cannot be measured."""
-    if options.n_songs < 1:
-        raise RequestError("songs", f"--songs must be 1 or more; got {options.n_songs}")
-    if not options.song_s * info.sample_rate_hz >= 1:
-        raise RequestError("song-s", f"--song-s must be more than 0; got {options.song_s:g}")
+    if not 1 <= options.n_songs <= MOST_SONGS:
+        raise RequestError("songs", f"--songs is 1 to {MOST_SONGS}; got {options.n_songs}")
+    if not SHORTEST_S <= options.song_s <= LONGEST_S:
+        raise RequestError(
+            "song-s",
+            f"--song-s is {SHORTEST_S:g} to {LONGEST_S:g} seconds; got {options.song_s:g}",
+        )
     if not options.overlaps:
         raise RequestError("quality-overlaps", "--quality-overlaps names none")
     for overlap in options.overlaps:
@@ -138,7 +145,7 @@ def measure_batches(
     setting: EngineSetting,
     tell: Tell = lambda _: None,
 ) -> BatchRow:
-    """Songs whose chunks share batches against the same chunk by chunk. Raises BenchError."""
+    """Songs chunk by chunk against their chunks mixed in batches. Raises BenchError."""
     info, songs = subject.artifact.info, options.songs()[:BATCH]
     tell(f"{subject.label}, {len(songs)} songs at batch 1 and {BATCH}")
     with _worker(subject, setting) as worker:

@@ -90,8 +90,11 @@ class Files:
 
     def __init__(self, folder: Path, sample_rate_hz: int, seconds: float) -> None:
         self.folder = folder
-        self.stems: Mapping[str, Array] = _Sounds(folder, sample_rate_hz, seconds)
-        self.drums: Mapping[str, Array] = _Sounds(folder / "drums", sample_rate_hz, seconds)
+        mixture = folder / f"{MIXTURE}.wav"
+        self.stems: Mapping[str, Array] = _Sounds(folder, mixture, sample_rate_hz, seconds)
+        self.drums: Mapping[str, Array] = _Sounds(
+            folder / "drums", mixture, sample_rate_hz, seconds
+        )
 
     @property
     def mixture(self) -> Array:
@@ -100,10 +103,14 @@ class Files:
 
 
 class _Sounds(Mapping[str, Array]):
-    """The WAV files of a folder by their names; KeyError for one that is not there."""
+    """The WAV files of a folder by their names; KeyError for one that is not there.
 
-    def __init__(self, folder: Path, sample_rate_hz: int, seconds: float) -> None:
+    Each is as long as the mixture, so that the middle of one is the middle of all.
+    """
+
+    def __init__(self, folder: Path, mixture: Path, sample_rate_hz: int, seconds: float) -> None:
         self._folder = folder
+        self._mixture = mixture
         self._sample_rate_hz = sample_rate_hz
         self._n_samples = round(seconds * sample_rate_hz)
 
@@ -111,6 +118,7 @@ class _Sounds(Mapping[str, Array]):
         path = self._folder / f"{name}.wav"
         if not path.is_file():
             raise KeyError(name)
+        n_frames = _frames_of(self._mixture)
         try:
             with soundfile.SoundFile(path) as file:
                 if file.samplerate != self._sample_rate_hz:
@@ -119,11 +127,17 @@ class _Sounds(Mapping[str, Array]):
                         f"{self._sample_rate_hz} Hz, and resampling would change what is measured",
                         exit_code=2,
                     )
+                if file.frames != n_frames:
+                    raise BenchError(
+                        f"{path} has {file.frames} samples, the mixture {n_frames}: a stem is as "
+                        "long as the mixture, and begins with it",
+                        exit_code=2,
+                    )
                 # The middle: music begins and ends in silence.
                 file.seek(max(0, (file.frames - self._n_samples) // 2))
                 samples: Array = file.read(self._n_samples, dtype="float32", always_2d=True).T
         except soundfile.LibsndfileError as error:
-            raise BenchError(f"{path} cannot be read: {error.error_string}", exit_code=2) from error
+            raise _unreadable(path, error) from error
         return samples
 
     def __iter__(self) -> Iterator[str]:
@@ -131,3 +145,14 @@ class _Sounds(Mapping[str, Array]):
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
+
+
+def _frames_of(path: Path) -> int:
+    try:
+        return int(soundfile.info(path).frames)
+    except soundfile.LibsndfileError as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: soundfile.LibsndfileError) -> BenchError:
+    return BenchError(f"{path} cannot be read: {error.error_string}", exit_code=2)

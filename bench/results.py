@@ -162,7 +162,10 @@ class QualityRow:
 
 @dataclass(frozen=True)
 class BatchRow:
-    """The same songs with chunks one by one, and with those of several songs in each batch."""
+    """The same songs chunk by chunk, and with `batch` chunks at once.
+
+    A batch has chunks of all `n_songs` songs by turns; of one song, some that follow each other.
+    """
 
     model: str
     engine: str

@@ -15,6 +15,8 @@ from .quality import Quality, quality_from_json
 
 BUDGET_DB = {"fp32": 70.0}
 """Least SNR of the worst stem, by precision."""
+_LATER = ("quality", "quality_skipped")
+"""What cards of before quality was measured have not."""
 _PACKAGES = ("stemline", "torch", "onnx", "onnxscript", "onnxruntime", "numpy")
 
 
@@ -44,6 +46,8 @@ class Card:
     quality: Quality | None = None
     """On held-out songs; None of random weights, of stems that the songs do not have, and where
     measuring would have taken long."""
+    quality_skipped: str = ""
+    """Why it was not measured though it could have been, and the command that does."""
 
     @property
     def snr_db(self) -> float:
@@ -77,13 +81,16 @@ class Card:
 
 
 def card_from_json(values: dict[str, Any]) -> Card:
-    """The card in a manifest. Raises KeyError or TypeError when it is none."""
-    kept = {name: values[name] for name in Card.__dataclass_fields__ if name != "quality"}
+    """The card in a manifest. Raises KeyError, TypeError or ValueError when it is none."""
+    kept = {name: values[name] for name in Card.__dataclass_fields__ if name not in _LATER}
     rows = [{**row, "snr_db": _infinite(row["snr_db"])} for row in kept["parity"]]
-    quality = values.get("quality")  # cards of before it was measured have none
+    quality, skipped = values.get("quality"), values.get("quality_skipped", "")
+    if not isinstance(skipped, str):
+        raise TypeError(f"quality_skipped is text; got {skipped!r}")
     return Card(
         **{**kept, "parity": tuple(Parity(**row) for row in rows)},
         quality=None if quality is None else quality_from_json(quality),
+        quality_skipped=skipped,
     )
 
 

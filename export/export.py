@@ -4,6 +4,7 @@ weights -> network -> graph -> card -> folder; nothing is left behind where a st
 """
 
 import hashlib
+import importlib.resources
 import json
 import re
 import time
@@ -50,6 +51,12 @@ _SHAPING_SOURCES = (
     "separation.py",
     "si_sdr.py",
 )
+# What else decides the figures of a card that has its quality: the songs, the way in and out.
+_QUALITY_SOURCES = {
+    "stemline.band": ("**/*.py",),
+    "stemline.preprocessing": ("channels.py", "chunks.py", "mdx23c.py", "stft.py"),
+    "stemline.postprocessing": ("istft.py", "mdx23c.py", "overlap_add.py"),
+}
 
 Report = Callable[[str], None]
 
@@ -170,7 +177,8 @@ def _write(spec: ModelSpec, variant: str, weights: Weights, root: Path, report: 
         measured = against_reference(engine_path, config, reference)
         card = new_card(engine_path, variant, measured)
         card.check(name)
-        card = replace(card, quality=first_quality(engine_path, info, card.seconds, report))
+        quality, skipped = first_quality(engine_path, info, card.seconds, report)
+        card = replace(card, quality=quality, quality_skipped=skipped)
         measured.golden.save(folder / GOLDEN)
         inputs = [TensorSpec(INPUT, "float32", (BATCH, *config.input_shape))]
         outputs = [TensorSpec(OUTPUT, "float32", (BATCH, *config.output_shape))]
@@ -182,7 +190,7 @@ def _write(spec: ModelSpec, variant: str, weights: Weights, root: Path, report: 
             config=config,
             weights=_weights_json(weights),
             graph={"opset": OPSET, "winograd_convolutions": n_winograd},
-            fingerprint=fingerprint(spec, info),
+            fingerprint=fingerprint(spec, info, quality is not None),
             card=card,
         )
 
@@ -208,22 +216,30 @@ def model_info(spec: ModelSpec, variant: str, digest: str) -> ModelInfo:
     )
 
 
-def fingerprint(spec: ModelSpec, info: ModelInfo) -> str:
-    """A digest of all that decides what an artifact holds; the same one, the same artifact."""
+def fingerprint(spec: ModelSpec, info: ModelInfo, has_quality: bool) -> str:
+    """A digest of all that decides what an artifact holds; the same one, the same artifact.
+
+    The band decides it only where the card has the quality on its songs: a large network, which
+    is not measured at export, is not exported again for another tune.
+    """
     facts = {
         "info": info.to_json(),
         "config": spec.config.to_json(),
         "opset": OPSET,
         "packages": {package: version(package) for package in _SHAPING_PACKAGES},
-        "sources": _sources_digest(),
+        "sources": _digest(Path(__file__).parent, _SHAPING_SOURCES),
     }
+    if has_quality:
+        facts["quality_sources"] = {
+            package: _digest(Path(str(importlib.resources.files(package))), patterns)
+            for package, patterns in _QUALITY_SOURCES.items()
+        }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
-def _sources_digest() -> str:
-    folder = Path(__file__).parent
+def _digest(folder: Path, patterns: Sequence[str]) -> str:
     digest = hashlib.sha256()
-    for pattern in _SHAPING_SOURCES:
+    for pattern in patterns:
         for path in sorted(folder.glob(pattern)):
             digest.update(path.read_bytes())
     return digest.hexdigest()
@@ -247,7 +263,9 @@ def _is_unchanged(
 ) -> bool:
     if previous is None or digest is None:
         return False
-    return bool(previous.get("fingerprint") == fingerprint(spec, model_info(spec, variant, digest)))
+    has_quality = previous["card"].get("quality") is not None
+    wanted = fingerprint(spec, model_info(spec, variant, digest), has_quality)
+    return bool(previous.get("fingerprint") == wanted)
 
 
 def _weights_at_hand(spec: ModelSpec, choice: str | Path) -> Weights | None:

@@ -17,6 +17,10 @@ Array = NDArray[np.float32]
 
 FIRST_SEED = 1_000_000
 """Training stays below it."""
+SHORTEST_S, LONGEST_S = 0.5, 600.0
+"""Of a song: the band plays none shorter, and a minute of all stems takes 200 MB of memory."""
+MOST_SONGS = 1000
+"""Measured at once."""
 
 
 class Recording(Protocol):

@@ -66,7 +66,7 @@ def stored_card(manifest: dict[str, Any], folder: Path) -> Card:
     """The card export wrote. Raises ArtifactError."""
     try:
         return card_from_json(manifest["card"])
-    except (KeyError, TypeError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ArtifactError(f"{folder}: its manifest holds no card; export it again") from error
 
 
@@ -77,8 +77,9 @@ def stored_quality(folder: Path) -> Quality | None:
     """
     card = read_manifest(folder).get("card") or {}
     try:
-        return quality_from_json(card["quality"]) if card.get("quality") else None
-    except (AttributeError, KeyError, TypeError) as error:
+        quality = card.get("quality")
+        return None if quality is None else quality_from_json(quality)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ArtifactError(f"{folder}: its card is damaged; export it again") from error
 
 

@@ -9,9 +9,19 @@ from numpy.typing import NDArray
 
 from stemline.engines import Engine, ModelInfo
 from stemline.preprocessing.channels import to_channels
-from stemline.preprocessing.chunks import iter_chunks
+from stemline.preprocessing.chunks import MAX_OVERLAP, iter_chunks
 
-from .held_out import BENCH_SONGS, CARD_SONGS, HeldOut, held_out, knows_stems, truth_for
+from .held_out import (
+    BENCH_SONGS,
+    CARD_SONGS,
+    LONGEST_S,
+    MOST_SONGS,
+    SHORTEST_S,
+    HeldOut,
+    held_out,
+    knows_stems,
+    truth_for,
+)
 from .separation import FAMILY, chunk_plan, separate_together, separate_whole
 from .si_sdr import is_silent, si_sdr_db
 
@@ -125,6 +135,7 @@ class Quality:
     def to_json(self) -> dict[str, Any]:
         """Plain values, all of them finite; `quality_from_json` reads them back."""
         return {
+            "measured_on": "held-out songs of the synthetic band",
             **asdict(self),
             "mean_si_sdr_db": self.mean_si_sdr_db,
             "mean_improvement_db": self.mean_improvement_db,
@@ -132,10 +143,46 @@ class Quality:
 
 
 def quality_from_json(values: Mapping[str, Any]) -> Quality:
-    """What `to_json` gave. Raises KeyError or TypeError when it is none."""
-    kept = {name: values[name] for name in Quality.__dataclass_fields__}
-    stems = tuple(StemQuality(**stem) for stem in kept["stems"])
-    return Quality(**{**kept, "seeds": tuple(kept["seeds"]), "stems": stems})
+    """What `to_json` gave. Raises KeyError, TypeError or ValueError when it is none."""
+    seeds, stems = values["seeds"], values["stems"]
+    if not isinstance(seeds, list | tuple) or not isinstance(stems, list | tuple):
+        raise TypeError("seeds and stems are lists")
+    if not stems or not 1 <= len(seeds) <= MOST_SONGS:
+        raise ValueError(f"{len(seeds)} songs with {len(stems)} stems tell nothing")
+    return Quality(
+        seeds=tuple(_whole("seed", seed, 0) for seed in seeds),
+        seconds_each=_number("seconds_each", values["seconds_each"], SHORTEST_S, LONGEST_S),
+        overlap=_number("overlap", values["overlap"], 0, MAX_OVERLAP),
+        stems=tuple(_stem_from_json(stem) for stem in stems),
+    )
+
+
+def _stem_from_json(values: Mapping[str, Any]) -> StemQuality:
+    if not isinstance(values["stem"], str):
+        raise TypeError(f"a stem's name is text; got {values['stem']!r}")
+    return StemQuality(
+        values["stem"],
+        _number("si_sdr_db", values["si_sdr_db"], -LIMIT_DB, LIMIT_DB),
+        _number("improvement_db", values["improvement_db"], -2 * LIMIT_DB, 2 * LIMIT_DB),
+        _whole("n_songs", values["n_songs"], 1),
+    )
+
+
+def _number(name: str, value: object, least: float, most: float) -> float:
+    """As it is, an int too; NaN and the infinities are in no range."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{name} is a number; got {value!r}")
+    if not least <= value <= most:
+        raise ValueError(f"{name} is {least:g} to {most:g}; got {value!r}")
+    return value
+
+
+def _whole(name: str, value: object, least: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name} is a whole number; got {value!r}")
+    if value < least:
+        raise ValueError(f"{name} is {least} or more; got {value}")
+    return value
 
 
 def can_measure(info: ModelInfo) -> bool:

@@ -75,7 +75,12 @@ def _weights_of(folder: Path, sha256: str, spec: ModelSpec, given: Path | None) 
     if sha256.startswith("random:"):
         raise ArtifactError(f"{folder}: made from another random seed; export it again")
     row = MODELS.get(spec.name)
-    if row is not None and row.bundled is not None and file_sha256(row.bundled) == sha256:
+    if row is not None and row.bundled is not None:
+        if row.sha256 != sha256:
+            raise WeightsError(
+                f"{folder.name} was made from other weights than ship with this stemline; export "
+                "it again, or give them with --weights PATH"
+            )
         return Weights("bundled", row.bundled, sha256)
     found = cached_checkpoint(row) if row is not None and row.urls else None
     if found is None or found[1] != sha256:

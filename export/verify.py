@@ -104,7 +104,7 @@ def verify_artifact(folder: Path, weights: Path | None = None) -> Card:
     )
     card.check(folder.name)
     if stored.quality is None:
-        return card
+        return replace(card, quality_skipped=stored.quality_skipped)
     quality = remeasured(artifact.engine_path, artifact.info, stored.quality)
     if quality is not None:
         quality.check(stored.quality, folder.name)
@@ -116,19 +116,26 @@ def first_quality(
     info: ModelInfo,
     seconds_per_chunk: float,
     report: Callable[[str], None] = lambda _: None,
-) -> Quality | None:
+) -> tuple[Quality | None, str]:
     """How well a graph separates the card's songs, at the model's own overlap.
 
-    None where the band has no truth for it, or where that would take more than LONGEST_QUALITY_S.
+    None where the band has no truth for it, and where that would take more than LONGEST_QUALITY_S:
+    then with the reason.
     """
     if not can_measure(info):
-        return None
+        return None, ""
     estimated_s = estimated_seconds(info, seconds_per_chunk, CARD_SONGS)
-    if estimated_s > LONGEST_QUALITY_S:
-        return None
     name = f"{info.model}.{info.precision}"
+    if estimated_s > LONGEST_QUALITY_S:
+        skipped = (
+            f"separating {len(CARD_SONGS.seeds)} songs would have taken {estimated_s:.0f} s on "
+            f"this machine, more than {LONGEST_QUALITY_S:.0f} s; this measures it: "
+            f"stemline bench {name} --engines onnx --quality"
+        )
+        report(f"{name}: quality is not measured: {skipped}")
+        return None, skipped
     report(f"{name}: separating {len(CARD_SONGS.seeds)} held-out songs, {estimated_s:.0f} s")
-    return _quality(path, info, CARD_SONGS, info.default_overlap)
+    return _quality(path, info, CARD_SONGS, info.default_overlap), ""
 
 
 def remeasured(path: Path, info: ModelInfo, stored: Quality) -> Quality | None:

@@ -10,7 +10,7 @@ from torch import nn
 
 from .checkpoints import load_strictly, read_checkpoint
 from .digest import file_sha256
-from .download import DownloadError, cached_checkpoint, fetch
+from .download import DownloadError, IntegrityError, cached_checkpoint, fetch
 from .models import ModelSpec
 from .networks import build_network, random_network
 
@@ -62,7 +62,13 @@ def resolve_weights(
             )
         return Weights("file", path, file_sha256(path))
     if spec.bundled is not None:
-        return Weights("bundled", spec.bundled, file_sha256(spec.bundled))
+        digest = file_sha256(spec.bundled)
+        if digest != spec.sha256:
+            raise IntegrityError(
+                f"{spec.bundled} has SHA-256 {digest}, not {spec.sha256}: these are not the "
+                f"weights of {spec.name} that ship with stemline; install it again"
+            )
+        return Weights("bundled", spec.bundled, digest)
     if not spec.urls:
         raise WeightsError(f"{spec.name} is not in the table; give its checkpoint: --weights PATH")
     found = cached_checkpoint(spec)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from stemline.engines import (
     Artifact,
+    ModelInfo,
     list_artifacts,
     open_engine,
     read_artifact,
@@ -21,7 +22,8 @@ DEFAULT_PRECISION = "fp32"
 BEST_MODEL = "mdx23c"
 """What an empty name means where it is exported, trained."""
 SMALL_MODEL = "mini"
-"""What an empty name means where nothing else is exported: its weights ship with stemline."""
+"""What an empty name means where nothing better is exported: its weights ship with stemline."""
+_STEMS_OF_MIXES = frozenset({"vocals", "instrumental", "bass", "other"})
 
 
 @dataclass(frozen=True)
@@ -59,9 +61,9 @@ class Library:
     def find(self, model: str = "") -> Artifact:
         """The artifact a user means by a model's name, an artifact's name or a path.
 
-        An empty name means `mdx23c`, else the only artifact there is besides `mini`, else `mini`;
-        of random weights only where none is trained. Raises UnknownModelError that names those
-        there are, or ArtifactError for a damaged file.
+        An empty name means `mdx23c`, else the only artifact besides `mini` that takes whole mixes
+        apart, else `mini`; of random weights only where none is trained. Raises UnknownModelError
+        that names those there are, or ArtifactError for a damaged file.
         """
         if model.endswith(".onnx"):
             return _lone_artifact(Path(model))
@@ -142,13 +144,26 @@ def _default_of(artifacts: Mapping[str, Artifact], root: Path) -> Artifact:
     trained = {name: artifact for name, artifact in artifacts.items() if artifact.info.trained}
     among = trained or artifacts
     small = _named(among, SMALL_MODEL)
-    others = [artifact for artifact in among.values() if artifact.info.model != SMALL_MODEL]
+    others = [
+        artifact
+        for artifact in among.values()
+        if artifact.info.model != SMALL_MODEL and takes_mixes_apart(artifact.info)
+    ]
     chosen = _named(among, BEST_MODEL) or (others[0] if len(others) == 1 else small)
     if chosen is None:
         raise UnknownModelError(
-            f"several models are in {root} and none was named; there are {', '.join(among)}"
+            f"no model was named, and of those in {root} none is the one to take for a whole mix; "
+            f"there are {', '.join(among)}"
         )
     return chosen
+
+
+def takes_mixes_apart(info: ModelInfo) -> bool:
+    """Whether a model is for whole mixes, and not, as a drum kit's is, for a part of one.
+
+    It is when one of its stems is only found in a whole mix: vocals, instrumental, bass or other.
+    """
+    return not _STEMS_OF_MIXES.isdisjoint(stem.lower() for stem in info.stems)
 
 
 def _lone_artifact(path: Path) -> Artifact:

@@ -18,21 +18,30 @@ from numpy.typing import NDArray
 TOLERANCE_DB = 0.01
 """Figures are of 32-bit files and of sums in another order; both are off by far less than this."""
 SILENT_RMS = 1e-4
+ALONE_DB = 30.0
+"""Where the mixture is a stem's to this SI-SDR, nothing sounds beside it: nothing to separate."""
+LIMIT_DB = 100.0
+"""Figures end here, on both sides: a stem that is missing has −100 dB."""
 SUM_TOLERANCE = 1e-5
 """Of the stems' sum against the mixture: four roundings of samples below 1, to 24 bits each."""
 
 Signal = NDArray[np.float64]
 
 
-def si_sdr_db(estimate: Signal, reference: Signal) -> float:
+def si_sdr_db(estimate: Signal, reference: Signal) -> float | None:
     """10 · log10(c² / (1 − c²)), c the cosine of the angle between the two signals.
 
     What of the estimate points along the reference has length c, what does not √(1 − c²): the
-    ratio of eq. 5 in Le Roux et al., "SDR – half-baked or well done?" (ICASSP 2019).
+    ratio of eq. 5 in Le Roux et al., "SDR – half-baked or well done?" (ICASSP 2019). It is −∞ for
+    an estimate that has nothing of the reference, and None for one that is a multiple of it, as
+    far as 64 bits tell. The reference is not silent.
     """
     lengths = math.sqrt(np.sum(estimate**2)) * math.sqrt(np.sum(reference**2))
-    cosine = float(np.sum(estimate * reference)) / lengths
-    return 10 * math.log10(cosine**2 / (1 - cosine**2))
+    cosine = float(np.sum(estimate * reference)) / lengths if lengths else 0.0
+    found, lost = cosine**2, 1 - cosine**2
+    if lost <= 1e-15:
+        return None
+    return 10 * math.log10(found / lost) if found else -math.inf
 
 
 def disagreements(folder: Path) -> list[str]:
@@ -56,9 +65,10 @@ def disagreements(folder: Path) -> list[str]:
     improvements = []
     for row in report["stems"]:
         stem = row["stem"]
-        before_db, after_db = (_measured(x, truth[stem]) for x in (mixture, separated[stem]))
-        gained_db = None if before_db is None or after_db is None else after_db - before_db
-        if gained_db is not None:
+        before_db = after_db = gained_db = None
+        if not _rests_or_is_alone(truth[stem], mixture):
+            before_db, after_db = (_limited(x, truth[stem]) for x in (mixture, separated[stem]))
+            gained_db = after_db - before_db
             improvements.append(gained_db)
         found += _compare(f"{stem}, mixture", row["mixture_si_sdr_db"], before_db)
         found += _compare(f"{stem}, separated", row["si_sdr_db"], after_db)
@@ -89,11 +99,17 @@ def _read(path: Path) -> tuple[Signal, int]:
     return samples.T.reshape(-1), rate_hz
 
 
-def _measured(estimate: Signal, reference: Signal) -> float | None:
-    """None where the reference is silent or the estimate has nothing of it."""
-    if math.sqrt(np.mean(reference**2)) < SILENT_RMS or not np.any(estimate):
-        return None
-    return si_sdr_db(estimate, reference)
+def _rests_or_is_alone(stem: Signal, mixture: Signal) -> bool:
+    """Whether there is nothing to separate: only then has a stem no figures."""
+    if math.sqrt(np.mean(stem**2)) < SILENT_RMS:
+        return True
+    before_db = si_sdr_db(mixture, stem)
+    return before_db is None or before_db > ALONE_DB
+
+
+def _limited(estimate: Signal, reference: Signal) -> float:
+    value_db = si_sdr_db(estimate, reference)
+    return LIMIT_DB if value_db is None else min(max(value_db, -LIMIT_DB), LIMIT_DB)
 
 
 def _compare(what: str, said: float | None, measured: float | None) -> list[str]:

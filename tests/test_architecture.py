@@ -21,7 +21,7 @@ MAY_IMPORT = {
     "postprocessing": set(),
     "serving": {"preprocessing", "engines", "postprocessing", "v1"},
     "export": {"preprocessing", "engines", "postprocessing", "band"},
-    "serving/cli": {"preprocessing", "engines", "postprocessing", "export", "bench", "band"},
+    "serving/cli": {"preprocessing", "engines", "postprocessing", "export", "bench", "band", "v1"},
     "bench": {"preprocessing", "engines", "postprocessing", "export", "serving", "band"},
 }
 # Third-party modules that one folder alone may import, wherever in a file.

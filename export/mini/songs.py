@@ -1,5 +1,6 @@
 """What `mini` learns from: windows of the band's songs, remixed, in an order the seed decides."""
 
+import hashlib
 import json
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -8,9 +9,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+import stemline.band
 from stemline.band.compose import compose, excerpt
 from stemline.band.dice import Dice
-from stemline.band.song import STEMS, perform
+from stemline.band.song import SAMPLE_RATE_HZ, STEMS, perform
 
 Array = NDArray[np.float32]
 
@@ -24,10 +26,10 @@ _REMIXED = 0.25  # share of examples whose stems come from four songs: more cost
 
 def render(folder: Path, n_songs: int, excerpt_s: float, n_workers: int) -> NDArray[np.int16]:
     """Excerpts of songs, (n_songs, 4, 2, n_samples), kept in `folder` and made only once."""
-    n_samples = round(excerpt_s * 44100)
+    n_samples = round(excerpt_s * SAMPLE_RATE_HZ)
     shape = (n_songs, len(STEMS), 2, n_samples)
     path, made_of = folder / "songs.npy", folder / "songs.json"
-    facts = {"first_seed": FIRST_SEED, "shape": list(shape)}
+    facts = {"band": _band_digest(), "first_seed": FIRST_SEED, "shape": list(shape)}
     if not made_of.is_file() or json.loads(made_of.read_text()) != facts:
         folder.mkdir(parents=True, exist_ok=True)
         made_of.unlink(missing_ok=True)
@@ -43,10 +45,18 @@ def render(folder: Path, n_songs: int, excerpt_s: float, n_workers: int) -> NDAr
     return loaded
 
 
+def _band_digest() -> str:
+    """Of the sources of the band and of this file: others would make other songs."""
+    digest = hashlib.sha256(Path(__file__).read_bytes())
+    for path in sorted(Path(stemline.band.__file__).parent.rglob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
 def _excerpt(seed: int, n_samples: int) -> NDArray[np.int16]:
     """A window of one whole song, its place chosen by the seed, (4, 2, n_samples)."""
     score = compose(seed)
-    length_s = n_samples / 44100
+    length_s = n_samples / SAMPLE_RATE_HZ
     start_s = Dice(seed, "training window").uniform(0.0, max(0.0, score.duration_s - length_s))
     song = perform(excerpt(score, start_s, length_s))
     stems = np.zeros((len(STEMS), 2, n_samples), np.float32)

@@ -9,9 +9,10 @@ from ..config import Mdx23cConfig
 class Spectrogram:
     """Samples to the network's input, and its output to samples, both differentiable."""
 
-    def __init__(self, config: Mdx23cConfig) -> None:
+    def __init__(self, config: Mdx23cConfig, device: str = "cpu") -> None:
+        self.device = torch.device(device)
         self._config = config
-        self._window = torch.hann_window(config.n_fft)
+        self._window = torch.hann_window(config.n_fft, device=device)
 
     def encode(self, mixture: Tensor) -> Tensor:
         """(batch, C, chunk_samples) -> (batch, 2C, F, T), as preprocessing.mdx23c does."""

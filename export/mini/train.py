@@ -14,9 +14,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +32,12 @@ from ..config import Mdx23cConfig
 from ..config_file import read_config
 from ..networks import random_network
 from ..si_sdr import si_sdr_improvement_db
+from .checkpoint import ResumeError, check_resumable, keep, resume, save
+from .recipe import Recipe
 from .songs import example, render
 from .spectrogram import Spectrogram
 
+CHECKPOINT = "checkpoint.pt"
 CONFIG = Path(__file__).parent / "config.yaml"
 # Memory is kept rather than given back after every step: a step takes two thirds of the time.
 _ENVIRONMENT = {
@@ -51,38 +52,15 @@ _LEAST_DISTANCE = 0.05
 _HELD_OUT_SEED = 2_000_000  # not those the card is measured on: training looks at these
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """What decides the weights, with the number of workers and the kind of CPU."""
+def train(
+    recipe: Recipe, config: Mdx23cConfig, folder: Path, every: int, device: str = "cpu"
+) -> None:
+    """Train in `folder`; go on from its checkpoint where there is one.
 
-    steps: int = 20_000
-    decay_steps: int = 6_000
-    """The last ones, over which the learning rate falls; before them it is flat."""
-    batch: int = 2
-    """Examples of each worker in a step."""
-    workers: int = 2
-    learning_rate: float = 2.5e-3
-    warm_up_steps: int = 50
-    weight_decay: float = 1e-2
-    clip_norm: float = 1.0
-    songs: int = 600
-    excerpt_s: float = 12.0
-    """Of each song, at a place its seed decides."""
-    held_out_songs: int = 12
-    """What the log's decibels are measured on, while training."""
-    seed: int = 0
-
-    def rate_at(self, step: int) -> float:
-        """Up over the warm-up, flat, then down along half a cosine to 2 %."""
-        if step < self.warm_up_steps:
-            return self.learning_rate * (step + 1) / self.warm_up_steps
-        done = (step - (self.steps - self.decay_steps)) / self.decay_steps
-        fall = 0.5 + 0.5 * float(np.cos(np.pi * min(max(done, 0.0), 1.0)))
-        return self.learning_rate * (0.02 + 0.98 * fall)
-
-
-def train(recipe: Recipe, config: Mdx23cConfig, folder: Path, every: int) -> None:
-    """Train in `folder`; go on from its checkpoint where there is one."""
+    Raises ResumeError when that is of another recipe or configuration.
+    """
+    check_resumable(folder / CHECKPOINT, recipe, config)
+    (folder / "recipe.json").write_text(json.dumps(asdict(recipe), indent=1) + "\n")
     for name, value in _ENVIRONMENT.items():  # workers are new processes: they begin with it
         os.environ.setdefault(name, value)
     render(folder, recipe.songs, recipe.excerpt_s, recipe.workers)
@@ -91,7 +69,7 @@ def train(recipe: Recipe, config: Mdx23cConfig, folder: Path, every: int) -> Non
     gradients.share_memory_()  # type: ignore[no-untyped-call]
     context = get_context("spawn")
     barrier = context.Barrier(recipe.workers)
-    arguments = (recipe, config, folder, every, gradients, barrier)
+    arguments = (recipe, config, folder, every, device, gradients, barrier)
     # Daemons, and a termination that is an ordinary exit: workers do not outlive this process.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     spawn(_work, arguments, recipe.workers, daemon=True)  # type: ignore[no-untyped-call]
@@ -103,6 +81,7 @@ def _work(
     config: Mdx23cConfig,
     folder: Path,
     every: int,
+    device: str,
     gradients: Tensor,
     barrier: Any,
 ) -> None:
@@ -110,13 +89,13 @@ def _work(
     if hasattr(os, "sched_setaffinity") and len(os.sched_getaffinity(0)) >= recipe.workers:
         os.sched_setaffinity(0, {sorted(os.sched_getaffinity(0))[rank]})
     songs = render(folder, recipe.songs, recipe.excerpt_s, 1)
-    network = random_network(config, recipe.seed).train()
+    network = random_network(config, recipe.seed).to(device).train()
     optimizer = torch.optim.AdamW(
         network.parameters(), recipe.learning_rate, (0.9, 0.98), weight_decay=recipe.weight_decay
     )
-    spectrogram, log = Spectrogram(config), _Log(folder / "log.jsonl", recipe)
+    spectrogram, log = Spectrogram(config, device), _Log(folder / "log.jsonl", recipe)
     held_out = held_out_windows(config, recipe.held_out_songs) if rank == 0 else []
-    first = _resume(folder / "checkpoint.pt", network, optimizer)
+    first = resume(folder / CHECKPOINT, network, optimizer)
     mean_loss = 0.0
     for step in range(first, recipe.steps):
         for group in optimizer.param_groups:
@@ -127,7 +106,7 @@ def _work(
                 for item in range(recipe.batch)
             ]
         )
-        loss = _loss(network, spectrogram, torch.from_numpy(stems))
+        loss = _loss(network, spectrogram, torch.from_numpy(stems).to(device))
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         _share(network, gradients, rank, barrier)
@@ -136,16 +115,16 @@ def _work(
         mean_loss += (float(loss.detach()) - mean_loss) / min(step - first + 1, 200)
         if rank == 0 and ((step + 1) % every == 0 or step + 1 == recipe.steps):
             log.write(step + 1, mean_loss, evaluate(network, spectrogram, held_out))
-            _save(folder / "checkpoint.pt", network, optimizer, step + 1)
+            save(folder / CHECKPOINT, network, optimizer, step + 1, recipe, config)
     if rank == 0:
-        _keep(network, folder / "mini.safetensors")
+        keep(network, folder / "mini.safetensors")
 
 
 def _loss(network: nn.Module, spectrogram: Spectrogram, stems: Tensor) -> Tensor:
     """Mean over examples and stems of log(mean |estimate − stem| / level of the mixture + 0.05)."""
     mixture = stems.sum(1)
     level = mixture.square().mean((1, 2)).sqrt().clamp_min(_LEAST_LEVEL)
-    with torch.autocast("cpu", torch.bfloat16):
+    with torch.autocast(stems.device.type, torch.bfloat16):
         output = network(spectrogram.encode(mixture))
     error = spectrogram.decode(output.float()) - stems
     inner = error[..., _TRIMMED_SAMPLES:-_TRIMMED_SAMPLES].abs()
@@ -158,7 +137,7 @@ def _share(network: nn.Module, gradients: Tensor, rank: int, barrier: Any) -> No
     parameters = list(network.parameters())
     torch.cat([_gradient(p).reshape(-1) for p in parameters], out=gradients[rank])
     barrier.wait()
-    mean = gradients.mean(0)
+    mean = gradients.mean(0).to(parameters[0].device)
     barrier.wait()  # nobody writes the next ones before all have read these
     parts = torch.split(mean, [p.numel() for p in parameters])
     for parameter, part in zip(parameters, parts, strict=True):
@@ -189,8 +168,8 @@ def evaluate(network: nn.Module, spectrogram: Spectrogram, songs: list[Any]) -> 
     found: dict[str, list[float]] = {name: [] for name in STEMS}
     with torch.no_grad():
         for windows in songs:
-            stems = torch.from_numpy(windows)
-            output = spectrogram.decode(network(spectrogram.encode(stems.sum(1))))
+            stems = torch.from_numpy(windows).to(spectrogram.device)
+            output = spectrogram.decode(network(spectrogram.encode(stems.sum(1)))).cpu()
             mixture = windows.sum(1)
             for index, name in enumerate(STEMS):
                 found[name].append(
@@ -221,44 +200,6 @@ class _Log:
         print(json.dumps(line), flush=True)
 
 
-def _save(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer, next_step: int) -> None:
-    with _replaced(path) as temporary:
-        torch.save(
-            {
-                "network": network.state_dict(),
-                "optimizer": optimizer.state_dict(),
-                "step": next_step,
-            },
-            temporary,
-        )
-
-
-def _resume(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer) -> int:
-    """The step to go on with; 0 where there is no checkpoint."""
-    if not path.is_file():
-        return 0
-    state = torch.load(path, weights_only=True)
-    network.load_state_dict(state["network"])
-    optimizer.load_state_dict(state["optimizer"])
-    return int(state["step"])
-
-
-def _keep(network: nn.Module, path: Path) -> None:
-    """The weights as they ship: half precision, safetensors."""
-    from safetensors.torch import save_file
-
-    with _replaced(path) as temporary:
-        save_file({key: value.half() for key, value in network.state_dict().items()}, temporary)
-
-
-@contextmanager
-def _replaced(path: Path) -> Iterator[Path]:
-    """A path beside `path` that takes its place when all is written."""
-    temporary = path.with_name(path.name + ".part")
-    yield temporary
-    temporary.replace(path)
-
-
 def main() -> None:
     """Parse the command line and train."""
     parser = argparse.ArgumentParser(description="Train mini on the synthetic band.")
@@ -266,19 +207,19 @@ def main() -> None:
         "--folder", type=Path, default=Path("training"), help="songs, checkpoint, log"
     )
     parser.add_argument("--config", type=Path, default=CONFIG)
+    parser.add_argument("--device", default="cpu", help="cpu or cuda; not yet run on a GPU")
     parser.add_argument("--every", type=int, default=1000, help="steps between two evaluations")
     for name, value in asdict(Recipe()).items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value)
     chosen = vars(parser.parse_args())
-    folder, config, every = (
-        chosen.pop("folder"),
-        read_config(chosen.pop("config")),
-        chosen.pop("every"),
-    )
+    folder, device, every = (chosen.pop(name) for name in ("folder", "device", "every"))
+    config = read_config(chosen.pop("config"))
     recipe = replace(Recipe(), **chosen)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "recipe.json").write_text(json.dumps(asdict(recipe), indent=1))
-    train(recipe, config, folder, every)
+    try:
+        train(recipe, config, folder, every, device)
+    except ResumeError as error:
+        sys.exit(str(error))
 
 
 if __name__ == "__main__":

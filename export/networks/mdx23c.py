@@ -16,7 +16,9 @@ from ..config import Mdx23cConfig, elu_alpha, norm_groups
 
 Norm = Callable[[int], nn.Module]
 
-_LEAST_POWER = 1e-20  # silence is divided by 1e-10, not by zero; nothing louder notices
+# Silence is divided by this, not by zero. A clamp, and no sum: the exporter takes the addition of
+# so small a constant for one of zero, and drops it.
+_LEAST_LEVEL = 1e-8
 
 
 class TfcTdf(nn.Module):
@@ -139,7 +141,7 @@ class Mdx23c(nn.Module):
             x, scale = x * gain, (1 / gain)[None, None]
         if config.level_norm:
             # Each row by its own level: what lies beside it in a batch must not matter.
-            level = (x.square().mean((1, 2, 3), keepdim=True) + _LEAST_POWER).sqrt()
+            level = x.square().mean((1, 2, 3), keepdim=True).sqrt().clamp_min(_LEAST_LEVEL)
             x = x / level
             scale = level if scale is None else level * scale
         stems = self._stems(x)
@@ -167,9 +169,8 @@ class Mdx23c(nn.Module):
             x = decoder.tfc_tdf(torch.cat([x, skips.pop()], 1))
         x = x.transpose(-1, -2) * first
         x = torch.cat([bands, x], 1)
-        for layer in self.final_conv[:-1]:
-            x = layer(x)
-        x = functional.conv2d(x, self._last_weight())  # (batch, S·2C·k, F/k, T)
+        mix, act, _ = self.final_conv
+        x = functional.conv2d(act(mix(x)), self._last_weight())  # (batch, S·2C·k, F/k, T)
         return x.reshape(-1, *self.config.output_shape)
 
     def _last_weight(self) -> Tensor:
@@ -181,8 +182,8 @@ class Mdx23c(nn.Module):
         weight = cast("Tensor", self.final_conv[-1].weight)
         if not self.config.mixture_consistency:
             return weight
-        by_stem = weight.unflatten(0, (len(self.config.stems), -1))
-        return (by_stem - by_stem.mean(0)).flatten(0, 1)
+        by_stem = weight.reshape(len(self.config.stems), -1, *weight.shape[1:])
+        return (by_stem - by_stem.mean(0)).reshape(weight.shape)
 
 
 def frequency_gain(n_bins: int, exponent: float, device: torch.device) -> Tensor:

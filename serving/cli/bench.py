@@ -1,6 +1,5 @@
 """`stemline bench`: engines side by side on this machine. Needs the `bench` extra."""
 
-import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -58,8 +57,8 @@ def bench(
     quality_overlaps: Annotated[
         str, typer.Option(help="At each of these, by commas.")
     ] = "2,4,6,8,16",
-    songs: Annotated[int, typer.Option(help="How many, held out from training.")] = 24,
-    song_s: Annotated[float, typer.Option(help="Seconds of each.")] = 30.0,
+    songs: Annotated[int, typer.Option(help="How many, held out from training; 1 to 1000.")] = 24,
+    song_s: Annotated[float, typer.Option(help="Seconds of each, 0.5 to 600.")] = 30.0,
     songs_dir: Annotated[
         Path | None,
         typer.Option(help="Songs of your own: folders with mixture.wav and a file a stem."),
@@ -77,7 +76,7 @@ def bench(
     weights are measured too: speed does not depend on training.
     """
     from stemline.bench.errors import BenchError
-    from stemline.bench.markdown import check_page, write_quality
+    from stemline.bench.markdown import check_page, told_command, write_quality
     from stemline.bench.plot import check_can_plot, plot_report
     from stemline.bench.run import BenchOptions, run_bench
 
@@ -110,7 +109,7 @@ def bench(
         raise typer.Exit(error.exit_code) from error
     plots = [] if plot is None else plot_report(report, plot)
     if markdown is not None and report.quality:
-        write_quality(report, markdown, shlex.join(["stemline", *sys.argv[1:]]))
+        write_quality(report, markdown, told_command(sys.argv[1:]))
     if as_json:
         print_json({**report.to_json(), "plots": [str(path) for path in plots]})
     else:
@@ -187,7 +186,7 @@ def _print(report: "Report") -> None:
         )  # fmt: skip
     if report.batch_independence:
         print_table(
-            "the same songs chunk by chunk, and with chunks of several in a batch",
+            "the same songs chunk by chunk, and with several chunks in a batch",
             ("model", "engine", "overlap", "songs", "batch", "SNR", "SI-SDR moves by", "seconds"),
             [_batch_row(row) for row in report.batch_independence],
         )

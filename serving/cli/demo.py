@@ -6,7 +6,9 @@ the truth, and PyTorch with ONNX Runtime.
 
 import json
 import math
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
+from importlib import import_module
 from pathlib import Path
 from statistics import mean
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,13 +16,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 import typer
 
-from stemline.engines import read_artifact
+from stemline.engines import MissingExtraError, read_artifact
 from stemline.postprocessing.encode import OutputFormat, StemWriter
 from stemline.preprocessing.audio import open_audio
 
 from ..client import StemlineClient
 from ..errors import RequestError
-from ..files import separate_file
+from ..files import SeparatedFile, separate_file
 from ..library import SMALL_MODEL
 from .demo_report import db, print_demo, say_machine
 from .options import DEFAULT_ARTIFACTS, Artifacts, Json
@@ -31,12 +33,15 @@ if TYPE_CHECKING:
     from stemline.band import Song
     from stemline.engines.base import Array
     from stemline.export.export import ExportResult
+    from stemline.v1.stemline_pb2 import Accepted
 
 DEMO_SEED = 4_000_000
 """Far from training's songs, which begin at 1, and from those of cards, from a million on; the
 first from here in whose middle all four stems sound, and not the one with the best figures."""
 _SHORTEST_S, _LONGEST_S = 1.0, 60.0  # every song has a minute
 _FORMAT = OutputFormat(container="wav", bits=32)
+# Packages that are imported in the middle of a demo, each with the extra that brings it.
+_USED_LATE = (("psutil", "bench"), ("onnxruntime", "cpu"), ("onnxscript", "export"))
 
 
 def demo(
@@ -90,14 +95,11 @@ def _run(out: Path, seed: int, duration_s: float, artifacts: Path) -> dict[str, 
     _write_song(song, out)
     with running_server(artifacts, artifact.name, out / "server.log") as address:
         say(f"serving {artifact.name} on {address}; separating over gRPC")
-        with StemlineClient(address) as client:
-            remote = client.model(artifact.name)
-            separated = separate_file(out / "mixture.wav", remote, out / "separated", _FORMAT)
+        separated, ran = _separate(out, address, artifact.name)
     say("the server has stopped; timing PyTorch and ONNX Runtime by turns")
     latency = measure_latency(artifact, song.mixture)
-    scores = _finite(_scores(out, info.stems))
+    scores = _scores(out, info.stems)
     _draw(out / "stems.png", song, out / "separated", scores)
-    ran = remote.accepted
     return {
         "song": {
             "seed": seed,
@@ -143,6 +145,11 @@ def _check_extras() -> None:
     from stemline.bench.picture import check_can_draw
 
     check_can_draw()
+    for package, extra in _USED_LATE:
+        try:
+            import_module(package)
+        except ImportError as error:
+            raise MissingExtraError(package, extra) from error
     import stemline.bench.latency
     import stemline.export.export
     import stemline.serving.server  # noqa: F401
@@ -183,6 +190,19 @@ def _write_song(song: "Song", out: Path) -> None:
             writer.write(samples)
 
 
+def _separate(out: Path, address: str, model: str) -> "tuple[SeparatedFile, Accepted | None]":
+    """The mixture through a server, and what that said of the call. Raises RemoteError or OSError.
+
+    In a thread of its own. A signal is an exception in the main thread, and one that strikes in
+    gRPC, while it opens a call, leaves a connection whose closing never ends.
+    """
+    # The client is closed first, which cancels the call and so ends the thread.
+    with ThreadPoolExecutor(1) as pool, StemlineClient(address) as client:
+        remote = client.model(model)
+        call = pool.submit(separate_file, out / "mixture.wav", remote, out / "separated", _FORMAT)
+        return call.result(), remote.accepted
+
+
 def _read(path: Path) -> "Array":
     """A WAV file as (channels, n_samples)."""
     with open_audio(path) as reader:
@@ -190,23 +210,27 @@ def _read(path: Path) -> "Array":
 
 
 def _scores(out: Path, stems: tuple[str, ...]) -> list[dict[str, Any]]:
-    """SI-SDR of the files written, each stem against its truth; NaN where the stem rests."""
-    from stemline.export.si_sdr import si_sdr_db
+    """SI-SDR of the files written, each stem against its truth.
 
-    mixture = _read(out / "mixture.wav")
-    scores = []
-    for stem in stems:
-        truth, estimate = (_read(out / kind / f"{stem}.wav") for kind in ("truth", "separated"))
-        before_db, after_db = si_sdr_db(mixture, truth), si_sdr_db(estimate, truth)
-        scores.append(
-            {
-                "stem": stem,
-                "mixture_si_sdr_db": before_db,
-                "si_sdr_db": after_db,
-                "improvement_db": after_db - before_db,
-            }
-        )
-    return scores
+    None where the true stem rests or sounds alone, and there is nothing to measure; a stem that is
+    missing from what was separated has the worst figure there is, and counts in the mean.
+    """
+    from stemline.export.quality import scores_of
+
+    truth, separated = (
+        {stem: _read(out / kind / f"{stem}.wav") for stem in stems}
+        for kind in ("truth", "separated")
+    )
+    measured = {
+        score.stem: {
+            "mixture_si_sdr_db": score.si_sdr_db - score.improvement_db,
+            "si_sdr_db": score.si_sdr_db,
+            "improvement_db": score.improvement_db,
+        }
+        for score in scores_of(separated, _read(out / "mixture.wav"), truth)
+    }
+    nothing = dict.fromkeys(("mixture_si_sdr_db", "si_sdr_db", "improvement_db"))
+    return [{"stem": stem, **measured.get(stem, nothing)} for stem in stems]
 
 
 def _draw(path: Path, song: "Song", separated: Path, scores: list[dict[str, Any]]) -> None:

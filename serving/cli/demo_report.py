@@ -1,9 +1,12 @@
 """What `stemline demo` prints: figures of its report, and what to do next."""
 
+import shlex
+import shutil
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..library import SMALL_MODEL
+from ..library import SMALL_MODEL, Library
 from .options import DEFAULT_ARTIFACTS
 from .report import print_table, say
 from .small_model import tell_of_small_model
@@ -90,11 +93,36 @@ def print_demo(report: dict[str, Any], out: Path, artifacts: Path) -> None:
             ("every figure", str(out / "report.json")),
         ],
     )
-    where = "" if artifacts == DEFAULT_ARTIFACTS else f" --artifacts {artifacts}"
-    say(f"separate a song of your own: stemline separate song.wav{where}")
-    tell_of_small_model("", SMALL_MODEL)
+    _print_next(artifacts)
+
+
+def _print_next(artifacts: Path) -> None:
+    """The command for a song of the user's own, and how to separate it better."""
+    command = stemline_command()
+    where = "" if artifacts == DEFAULT_ARTIFACTS else f" --artifacts {shlex.quote(str(artifacts))}"
+    used = Library(artifacts).find().info.model  # there is one: the demo has exported `mini`
+    with_it = "" if used == SMALL_MODEL else f" with {used}"
+    say(f"separate a song of your own{with_it}: {command} separate song.wav{where}")
+    tell_of_small_model("", used, command=command, options=where)
+
+
+def stemline_command() -> str:
+    """What to type in a shell for the `stemline` of this interpreter.
+
+    The bare name only where a shell finds this very script by it: not in a virtual environment
+    that is not activated, as `make demo` uses one.
+    """
+    script = Path(sys.executable).parent / "stemline"
+    found = shutil.which("stemline")
+    if not script.is_file():
+        return f"{shlex.quote(sys.executable)} -m stemline.serving.cli"
+    if found is not None and script.samefile(found):
+        return "stemline"
+    here = Path.cwd()
+    is_below = here in script.parent.parents  # in `here` itself, a bare name would not be a path
+    return shlex.quote(str(script.relative_to(here) if is_below else script))
 
 
 def db(value: float | None, sign: str = "") -> str:
-    """As `-1.25 dB`; `none` where there is no finite figure, as for a stem that rests."""
+    """As `-1.25 dB`; `none` where there is no figure, as for a stem that rests."""
     return "none" if value is None else f"{value:{sign}.2f} dB"

@@ -9,6 +9,8 @@ from ..library import Library
 from .options import DEFAULT_ARTIFACTS, Artifacts, Json
 from .report import print_json, print_table, warn
 
+_IMPROVEMENT = "SI-SDR improvement on the synthetic band"
+
 
 def models(artifacts: Artifacts = DEFAULT_ARTIFACTS, as_json: Json = False) -> None:
     """List the models there are, and what of them is exported."""
@@ -50,7 +52,7 @@ def models(artifacts: Artifacts = DEFAULT_ARTIFACTS, as_json: Json = False) -> N
         return
     print_table(
         "models",
-        ("model", "family", "stems", "rate", "exported", "SI-SDR improvement", "licence"),
+        ("model", "family", "stems", "rate", "exported", _IMPROVEMENT, "licence"),
         [
             (
                 row["model"],

@@ -1,6 +1,5 @@
 """`stemline serve` in a process of its own, for as long as a `with` block lasts."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -17,8 +16,6 @@ from ..errors import RemoteError
 _READY = "serving on "  # what `stemline serve` says on standard error, then the address
 _START_S, _STOP_S = 300.0, 30.0
 _POLL_S = 0.05
-# A server that the user has configured by these is another one than ours.
-_KEPT_SETTINGS = {"STEMLINE_CACHE"}
 
 
 @contextmanager
@@ -26,22 +23,32 @@ def running_server(artifacts: Path, model: str, log: Path) -> Iterator[str]:
     """Serve one model on a free port of this machine; the address.
 
     However the block is left, the server is stopped and waited for; so it is when this process is
-    told to end by SIGTERM. What the server says goes to the file `log`. Raises RemoteError when it
-    does not start or does not end well, OSError when there can be no log.
+    told to end by SIGTERM. When this process is killed, the server finds its input closed and ends
+    by itself. What the server says goes to the file `log`. Raises RemoteError when it does not
+    start or does not end well, OSError when there can be no log.
     """
+    from stemline.bench.processes import clean_environment
+
     command = [
-        *(sys.executable, "-P", "-m", "stemline.serving.cli", "serve"),
+        *(sys.executable, "-P", "-m", "stemline.serving.cli.demo_server", "serve"),
         *("--host", "127.0.0.1", "--port", "0"),
         *("--artifacts", str(artifacts), "--models", model),
     ]
     with _terminated_as_an_exception(), log.open("w") as said:
-        process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=said, stderr=said, env=_environment()
-        )
+        process = None
         try:
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=said,
+                stderr=said,
+                # A server that the user has configured is another one than ours.
+                env=clean_environment(),
+            )
             yield _address(process, log)
         except BaseException:
-            _stop(process)
+            if process is not None:
+                _stop(process)
             raise
         if _stop(process) != 0:
             raise RemoteError(
@@ -78,20 +85,16 @@ def _stop(process: "subprocess.Popen[bytes]") -> int:
         process.kill()
         process.wait()
         raise
+    finally:
+        if process.stdin is not None:  # not before: the server would take it for a second SIGTERM
+            process.stdin.close()
 
 
 def _last_words(log: Path) -> str:
-    lines = [line.strip() for line in log.read_text(errors="replace").splitlines()]
-    last = next((line for line in reversed(lines) if line), "")
+    from stemline.bench.processes import last_line
+
+    last = last_line(log.read_text(errors="replace").splitlines())
     return f"its last words, in {log}: {last}" if last else f"it said nothing in {log}"
-
-
-def _environment() -> dict[str, str]:
-    return {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith("STEMLINE_") or name in _KEPT_SETTINGS
-    }
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from ..errors import FAILED, STATUS_AND_EXIT
 from ..library import Library
 from .export import weights_exit_codes
 from .options import DEFAULT_ARTIFACTS, Artifacts, Json
-from .report import print_json, print_table, warn
+from .report import print_json, print_table, say, warn
 
 if TYPE_CHECKING:
     from stemline.export.quality import Quality
@@ -70,6 +70,8 @@ def verify(
         )
         if card.quality:
             _print_quality(folder.name, card.quality, stored)
+        elif card.quality_skipped:
+            say(f"{folder.name}: not measured how well it separates: {card.quality_skipped}")
     if failures:
         raise typer.Exit(failures[0] if len(names) == 1 else FAILED)
 
@@ -77,8 +79,9 @@ def verify(
 def _print_quality(name: str, quality: "Quality", stored: "Quality | None") -> None:
     exported = {stem.stem: stem for stem in stored.stems} if stored else {}
     print_table(
-        f"{name} on {len(quality.seeds)} held-out songs of {quality.seconds_each:g} s at overlap "
-        f"{quality.overlap:g}, mean improvement {quality.mean_improvement_db:.2f} dB",
+        f"{name} on {len(quality.seeds)} held-out songs of the synthetic band, "
+        f"{quality.seconds_each:g} s each, at overlap {quality.overlap:g}: mean improvement "
+        f"{quality.mean_improvement_db:.2f} dB",
         ("stem", "SI-SDR", "improvement", "at export", "songs"),
         [
             (

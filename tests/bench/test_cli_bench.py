@@ -99,7 +99,10 @@ def test_quality_is_in_the_table_in_json_and_on_the_page(
     assert [row["engine"] for row in quality] == ["torch fp32 cpu", "onnx fp32 cpu"]
     assert quality[1]["overlap"] == "2" and quality[1]["against torch"].endswith(" dB")
     assert "song 1 of 1" in done.stderr
-    assert "--quality-overlaps 2 --songs 1" in page.read_text()
+    text = page.read_text()
+    assert "--quality-overlaps 2 --songs 1" in text
+    assert "--weights tiny.ckpt --markdown quality.md" in text and str(tmp_path.parent) not in text
+    assert "One song with its chunks one by one" in text
     done = bench(trained, *options, "--engines", "onnx", "--json")
     assert len(json.loads(done.stdout)["quality"]) == 1
 
@@ -109,3 +112,10 @@ def test_options_of_quality_without_it_are_a_wrong_call(artifacts: Path, tmp_pat
         done = bench(artifacts, "tiny", option, tmp_path / "x")
         assert done.returncode == 2
         assert option in done.stderr and "--quality" in done.stderr
+
+
+def test_songs_of_an_impossible_length_or_number_are_a_wrong_call_at_once(trained: Path) -> None:
+    for option, value in (("--song-s", "0.2"), ("--song-s", "inf"), ("--songs", "100000")):
+        done = bench(trained, "tiny", "--engines", "onnx", "--quality", option, value)
+        assert done.returncode == 2
+        assert done.stderr.startswith(f"error: {option} is ") and len(done.stderr.splitlines()) == 1

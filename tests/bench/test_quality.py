@@ -1,6 +1,7 @@
 """Quality by overlap and engine: songs whose stems are known, through workers."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,14 @@ import soundfile
 
 from stemline.band import play, write_song
 from stemline.bench.errors import BenchError
-from stemline.bench.markdown import BEGIN, END, check_page, write_quality
+from stemline.bench.markdown import (
+    BEGIN,
+    END,
+    check_page,
+    quality_markdown,
+    told_command,
+    write_quality,
+)
 from stemline.bench.quality import QualityOptions, check_quality
 from stemline.bench.recordings import SongRef, band_songs, folder_songs, known_song
 from stemline.bench.results import Report
@@ -136,8 +144,12 @@ def test_a_song_that_cannot_be_read_is_a_failure_beside_the_rest(
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"n_songs": 0}, "--songs must be 1 or more"),
-        ({"song_s": 0.0}, "--song-s must be more than 0"),
+        ({"n_songs": 0}, "--songs is 1 to 1000; got 0"),
+        ({"n_songs": 1001}, "--songs is 1 to 1000; got 1001"),
+        ({"song_s": 0.2}, "--song-s is 0.5 to 600 seconds; got 0.2"),
+        ({"song_s": 1e7}, "--song-s is 0.5 to 600 seconds"),
+        ({"song_s": float("inf")}, "--song-s is 0.5 to 600 seconds"),
+        ({"song_s": float("nan")}, "--song-s is 0.5 to 600 seconds"),
         ({"overlaps": ()}, "--quality-overlaps names none"),
         ({"folder": Path("nowhere")}, "no folder with a mixture.wav"),
     ],
@@ -168,6 +180,11 @@ def test_random_weights_are_refused_by_the_bench(artifacts: Path) -> None:
     with pytest.raises(RequestError, match="random weights"):
         run_bench(artifacts, options, told.append)
     assert told == []
+
+
+def test_one_song_is_told_as_one() -> None:
+    options = QualityOptions(n_songs=1, song_s=1.0)
+    assert options.told() == "1 song of the synthetic band, 1 s each, seed 1000000"
 
 
 # Songs.
@@ -226,6 +243,33 @@ def test_a_file_for_each_stem_of_another_model_will_do(info: ModelInfo, tmp_path
     assert set(known_song(ref, other)[1]) == {"guitar"}
 
 
+@pytest.mark.parametrize("seconds", [1.0, 100.0])
+@pytest.mark.parametrize("name", ["vocals", "drums/kick"])
+def test_the_middle_of_a_file_of_another_length_is_not_taken_for_the_mixtures(
+    info: ModelInfo, own_songs: Path, tmp_path: Path, seconds: float, name: str
+) -> None:
+    """Cut to the seconds that are measured, both would be of one length."""
+    root = Path(shutil.copytree(own_songs, tmp_path / "own"))
+    (ref,) = folder_songs(root, 1, seconds)
+    path = Path(str(ref.folder)) / f"{name}.wav"
+    samples, rate_hz = soundfile.read(path, dtype="float32")
+    soundfile.write(path, np.concatenate([samples, samples[:4410]]), rate_hz, "FLOAT")
+    stems = ("kick", "hh", "cymbals") if name != "vocals" else info.stems
+    with pytest.raises(BenchError, match=r"\.wav has 92610 samples, the mixture 88200") as caught:
+        known_song(ref, replace(info, stems=stems))
+    assert caught.value.exit_code == 2 and name in str(caught.value)
+
+
+def test_a_mixture_that_cannot_be_read_is_named_and_not_its_stems(
+    info: ModelInfo, own_songs: Path, tmp_path: Path
+) -> None:
+    root = Path(shutil.copytree(own_songs, tmp_path / "own"))
+    (ref,) = folder_songs(root, 1, 1.0)
+    (Path(str(ref.folder)) / "mixture.wav").write_bytes(b"no sound")
+    with pytest.raises(BenchError, match=r"mixture\.wav cannot be read"):
+        known_song(ref, replace(info, stems=("kick", "hh", "cymbals")))
+
+
 @pytest.mark.parametrize("damage", ["rate", "length", "no sound"])
 def test_files_that_do_not_fit_are_named(info: ModelInfo, tmp_path: Path, damage: str) -> None:
     ref = song_of(tmp_path, mixture=100, vocals=100, instrumental=100)
@@ -234,7 +278,7 @@ def test_files_that_do_not_fit_are_named(info: ModelInfo, tmp_path: Path, damage
         words = r"vocals.wav has 48000 Hz; the model takes 44100 Hz"
     elif damage == "length":
         song_of(tmp_path, vocals=99)
-        words = "vocals is not as long as the mixture"
+        words = "vocals.wav has 99 samples, the mixture 100"
     else:
         (tmp_path / "vocals.wav").write_bytes(b"no sound")
         words = "vocals.wav cannot be read"
@@ -265,6 +309,34 @@ def test_a_page_is_made_and_its_tables_replaced_without_the_words_around_them(
     (row,) = [r for r in quality_report.quality if (r.engine, r.overlap) == ("onnx", 4)]
     assert f"{row.mean_improvement_db:+.2f} ({row.mean_si_sdr_db:.2f})" in rows[1]
     assert "| 1 and 4 |" in region
+
+
+@pytest.mark.parametrize(
+    ("n_songs", "words"),
+    [
+        (1, "One song with its chunks one by one, and with several of them in each batch: the"),
+        (3, "The same 3 songs with their chunks one by one, and with chunks of all 3 by turns"),
+    ],
+)
+def test_what_a_batch_was_made_of_is_told_by_the_number_of_songs(
+    quality_report: Report, n_songs: int, words: str
+) -> None:
+    rows = tuple(replace(row, n_songs=n_songs) for row in quality_report.batch_independence)
+    assert words in quality_markdown(replace(quality_report, batch_independence=rows), "x")
+
+
+def test_the_command_on_a_page_has_no_place_of_this_machine() -> None:
+    told = told_command(
+        [
+            "bench", "/home/somebody/tiny.fp32/", "--quality", "--song-s", "1", "--engines",
+            "torch,onnx", "--songs-dir=/data/my songs", "--weights", "../secret/tiny.ckpt",
+            "--markdown", "quality.md", "--plot", "/",
+        ]
+    )  # fmt: skip
+    assert told == (
+        "stemline bench tiny.fp32 --quality --song-s 1 --engines torch,onnx "
+        "'--songs-dir=my songs' --weights tiny.ckpt --markdown quality.md --plot ."
+    )
 
 
 def test_every_row_of_a_table_has_as_many_cells(quality_report: Report, tmp_path: Path) -> None:

@@ -1,4 +1,5 @@
 import hashlib
+import importlib.resources
 import json
 import resource
 import shutil
@@ -20,6 +21,7 @@ from stemline.engines import (
     read_onnx_metadata,
 )
 from stemline.engines.artifact import info_from_metadata
+from stemline.export import export as export_module
 from stemline.export import verify
 from stemline.export.card import ParityError
 from stemline.export.checkpoints import CheckpointError
@@ -116,7 +118,7 @@ def test_an_unchanged_export_is_skipped_with_its_card(exported: Path) -> None:
 def test_weights_config_and_facts_shape_the_fingerprint(config: Mdx23cConfig) -> None:
     spec = spec_of(config)
     prints = [
-        fingerprint(spec_, model_info(spec_, "fp32", digest))
+        fingerprint(spec_, model_info(spec_, "fp32", digest), has_quality=False)
         for spec_, digest in (
             (spec, "random:0"),
             (spec, "00ff"),
@@ -126,7 +128,66 @@ def test_weights_config_and_facts_shape_the_fingerprint(config: Mdx23cConfig) ->
         )
     ]
     assert len(set(prints)) == len(prints)
-    assert fingerprint(spec, model_info(spec, "fp32", "00ff")) == prints[1]
+    assert fingerprint(spec, model_info(spec, "fp32", "00ff"), has_quality=False) == prints[1]
+
+
+def test_the_band_shapes_the_fingerprint_where_the_card_has_quality_and_nowhere_else(
+    config: Mdx23cConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = spec_of(config)
+    info = model_info(spec, "fp32", "00ff")
+
+    def prints() -> list[str]:
+        return [fingerprint(spec, info, has_quality) for has_quality in (True, False)]
+
+    before = prints()
+    assert prints() == before and before[0] != before[1]
+    copies = {
+        package: Path(shutil.copytree(str(importlib.resources.files(package)), tmp_path / package))
+        for package in export_module._QUALITY_SOURCES
+    }
+    monkeypatch.setattr(importlib.resources, "files", copies.__getitem__)
+    assert prints() == before
+    for package, patterns in export_module._QUALITY_SOURCES.items():
+        for pattern in patterns:
+            source = next(copies[package].glob(pattern))  # every pattern finds something
+            code = source.read_text()
+            source.write_text(code + "# changed\n")
+            changed = prints()
+            assert changed[0] != before[0] and changed[1] == before[1]
+            source.write_text(code)
+    synth = next((copies["stemline.band"] / "synth").glob("*.py"))
+    synth.write_text(synth.read_text() + "# changed\n")
+    assert prints()[0] != before[0]
+
+
+def test_a_change_of_the_band_exports_again_what_was_measured_on_it(
+    trained: Path, checkpoint: Path, exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for root in (trained, exported):
+        shutil.copytree(root, tmp_path / "artifacts", dirs_exist_ok=True)
+        weights = checkpoint if root == trained else "random"
+        (before,) = export_model(spec_of(tiny_config()), weights=weights, root=root)
+        assert before.status == "unchanged"
+        with monkeypatch.context() as patch:
+            patch.setitem(export_module._QUALITY_SOURCES, "stemline.band", ("song.py",))
+            spec = spec_of(tiny_config())
+            (after,) = export_model(spec, weights=weights, root=tmp_path / "artifacts")
+        assert after.status == ("exported" if root == trained else "unchanged")
+
+
+def test_the_reason_for_no_quality_is_on_the_card_and_verify_keeps_it(
+    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verify, "LONGEST_QUALITY_S", 0.0)
+    spec = spec_of(tiny_config())
+    result = one(export_model(spec, weights=checkpoint, root=tmp_path))
+    assert result.card.quality is None
+    assert "stemline bench tiny.fp32 --engines onnx --quality" in result.card.quality_skipped
+    again = verify_artifact(tmp_path / "tiny.fp32")
+    assert (again.quality, again.quality_skipped) == (None, result.card.quality_skipped)
+    again = one(export_model(spec, weights=checkpoint, root=tmp_path)).card
+    assert again == result.card  # unchanged: it does not hang on the songs
 
 
 def test_a_damaged_artifact_is_exported_again(root: Path, config: Mdx23cConfig) -> None:
@@ -410,11 +471,16 @@ def test_what_would_take_long_is_left_to_the_bench(
     artifact = read_artifact(trained / "tiny.fp32")
     said: list[str] = []
     monkeypatch.setattr(verify, "LONGEST_QUALITY_S", 0.01)
-    assert verify.first_quality(artifact.engine_path, artifact.info, 1.0, said.append) is None
-    assert said == []
+    none, why = verify.first_quality(artifact.engine_path, artifact.info, 1.0, said.append)
+    assert none is None
+    assert (
+        "more than 0 s; this measures it: stemline bench tiny.fp32 --engines onnx --quality" in why
+    )
+    assert said == [f"tiny.fp32: quality is not measured: {why}"]
+    said.clear()
     monkeypatch.setattr(verify, "LONGEST_QUALITY_S", 1000.0)
-    quality = verify.first_quality(artifact.engine_path, artifact.info, 1.0, said.append)
-    assert quality == stored_quality(trained / "tiny.fp32")
+    quality, why = verify.first_quality(artifact.engine_path, artifact.info, 1.0, said.append)
+    assert (quality, why) == (stored_quality(trained / "tiny.fp32"), "")
     assert said[0].startswith("tiny.fp32: separating 2 held-out songs, ")
 
 

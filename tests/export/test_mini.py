@@ -1,6 +1,7 @@
 """Training `mini`, on a network and songs small enough for a test."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,12 @@ from export_helpers import tiny_config
 from safetensors.torch import load_file
 
 from stemline.band.dice import Dice
+from stemline.export.mini.checkpoint import ResumeError
+from stemline.export.mini.recipe import Recipe
 from stemline.export.mini.songs import example
 from stemline.export.mini.spectrogram import Spectrogram
-from stemline.export.mini.train import Recipe, train
+from stemline.export.mini.train import CONFIG as MINI_YAML
+from stemline.export.mini.train import train
 from stemline.export.models import MODELS
 from stemline.postprocessing.istft import Istft
 from stemline.postprocessing.mdx23c import stem_chunks
@@ -65,6 +69,33 @@ def test_the_same_recipe_gives_the_same_weights_even_when_interrupted(
     first, second = (load_file(folder / "mini.safetensors") for folder in (whole, halved))
     assert all(torch.equal(first[key], second[key]) for key in first)
     assert [json.loads(line)["step"] for line in (halved / "log.jsonl").open()] == [2, 3, 4]
+
+
+def test_another_recipe_does_not_go_on_from_a_checkpoint(tmp_path: Path) -> None:
+    config = tiny_config(stems=STEMS)
+    train(recipe(steps=3, decay_steps=1), config, tmp_path, every=1)
+    done = (tmp_path / "recipe.json").read_text()
+    for other in (recipe(seed=1), recipe(steps=9, decay_steps=8), recipe(batch=2)):
+        with pytest.raises(ResumeError, match="another recipe"):
+            train(other, config, tmp_path, every=1)
+    with pytest.raises(ResumeError, match="another configuration"):
+        train(recipe(steps=3, decay_steps=1), tiny_config(stems=STEMS, growth=4), tmp_path, every=1)
+    assert (tmp_path / "recipe.json").read_text() == done
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"decay_steps": 0}, {"steps": 3, "decay_steps": 4}, {"workers": 0}, {"songs": 0}]
+)
+def test_a_recipe_that_cannot_be_followed_is_refused(wrong: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match="must be 1"):
+        recipe(**wrong)
+
+
+def test_the_recipe_is_that_of_the_weights_that_ship() -> None:
+    folder = MINI_YAML.parent
+    assert json.loads((folder / "recipe.json").read_text()) == asdict(Recipe())
+    last = (folder / "log.jsonl").read_text().splitlines()[-1]
+    assert json.loads(last)["step"] == Recipe().steps
 
 
 def test_the_learning_rate_rises_stays_and_falls() -> None:

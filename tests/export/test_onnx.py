@@ -17,6 +17,7 @@ KINDS = [
     {"norm": "BatchNorm", "act": "relu"},
     {"norm": "GroupNorm4", "act": "elu1.0"},
     {"norm": None, "act": "gelu", "stems": ("vocals",)},
+    {"level_norm": True, "frequency_gain": 0.7, "mixture_consistency": True},
     {"num_subbands": 6, "n_bins": 240, "growth": 4, "scale": (4, 5), "audio_channels": 1},
 ]
 
@@ -41,6 +42,17 @@ def test_onnx_runtime_gives_what_torch_gives_at_every_batch(
         got = engine.run({"mixture": rows.numpy()})["stems"]
         assert got.shape == (batch, *config.output_shape)
         assert snr_db(wanted, got) > 90  # float32 keeps 120 dB or more here
+
+
+def test_silence_stays_silence_in_a_level_normed_graph(tmp_path: Path) -> None:
+    config = tiny_config(level_norm=True, frequency_gain=0.7, mixture_consistency=True)
+    path = tmp_path / "model.onnx"
+    export_onnx(random_network(config), config.input_shape, path)
+    rows = np.zeros((2, *config.input_shape), np.float32)
+    rows[1] = np.random.default_rng(0).standard_normal(config.input_shape)
+    stems = open_engine(path, device="cpu").run({"mixture": rows})["stems"]
+    assert not stems[0].any()
+    assert np.isfinite(stems[1]).all() and stems[1].any()
 
 
 def test_winograd_convolutions_agree_at_every_batch_and_the_file_keeps_its_kernels(

@@ -89,8 +89,12 @@ def test_a_card_keeps_the_quality_and_one_of_before_it_was_measured_has_none() -
     assert card_from_json(values).quality == QUALITY
     assert values["quality"]["mean_improvement_db"] == 12.0
     assert CARD.to_json()["quality"] is None
-    del values["quality"]
-    assert card_from_json(values).quality is None
+    skipped = replace(CARD, quality_skipped="it takes an hour")
+    assert card_from_json(skipped.to_json()) == skipped
+    with pytest.raises(TypeError, match="quality_skipped is text"):
+        card_from_json({**values, "quality_skipped": None})
+    del values["quality"], values["quality_skipped"]
+    assert card_from_json(values) == CARD
 
 
 @pytest.mark.parametrize("snr", [69.9, float("nan"), float("-inf")])

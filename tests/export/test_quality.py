@@ -1,6 +1,7 @@
 """Quality on the band's songs, by engines whose stems are known without a network."""
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -328,12 +329,59 @@ def test_it_survives_json_with_its_means_beside_it() -> None:
     values = json.loads(json.dumps(QUALITY.to_json(), allow_nan=False))
     assert quality_from_json(values) == QUALITY
     assert (values["mean_si_sdr_db"], values["mean_improvement_db"]) == (7.0, 9.0)
+    assert values["measured_on"] == "held-out songs of the synthetic band"
 
 
 @pytest.mark.parametrize("damage", [{}, {"stems": [{}]}, {"stems": 3}])
 def test_what_is_none_is_refused(damage: dict[str, object]) -> None:
     values = {**QUALITY.to_json(), **damage} if damage else {}
     with pytest.raises((KeyError, TypeError)):
+        quality_from_json(values)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"stems": []},
+        {"stems": ["vocals"]},
+        {"seeds": []},
+        {"seeds": 3},
+        {"seeds": "12"},
+        {"seeds": [1.5]},
+        {"seeds": [True]},
+        {"seeds": [-1]},
+        {"seeds": [1] * 1001},
+        {"seconds_each": 0.2},
+        {"seconds_each": 1e9},
+        {"seconds_each": math.nan},
+        {"seconds_each": None},
+        {"overlap": "4"},
+        {"overlap": math.inf},
+    ],
+)
+def test_values_that_cannot_have_been_measured_are_refused(damage: dict[str, object]) -> None:
+    with pytest.raises((TypeError, ValueError)):
+        quality_from_json({**QUALITY.to_json(), **damage})
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"stem": 3},
+        {"si_sdr_db": "x"},
+        {"si_sdr_db": None},
+        {"si_sdr_db": math.nan},
+        {"si_sdr_db": 10**400},
+        {"improvement_db": math.inf},
+        {"improvement_db": True},
+        {"n_songs": 0},
+        {"n_songs": 1.0},
+    ],
+)
+def test_figures_of_a_stem_that_are_none_are_refused(damage: dict[str, object]) -> None:
+    values = QUALITY.to_json()
+    values["stems"] = [{**values["stems"][0], **damage}]
+    with pytest.raises((TypeError, ValueError)):
         quality_from_json(values)
 
 

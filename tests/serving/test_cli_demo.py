@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -24,7 +25,8 @@ from stemline.export.held_out import held_out
 from stemline.export.mini.songs import FIRST_SEED as FIRST_TRAINING_SEED
 from stemline.export.si_sdr import is_silent
 from stemline.export.si_sdr import si_sdr_db as ours
-from stemline.serving.cli.demo import DEMO_SEED, demo
+from stemline.serving.cli.demo import DEMO_SEED, _mean, _scores, _separate, demo
+from stemline.serving.cli.demo_report import print_demo, stemline_command
 from stemline.serving.cli.server_process import running_server
 from stemline.serving.client import StemlineClient
 from stemline.serving.errors import RemoteError
@@ -101,10 +103,8 @@ def test_a_second_demo_keeps_the_artifact_and_tells_the_same_on_both_outputs(
 
 
 def test_what_is_printed_is_what_the_report_has(
-    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    made: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from stemline.serving.cli.demo_report import print_demo
-
     report = report_of(made / "demo")
     print_demo(report, made / "demo", made / "artifacts")
     said = capsys.readouterr()
@@ -117,8 +117,62 @@ def test_what_is_printed_is_what_the_report_has(
     assert rows["ONNX Runtime"][0] == f"{report['latency']['onnx_ms']:.1f} ms"
     assert rows["picture"] == [str(made / "demo" / "stems.png")]
     assert "training never heard it" in said.err
-    assert "stemline separate song.wav" in said.err
-    assert "stemline export mdx23c" in said.err
+    where = f"--artifacts {made / 'artifacts'}"
+    assert f"stemline separate song.wav {where}" in said.err
+    assert f"stemline export mdx23c {where}, then -m mdx23c" in said.err
+
+
+def test_what_is_told_to_do_next_is_a_command_that_works(
+    made: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")  # no virtual environment is activated
+    artifacts = Path(shutil.copytree(made / "artifacts", tmp_path / "its artifacts"))
+    print_demo(report_of(made / "demo"), made / "demo", artifacts)
+    said = capsys.readouterr().err
+    (line,) = (line for line in said.splitlines() if "song of your own: " in line)
+    song, out = (
+        shlex.quote(str(path)) for path in (made / "demo/truth/bass.wav", tmp_path / "out")
+    )
+    command = line.partition("song of your own: ")[2].replace("song.wav", song) + f" -o {out}"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "out/bass/vocals.wav").is_file()
+
+
+def test_the_command_told_is_the_one_of_this_interpreter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "my clone" / ".venv" / "bin"
+    folder.mkdir(parents=True)
+    script = folder / "stemline"
+    monkeypatch.setattr(sys, "executable", str(folder / "python"))
+    monkeypatch.setenv("PATH", str(COMMAND.parent))  # another stemline's
+    assert stemline_command() == f"'{folder / 'python'}' -m stemline.serving.cli"
+    script.write_text("#!/bin/sh\n")
+    script.chmod(0o755)
+    assert stemline_command() == f"'{script}'"
+    monkeypatch.chdir(tmp_path / "my clone")
+    assert stemline_command() == ".venv/bin/stemline"
+    monkeypatch.setenv("PATH", str(folder))
+    assert stemline_command() == "stemline"
+
+
+def test_of_official_models_is_told_only_where_there_is_none(
+    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(made / "artifacts/mini.fp32", tmp_path / "mini.fp32")
+    shutil.copytree(made / "artifacts/mini.fp32", tmp_path / "mdx23c.fp32")
+    path = tmp_path / "mdx23c.fp32/manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest["model"]["model"] = "mdx23c"
+    path.write_text(json.dumps(manifest))
+    print_demo(report_of(made / "demo"), made / "demo", tmp_path)
+    said = capsys.readouterr().err
+    assert "separate a song of your own with mdx23c: " in said
+    assert "official models" not in said
 
 
 @pytest.mark.parametrize(
@@ -145,7 +199,14 @@ def test_with_torch_absent_it_says_what_to_install(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("module", "extra"), [("matplotlib.figure", "bench"), ("grpc_health.v1", "serve")]
+    ("module", "extra"),
+    [
+        ("matplotlib.figure", "bench"),
+        ("psutil", "bench"),
+        ("onnxruntime", "cpu"),
+        ("onnxscript", "export"),
+        ("grpc_health.v1", "serve"),
+    ],
 )
 def test_with_an_extra_absent_it_says_what_to_install(
     tmp_path: Path, module: str, extra: str
@@ -194,6 +255,66 @@ def test_a_demo_that_is_told_to_end_takes_its_server_along(
     assert servers_over(artifacts) == []
     assert "Traceback" not in said
     assert not (tmp_path / "demo" / "report.json").exists()
+
+
+def test_a_signal_does_not_strike_inside_a_call(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    undisturbed: list[bool] = []
+
+    def call(*_: object) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.3)
+        undisturbed.append(True)
+
+    monkeypatch.setattr("stemline.serving.cli.demo.separate_file", call)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            _separate(tmp_path, "127.0.0.1:1", "mini")
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert undisturbed == [True]
+
+
+SERVE_AND_WAIT = """
+import sys, time
+from pathlib import Path
+from stemline.serving.cli.server_process import running_server
+with running_server(Path(sys.argv[1]), "mini", Path(sys.argv[2])) as address:
+    print(address, flush=True)
+    time.sleep(600)
+"""
+
+
+def test_a_server_does_not_outlive_a_parent_that_is_killed(made: Path, tmp_path: Path) -> None:
+    artifacts = Path(shutil.copytree(made / "artifacts", tmp_path / "artifacts"))
+    log = tmp_path / "log"
+    command = [sys.executable, "-c", SERVE_AND_WAIT, artifacts, log]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        address = process.stdout.readline()
+        assert len(servers_over(artifacts)) == 1, address
+        process.kill()
+    until = time.monotonic() + 60
+    while servers_over(artifacts) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert servers_over(artifacts) == []
+    assert "draining" in log.read_text()
+
+
+@pytest.mark.parametrize("raised", [KeyboardInterrupt(), OSError("no process")])
+def test_a_server_that_is_never_started_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, raised: BaseException
+) -> None:
+    def popen(*_: object, **__: object) -> None:
+        raise raised
+
+    monkeypatch.setattr(subprocess, "Popen", popen)
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(type(raised)), running_server(tmp_path, "mini", tmp_path / "log"):
+        pytest.fail("it started")
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def _hear_interrupts() -> None:
@@ -253,6 +374,57 @@ def test_its_formula_is_si_sdr() -> None:
     reference, noise = random.standard_normal((2, 50_000))
     estimate = 0.3 * reference + 0.1 * noise
     assert si_sdr_db(estimate, reference) == pytest.approx(ours(estimate, reference), abs=1e-9)
+
+
+def test_its_formula_has_no_figure_for_a_signal_and_itself() -> None:
+    signal_ = np.random.default_rng(0).standard_normal(50_000)
+    assert si_sdr_db(signal_, signal_) is None
+    assert si_sdr_db(-0.3 * signal_, signal_) is None
+    assert si_sdr_db(np.zeros(50_000), signal_) == -np.inf
+
+
+def test_a_stem_that_came_out_empty_counts_as_the_failure_it_is(copy: Path) -> None:
+    path = copy / "separated/drums.wav"
+    samples, rate = soundfile.read(path, dtype="float32")
+    soundfile.write(path, np.zeros_like(samples), rate, subtype="FLOAT")
+    # The report of before is found untrue, and so is one that leaves the stem out.
+    (line,) = (line for line in disagreements(copy) if line.startswith("drums, separated"))
+    assert line.endswith("the files -100.0 dB")
+    report = report_of(copy)
+    before_db = report["mean_improvement_db"]
+    _write_scores(copy, report, _scores(copy, STEMS))
+    drums = report["stems"][0]
+    assert drums["si_sdr_db"] == -100
+    assert drums["improvement_db"] == pytest.approx(-100 - drums["mixture_si_sdr_db"])
+    assert report["mean_improvement_db"] < before_db - 10
+    assert disagreements(copy) == []
+    left_out = {**drums, "si_sdr_db": None, "improvement_db": None}
+    _write_scores(copy, report, [left_out, *report["stems"][1:]])
+    assert [line.partition(":")[0] for line in disagreements(copy)] == [
+        "drums, separated",
+        "drums, improvement",
+        "mean improvement",
+    ]
+
+
+def test_a_stem_that_rests_or_sounds_alone_has_no_figures(copy: Path) -> None:
+    for stem in STEMS:
+        path = copy / f"truth/{stem}.wav"
+        samples, rate = soundfile.read(copy / "mixture.wav", dtype="float32")
+        given = samples if stem == "bass" else np.zeros_like(samples)
+        soundfile.write(path, given, rate, subtype="FLOAT")
+    report = report_of(copy)
+    _write_scores(copy, report, _scores(copy, STEMS))
+    assert {value for row in report["stems"] for value in row.values()} == {*STEMS, None}
+    assert report["mean_improvement_db"] is None
+    assert disagreements(copy) == []
+
+
+def _write_scores(folder: Path, report: dict[str, Any], scores: list[dict[str, Any]]) -> None:
+    """A report with other figures of its stems, and the mean that follows."""
+    report["stems"] = scores
+    report["mean_improvement_db"] = _mean([score["improvement_db"] for score in scores])
+    (folder / "report.json").write_text(json.dumps(report))
 
 
 def test_it_finds_figures_that_are_not_those_of_the_files(copy: Path) -> None:

@@ -211,19 +211,59 @@ def test_models_shows_the_improvement_of_what_is_exported(
     header, *rows = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
     row = next(dict(zip(header, row, strict=True)) for row in rows if row[0] == "tiny")
     quality = stored(measured)
-    shown = row["SI-SDR improvement"]
+    shown = row["SI-SDR improvement on the synthetic band"]
     assert shown.startswith(f"{quality['mean_improvement_db']:.1f} dB (vocals ")
     models(artifacts=measured, as_json=True)
     listed = {row["model"]: row for row in json.loads(capsys.readouterr().out)}
     assert listed["tiny"]["artifacts"][0]["quality"] == quality
+    assert quality["measured_on"] == "held-out songs of the synthetic band"
     assert listed["mdx23c"]["artifacts"] == []
 
 
-def test_models_lists_an_artifact_whose_quality_is_damaged(
+def damaged(quality: dict[str, Any]) -> list[object]:
+    """Qualities that are none."""
+    stem = quality["stems"][0]
+    return [
+        0,
+        "x",
+        {"stems": 3},
+        {**quality, "stems": []},
+        {**quality, "stems": [{**stem, "si_sdr_db": "x"}]},
+        {**quality, "stems": [{**stem, "si_sdr_db": None}]},
+        {**quality, "seconds_each": 0.2},
+    ]
+
+
+@pytest.mark.parametrize("case", range(7))
+def test_verify_fails_an_artifact_whose_quality_is_damaged(
+    measured: Path, tmp_path: Path, case: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = Path(shutil.copytree(measured, tmp_path / "artifacts"))
+    set_quality(root, damaged(stored(root))[case])
+    with pytest.raises(typer.Exit):
+        verify(["tiny"], artifacts=root, as_json=True)
+    assert "its card is damaged" in json.loads(capsys.readouterr().out)["error"]
+
+
+def test_verify_says_why_there_is_no_quality(
     measured: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     root = Path(shutil.copytree(measured, tmp_path / "artifacts"))
-    set_quality(root, {"stems": 3})
+    set_quality(root, None)
+    path = root / "tiny.fp32/manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest["card"]["quality_skipped"] = "it takes an hour"
+    path.write_text(json.dumps(manifest))
+    verify(["tiny"], artifacts=root)
+    assert "not measured how well it separates: it takes an hour" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("case", range(7))
+def test_models_lists_an_artifact_whose_quality_is_damaged(
+    measured: Path, tmp_path: Path, case: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = Path(shutil.copytree(measured, tmp_path / "artifacts"))
+    set_quality(root, damaged(stored(root))[case])
     models(artifacts=root, as_json=True)
     said = capsys.readouterr()
     listed = {row["model"]: row for row in json.loads(said.out)}

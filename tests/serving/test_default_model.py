@@ -14,16 +14,23 @@ from cli_helpers import RATE, run
 from grpc_helpers import GainLibrary
 from helpers import gain_separator, music, tiny_info
 
+from stemline.export.models import MODELS
 from stemline.serving.errors import UnknownModelError
-from stemline.serving.library import Library
+from stemline.serving.library import Library, takes_mixes_apart
 
 NOTE = "official models separate real music far better: stemline export mdx23c, then -m mdx23c"
 
 
+STEMS = {"kit": ("kick", "snare"), "bass-only": ("Bass", "rest")}
+
+
 def library(trained: str, untrained: str = "") -> GainLibrary:
-    """A library of these models."""
+    """A library of these models; their stems are `STEMS`, or vocals and instrumental."""
+    stems = ("vocals", "instrumental")
     separators = {
-        f"{model}.fp32": gain_separator(tiny_info(model=model, trained=is_trained))
+        f"{model}.fp32": gain_separator(
+            tiny_info(STEMS.get(model, stems), model=model, trained=is_trained)
+        )
         for models, is_trained in ((trained, True), (untrained, False))
         for model in models.split()
     }
@@ -38,6 +45,12 @@ def library(trained: str, untrained: str = "") -> GainLibrary:
         ("mini", "", "mini"),
         ("other", "", "other"),
         ("a b mini", "", "mini"),
+        # What takes a drum kit apart is not given a whole mix, unless it is asked for.
+        ("kit mini", "", "mini"),
+        ("kit other mini", "", "other"),
+        ("kit other", "", "other"),
+        ("kit mdx23c mini", "", "mdx23c"),
+        ("kit bass-only mini", "", "bass-only"),
         # Noise never wins over a trained model, whatever it is called.
         ("mini", "mdx23c", "mini"),
         ("mini", "other", "mini"),
@@ -51,9 +64,19 @@ def test_the_default_is_the_best_there_is(trained: str, untrained: str, chosen: 
     assert library(trained, untrained).find().name == f"{chosen}.fp32"
 
 
-def test_where_no_model_stands_out_those_there_are_are_listed() -> None:
-    with pytest.raises(UnknownModelError, match=r"none was named; there are a\.fp32, b\.fp32"):
-        library("a b", "mdx23c mini").find()
+@pytest.mark.parametrize(
+    ("trained", "listed"), [("a b", r"a\.fp32, b\.fp32"), ("kit", r"kit\.fp32")]
+)
+def test_where_no_model_stands_out_those_there_are_are_listed(trained: str, listed: str) -> None:
+    with pytest.raises(UnknownModelError, match=f"no model was named.*; there are {listed}$"):
+        library(trained, "mdx23c mini").find()
+    assert library("kit").find("kit").name == "kit.fp32"
+
+
+@pytest.mark.parametrize("name", ["mini", "mdx23c", "mdx23c-drumsep", "mdx23c-drumsep5"])
+def test_of_the_table_the_kit_splitters_alone_are_not_for_mixes(name: str) -> None:
+    info = tiny_info(MODELS[name].stems)
+    assert takes_mixes_apart(info) == ("drumsep" not in name)
 
 
 def test_a_named_model_is_that_model_trained_or_not() -> None:

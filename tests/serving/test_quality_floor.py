@@ -2,7 +2,7 @@
 
 The floors lie 0.2 dB below what was measured when the weights were committed. Runtimes and
 instruction sets move an SI-SDR by less than 0.01 dB and the band's samples by about as little,
-while the least of the faults tried below costs several times the margin.
+while the least of the faults tried below costs one of the stems 0.7 dB.
 """
 
 from collections.abc import Callable, Iterator
@@ -31,7 +31,7 @@ Separate = Callable[[Array], dict[str, Array]]
 SEEDS = range(1_000_100, 1_000_104)
 SONG_S = 8.0
 MARGIN_DB = 0.2
-MEASURED_DB = {"drums": 0.0, "bass": 0.0, "other": 0.0, "vocals": 0.0}
+MEASURED_DB = {"drums": 10.21, "bass": 9.61, "other": 12.76, "vocals": 10.69}
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +106,17 @@ def test_stems_are_as_good_as_they_were_through_pytorch(
         separator.close()
 
 
+def test_silence_within_a_song_stays_silence(library: Library) -> None:
+    # Six chunks of digital silence in a row: a level of zero must not spoil what lies around it.
+    mixture = play(SEEDS[0], 6.0).mixture
+    gap = np.zeros((2, 6 * 32256), np.float32)
+    stems = library.separator().separate(np.concatenate([mixture, gap, mixture], 1), 44100)
+    middle = mixture.shape[1] + gap.shape[1] // 2
+    for name, samples in stems.items():
+        assert np.isfinite(samples).all(), name
+        assert not samples[:, middle - 32256 : middle + 32256].any(), name
+
+
 def _stems_in_another_order(stems: dict[str, Array]) -> dict[str, Array]:
     return dict(zip(stems, [*list(stems.values())[1:], next(iter(stems.values()))], strict=True))
 
@@ -133,7 +144,7 @@ def _few_digits(stems: dict[str, Array]) -> dict[str, Array]:
 
 @pytest.mark.parametrize(
     "fault",
-    [_stems_in_another_order, _channels_swapped, _late(16), _chunks_ending_too_soon, _few_digits],
+    [_stems_in_another_order, _channels_swapped, _late(1), _chunks_ending_too_soon, _few_digits],
 )
 def test_faults_that_the_floor_is_for_fall_below_it(
     fault: Callable[[dict[str, Array]], dict[str, Array]],
