@@ -1,0 +1,73 @@
+"""A track's level, which Demucs takes out of the mixture and puts back into the stems.
+
+It is that of the whole track: measure it in a first pass, separate in a second.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+_LEAST_SCALE = 1e-8  # added to the deviation: digital silence stays silence
+
+
+@dataclass(frozen=True)
+class Level:
+    """Of the mean of all channels."""
+
+    mean: float
+    scale: float
+    """The standard deviation, a little above 0 for silence."""
+
+
+class LevelMeter:
+    """Counts blocks of a track in; its level can be asked for at any time.
+
+    The mean m and the sum of squares M = Σ (x − m)² of two stretches of a and b samples add up,
+    with d the difference of their means, to m + d·b / (a + b) and M_a + M_b + d²·a·b / (a + b)
+    (Chan, Golub and LeVeque, 1979), which loses no digits however long the track; in float64.
+    """
+
+    def __init__(self) -> None:
+        self._n_samples = 0
+        self._mean = 0.0
+        self._squares = 0.0
+
+    def push(self, block: NDArray[np.float32]) -> None:
+        """Count a block (channels, n) in."""
+        n_new = block.shape[1]
+        if n_new == 0:
+            return
+        mono = block.mean(axis=0, dtype=np.float64)  # (n,)
+        mean = float(mono.mean())
+        mono -= mean
+        n_samples = self._n_samples + n_new
+        off = mean - self._mean
+        self._squares += float(mono @ mono) + off**2 * self._n_samples * n_new / n_samples
+        self._mean += off * n_new / n_samples
+        self._n_samples = n_samples
+
+    @property
+    def level(self) -> Level:
+        """That of all blocks so far; the deviation is the unbiased one, √(M / (n − 1)).
+
+        One sample has no deviation: 0 is taken for it, where the original gives no number.
+        """
+        deviation = (self._squares / max(1, self._n_samples - 1)) ** 0.5
+        return Level(mean=self._mean, scale=deviation + _LEAST_SCALE)
+
+
+def level_of(blocks: Iterable[NDArray[np.float32]]) -> Level:
+    """The level of a whole track, in blocks (channels, n) at the network's rate."""
+    meter = LevelMeter()
+    for block in blocks:
+        meter.push(block)
+    return meter.level
+
+
+def normalised(block: NDArray[np.float32], level: Level) -> NDArray[np.float32]:
+    """Samples (channels, n) of a mixture -> (x − mean) / scale."""
+    out: NDArray[np.float32] = block - np.float32(level.mean)
+    out /= np.float32(level.scale)
+    return out
