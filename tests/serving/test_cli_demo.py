@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -260,12 +261,12 @@ def test_a_demo_that_is_told_to_end_takes_its_server_along(
 def test_a_signal_does_not_strike_inside_a_call(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    undisturbed: list[bool] = []
+    undisturbed = threading.Event()
 
     def call(*_: object) -> None:
         os.kill(os.getpid(), signal.SIGINT)
         time.sleep(0.3)
-        undisturbed.append(True)
+        undisturbed.set()
 
     monkeypatch.setattr("stemline.serving.cli.demo.separate_file", call)
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -274,7 +275,7 @@ def test_a_signal_does_not_strike_inside_a_call(
             _separate(tmp_path, "127.0.0.1:1", "mini")
     finally:
         signal.signal(signal.SIGINT, before)
-    assert undisturbed == [True]
+    assert undisturbed.wait(10)
 
 
 SERVE_AND_WAIT = """
