@@ -23,7 +23,9 @@ BEST_MODEL = "mdx23c"
 """What an empty name means where it is exported, trained."""
 SMALL_MODEL = "mini"
 """What an empty name means where nothing better is exported: its weights ship with stemline."""
-_STEMS_OF_MIXES = frozenset({"vocals", "instrumental", "bass", "other"})
+_STEMS_OF_KITS = frozenset(
+    {"kick", "snare", "toms", "hh", "hats", "hi-hat", "ride", "crash", "cymbals"}
+)
 
 
 @dataclass(frozen=True)
@@ -161,9 +163,9 @@ def _default_of(artifacts: Mapping[str, Artifact], root: Path) -> Artifact:
 def takes_mixes_apart(info: ModelInfo) -> bool:
     """Whether a model is for whole mixes, and not, as a drum kit's is, for a part of one.
 
-    It is when one of its stems is only found in a whole mix: vocals, instrumental, bass or other.
+    It is unless all of its stems are parts of a kit: what other names stand for, nobody knows.
     """
-    return not _STEMS_OF_MIXES.isdisjoint(stem.lower() for stem in info.stems)
+    return not _STEMS_OF_KITS.issuperset(stem.lower() for stem in info.stems)
 
 
 def _lone_artifact(path: Path) -> Artifact:
