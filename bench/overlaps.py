@@ -54,7 +54,7 @@ def measure_overlap(
         answer = worker.ask("separate", n_samples=n_samples_run, overlap=overlap)
     seconds = answer["seconds"] if n_run == n_all else answer["seconds"] * n_all / n_run
     return OverlapRow(
-        model=info.model,
+        model=info.artifact_stem,
         engine=subject.engine.name,
         threads=setting.threads,
         overlap=overlap,

@@ -117,7 +117,7 @@ def measure_overlaps(
         )
         rows.append(
             QualityRow(
-                model=info.model,
+                model=info.artifact_stem,
                 engine=subject.engine.name,
                 precision=info.precision,
                 device=device,
@@ -157,7 +157,7 @@ def measure_batches(
         )
         device = worker.opened["device"]
     return BatchRow(
-        model=info.model,
+        model=info.artifact_stem,
         engine=subject.engine.name,
         precision=info.precision,
         device=device,

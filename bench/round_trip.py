@@ -66,7 +66,7 @@ def measure_round_trip(
     here, there = (spread_of([answer["seconds"] for answer in given]) for given in answers.values())
     stages = [answer["stages"] for answer in answers["separate"]]
     return RoundTripRow(
-        model=info.model,
+        model=info.artifact_stem,
         engine=subject.engine.name,
         threads=setting.threads,
         overlap=overlap,

@@ -64,7 +64,11 @@ def run_bench(
         Before anything is run.
     """
     library = Library(artifacts)
-    subjects = [_subjects(library, model, options.engines) for model in options.models or ("",)]
+    subjects = [
+        of_network
+        for model in options.models or ("",)
+        for of_network in _subjects(library, model, options.engines)
+    ]
     _check(subjects, options)
     setting = EngineSetting(options.device, options.threads, options.rounds, options.weights)
     machine = describe_machine(options.threads)
@@ -147,7 +151,7 @@ class _Measured:
                     tell=self._tell,
                 )
             except BenchError as error:
-                self._failed(subject.artifact.info.model, f"overlap {overlap:g}", error)
+                self._failed(subject.artifact.info.artifact_stem, f"overlap {overlap:g}", error)
             else:
                 self.overlaps.append(row)
 
@@ -155,7 +159,7 @@ class _Measured:
         try:
             row = measure_round_trip(subject, self._setting, clip_s, self._tell)
         except BenchError as error:
-            self._failed(subject.artifact.info.model, "gRPC", error)
+            self._failed(subject.artifact.info.artifact_stem, "gRPC", error)
         else:
             self.round_trips.append(row)
 
@@ -165,23 +169,23 @@ class _Measured:
         self.failures.append(Failure(model, what, str(error)))
 
 
-def _subjects(library: Library, model: str, engines: tuple[str, ...]) -> list[Subject]:
-    """Each engine with the artifact it runs for a model.
+def _subjects(library: Library, model: str, engines: tuple[str, ...]) -> list[list[Subject]]:
+    """For each network of a model every engine with the artifact it runs.
 
     Raises RequestError for an unknown engine, UnknownModelError or ArtifactError.
     """
     if not engines:
         raise RequestError("engines", f"--engines names none; there are {', '.join(ENGINES)}")
-    subjects = []
+    columns = []
     for name in dict.fromkeys(engines):
         engine = ENGINES.get(name)
         if engine is None:
             raise RequestError("engines", f"no engine {name!r}; there are {', '.join(ENGINES)}")
-        artifact = library.find(model)
-        if artifact.info.precision != engine.precision:
-            artifact = library.find(f"{artifact.info.model}.{engine.precision}")
-        subjects.append(Subject(engine, artifact))
-    return subjects
+        offer = library.find(model)
+        if offer.info.precision != engine.precision:
+            offer = library.find(f"{offer.info.artifact_stem}.{engine.precision}")
+        columns.append([Subject(engine, artifact) for artifact in offer.artifacts])
+    return [list(of_network) for of_network in zip(*columns, strict=True)]
 
 
 def _check(subjects: list[list[Subject]], options: BenchOptions) -> None:

@@ -18,13 +18,13 @@ import numpy as np
 from stemline.engines import ModelInfo
 from stemline.export.parity import compare
 from stemline.export.signal import music_like
-from stemline.preprocessing.chunks import hop_samples_for
 from stemline.serving.families import family_of
 
 from .engines import REFERENCE, Opening, Subject
 from .errors import BenchError
 from .processes import WorkerProcess, opening_values
 from .results import EngineRow, spread_of
+from .tracks import measured_samples, plan_of
 
 
 @dataclass(frozen=True)
@@ -113,11 +113,11 @@ def write_rows(info: ModelInfo, batch: int, folder: Path) -> None:
     """`batch` different chunks of music-like signal as the network takes them, an .npy an input."""
     chunks = np.stack(
         [
-            music_like(info.chunk_samples, info.sample_rate_hz, info.channels, seed=row)
+            music_like(measured_samples(info), info.sample_rate_hz, info.channels, seed=row)
             for row in range(batch)
         ]
     )  # (batch, channels, chunk_samples)
-    for name, rows in family_of(info).encode(chunks).items():
+    for name, rows in family_of(info).encode(chunks).inputs.items():
         np.save(folder / f"{name}.npy", rows)
 
 
@@ -128,16 +128,17 @@ def _row(
     info, opened = run.subject.artifact.info, run.worker.opened
     is_reference = run.subject.engine.name == REFERENCE
     whole = spread_of(run.seconds)
-    chunk_s = info.chunk_samples / info.sample_rate_hz
+    chunk_s = measured_samples(info) / info.sample_rate_hz
     per_chunk = whole.median / batch
     # A second of audio takes as many chunks as hops begin in it.
-    hop_s = hop_samples_for(info.chunk_samples, info.default_overlap) / info.sample_rate_hz
+    plan = plan_of(info, info.default_overlap)
+    hop_s = chunk_s * plan.hop_samples / info.chunk_samples
     speedup = speedup_min = 1.0 if is_reference else None
     if reference is not None:
         beside = spread_of(reference.seconds[first_round:])
         speedup, speedup_min = beside.median / whole.median, beside.min / whole.min
     return EngineRow(
-        model=info.model,
+        model=info.artifact_stem,
         engine=run.subject.engine.name,
         precision=info.precision,
         device=opened["device"],

@@ -1,6 +1,6 @@
 """Run a network: named arrays in, named arrays out; knows tensors, not music."""
 
-from .artifact import Artifact, ModelInfo, StftInfo, list_artifacts, read_artifact
+from .artifact import Artifact, MemberInfo, ModelInfo, StftInfo, list_artifacts, read_artifact
 from .base import (
     ArtifactError,
     DeviceError,
@@ -24,6 +24,7 @@ __all__ = [
     "EngineInputError",
     "EngineMemoryError",
     "EngineSpec",
+    "MemberInfo",
     "MissingExtraError",
     "ModelInfo",
     "StftInfo",

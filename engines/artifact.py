@@ -3,7 +3,7 @@
 import json
 import logging
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,27 @@ class StftInfo:
     hop_samples: int
     n_bins: int
     """Bins kept, from 0 upward; the rest are zero in the inverse."""
+    complex_as_channels: bool = True
+    """Whether the network sees real and imaginary parts; else magnitudes alone."""
+    zero_ends: bool = False
+    """Whether the signal is zero beyond its ends, where others are mirrored."""
+
+
+@dataclass(frozen=True)
+class MemberInfo:
+    """The place of one network in a bag: a model whose stems are a mean over several networks."""
+
+    signature: str
+    """What this network is called among its bag's."""
+    signatures: tuple[str, ...]
+    """Of all networks of the bag, in order."""
+    weights: tuple[tuple[float, ...], ...]
+    """(n_networks, n_stems), of the whole bag: stem s = Σ w[m][s]·y_m[s] / Σ w[m][s]."""
+
+    @property
+    def index(self) -> int:
+        """Its place among the bag's networks."""
+        return self.signatures.index(self.signature)
 
 
 @dataclass(frozen=True)
@@ -50,6 +71,15 @@ class ModelInfo:
     """Package and version that wrote the artifact."""
     graph_optimization: str = "extended"
     """ONNX Runtime's level that measured fastest for this network: basic, extended or all."""
+    any_length: bool = False
+    """Whether the network takes in chunks of any length, `chunk_samples` being the usual one."""
+    member: MemberInfo | None = None
+    """Where this network is one of a bag that has the model's name."""
+
+    @property
+    def artifact_stem(self) -> str:
+        """The artifact's name but for its precision: `htdemucs`, `htdemucs_ft-04573f0d`."""
+        return f"{self.model}-{self.member.signature}" if self.member else self.model
 
     def to_metadata(self) -> dict[str, str]:
         """The `metadata_props` of the ONNX file: one `stemline.<field>` a field, JSON values."""
@@ -68,7 +98,7 @@ def info_from_json(values: Mapping[str, Any], source: str) -> ModelInfo:
     Raises ArtifactError that names the first field missing or of a wrong kind.
     """
     known = {field.name for field in fields(ModelInfo)}
-    required = known - {"graph_optimization"}
+    required = {field.name for field in fields(ModelInfo) if field.default is MISSING}
     missing = sorted(required - set(values))
     if missing:
         raise ArtifactError(f"{source}: no field {missing[0]!r}; export it again")
@@ -77,9 +107,25 @@ def info_from_json(values: Mapping[str, Any], source: str) -> ModelInfo:
         kept["stems"] = tuple(str(stem) for stem in kept["stems"])
         if kept["stft"] is not None:
             kept["stft"] = StftInfo(**kept["stft"])
-    except TypeError as error:
+        if kept.get("member") is not None:
+            member = kept["member"]
+            kept["member"] = MemberInfo(
+                signature=str(member["signature"]),
+                signatures=tuple(str(name) for name in member["signatures"]),
+                weights=tuple(tuple(float(w) for w in row) for row in member["weights"]),
+            )
+            _check_member(kept["member"], len(kept["stems"]))
+    except (KeyError, TypeError, ValueError) as error:
         raise ArtifactError(f"{source}: {error}") from error
     return ModelInfo(**kept)
+
+
+def _check_member(member: MemberInfo, n_stems: int) -> None:
+    """Raise ValueError for a place that no bag has."""
+    rows = member.weights
+    fits = len(rows) == len(member.signatures) and all(len(row) == n_stems for row in rows)
+    if not fits or member.signature not in member.signatures:
+        raise ValueError("its place in its bag is none")
 
 
 def info_from_metadata(metadata: Mapping[str, str], source: str) -> ModelInfo:

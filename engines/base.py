@@ -7,8 +7,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-BATCH = "batch"
-"""The one symbolic axis of an artifact; every other axis is a number."""
+BATCH, SAMPLES, FRAMES = "batch", "samples", "frames"
+"""The free axes of an artifact. Every one has `batch`; the others, of networks that take any
+length, are a chunk's samples and its spectrogram's frames. Every other axis is a number."""
 
 Array = NDArray[np.float32]
 Arrays = Mapping[str, Array]
@@ -59,7 +60,7 @@ class TensorSpec:
     dtype: str
     """A numpy dtype name, `float32`."""
     shape: tuple[int | str, ...]
-    """Axis lengths; the free axis is the string `batch`."""
+    """Axis lengths; a free axis is a name, `batch` the first."""
 
 
 @dataclass(frozen=True)
@@ -95,21 +96,21 @@ class Engine(Protocol):
 def checked_inputs(spec: EngineSpec, inputs: Arrays) -> int:
     """The batch size of `inputs`, once names, dtypes and shapes fit `spec`.
 
-    Raises EngineInputError that names the first input that does not fit.
+    A free axis has one length in all inputs. Raises EngineInputError that names the first input
+    that does not fit.
     """
     wanted = {tensor.name for tensor in spec.inputs}
     if set(inputs) != wanted:
         raise EngineInputError(
             f"{spec.name} takes {', '.join(sorted(wanted))}; got {', '.join(sorted(inputs))}"
         )
-    batch: int | None = None
+    free: dict[str, int] = {}
     for tensor in spec.inputs:
         array = inputs[tensor.name]
         fits = str(array.dtype) == tensor.dtype and array.ndim == len(tensor.shape)
         for length, axis in zip(array.shape, tensor.shape, strict=False):
-            if axis == BATCH:
-                batch = length if batch is None else batch
-                fits = fits and length == batch and length > 0
+            if isinstance(axis, str):
+                fits = fits and length == free.setdefault(axis, length) and length > 0
             else:
                 fits = fits and length == axis
         if not fits:
@@ -117,4 +118,4 @@ def checked_inputs(spec: EngineSpec, inputs: Arrays) -> int:
                 f"{spec.name}: {tensor.name} must be {tensor.dtype} of shape {list(tensor.shape)}; "
                 f"got {array.dtype} of shape {list(array.shape)}"
             )
-    return 1 if batch is None else batch
+    return free.get(BATCH, 1)

@@ -76,6 +76,16 @@ class Mdx23cConfig:
         """`stems` without its batch: (S, 2C, F, T)."""
         return (len(self.stems), *self.input_shape)
 
+    @property
+    def inputs(self) -> dict[str, tuple[int, ...]]:
+        """Shapes of the inputs without their batch."""
+        return {INPUT: self.input_shape}
+
+    @property
+    def outputs(self) -> dict[str, tuple[int, ...]]:
+        """Shapes of the outputs without their batch."""
+        return {OUTPUT: self.output_shape}
+
     def to_json(self) -> dict[str, Any]:
         """The object under `config` in manifest.json; `config_from_json` reads it back."""
         return asdict(self)

@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -42,10 +43,33 @@ def cache_folder() -> Path:
     return base / "checkpoints"
 
 
+@dataclass(frozen=True)
+class _Source:
+    """One file that holds a model's weights, and the addresses that have it."""
+
+    urls: tuple[str, ...]
+    sha256: str | None
+    path: Path
+    """In the cache."""
+
+
+def _sources(spec: ModelSpec) -> list[_Source]:
+    """Every file that holds a model's weights, in the order to try them."""
+    sources = []
+    if spec.urls:
+        sources.append(_Source(spec.urls, spec.sha256, _cache_path(spec.urls[0])))
+    for file in spec.other_files:
+        sources.append(_Source((file.url,), file.sha256, _cache_path(file.url)))
+    return sources
+
+
 def cache_path(spec: ModelSpec) -> Path:
     """Where the checkpoint of a model lies, or would lie; a copy put there by hand serves too."""
-    name = Path(unquote(urlsplit(spec.urls[0]).path)).name if spec.urls else "none"
-    return cache_folder() / name
+    return _sources(spec)[0].path
+
+
+def _cache_path(url: str) -> Path:
+    return cache_folder() / Path(unquote(urlsplit(url).path)).name
 
 
 def cached_checkpoint(spec: ModelSpec) -> tuple[Path, str] | None:
@@ -53,10 +77,10 @@ def cached_checkpoint(spec: ModelSpec) -> tuple[Path, str] | None:
 
     Raises IntegrityError when it is not the file it was, or should be.
     """
-    path = cache_path(spec)
-    if not path.is_file():
-        return None
-    return path, _checked_digest(path, spec)
+    for source in _sources(spec):
+        if source.path.is_file():
+            return source.path, _checked_digest(source)
+    return None
 
 
 def fetch(spec: ModelSpec, report: Report) -> tuple[Path, str]:
@@ -65,39 +89,40 @@ def fetch(spec: ModelSpec, report: Report) -> tuple[Path, str]:
     Raises DownloadError when none answers, IntegrityError when one gives another file. What was
     only partly fetched is removed.
     """
-    path = cache_path(spec)
     failures = []
-    for url in spec.urls:
-        report(f"{spec.name}: downloading {url}")
-        try:
-            _retrieve(url, spec, path)
-        except requests.RequestException as error:
-            failures.append(f"{url} ({_reason(error)})")
-            continue
-        return path, _checked_digest(path, spec)
+    for source in _sources(spec):
+        for url in source.urls:
+            report(f"{spec.artifact_stem}: downloading {url}")
+            try:
+                _retrieve(url, spec, source)
+            except requests.RequestException as error:
+                failures.append(f"{url} ({_reason(error)})")
+                continue
+            return source.path, _checked_digest(source)
     raise DownloadError(
-        f"{spec.name}: no checkpoint from {', nor '.join(failures)}; "
+        f"{spec.artifact_stem}: no checkpoint from {', nor '.join(failures)}; "
         "fetch it by other means and give it with --weights PATH"
     )
 
 
-def _retrieve(url: str, spec: ModelSpec, path: Path) -> None:
-    """Pooch writes to a temporary name beside `path` and renames once the digest is right."""
+def _retrieve(url: str, spec: ModelSpec, source: _Source) -> None:
+    """Pooch writes to a temporary name beside the path and renames once the digest is right."""
+    path = source.path
     pooch.get_logger().setLevel("ERROR")
-    bar = _Bar(spec.name) if sys.stderr.isatty() else None
+    bar = _Bar(spec.artifact_stem) if sys.stderr.isatty() else None
     downloader = pooch.HTTPDownloader(
         progressbar=bar or False,
         chunk_size=_BLOCK_BYTES,
         timeout=(CONNECT_TIMEOUT_S, READ_TIMEOUT_S),
     )
-    known = f"sha256:{spec.sha256}" if spec.sha256 else None
+    known = f"sha256:{source.sha256}" if source.sha256 else None
     try:
         pooch.retrieve(url, known, fname=path.name, path=path.parent, downloader=downloader)
     except requests.RequestException:
         raise
     except ValueError as error:  # pooch's word for a digest that differs
         raise IntegrityError(
-            f"{url} gave a file whose SHA-256 is not {spec.sha256}; it was not kept"
+            f"{url} gave a file whose SHA-256 is not {source.sha256}; it was not kept"
         ) from error
     except OSError as error:
         raise _no_cache(path, error) from error
@@ -111,7 +136,10 @@ def _retrieve(url: str, spec: ModelSpec, path: Path) -> None:
 
 def _looks_like_checkpoint(path: Path) -> bool:
     with path.open("rb") as file:
-        return file.read(4).startswith((b"PK\x03\x04", b"\x80"))  # a zip, or a bare pickle
+        start = file.read(9)
+    if path.suffix == ".safetensors":  # the length of a JSON object, and its beginning
+        return start[8:] == b"{" and int.from_bytes(start[:8], "little") < path.stat().st_size
+    return start.startswith((b"PK\x03\x04", b"\x80"))  # a zip, or a bare pickle
 
 
 def _no_cache(path: Path, error: OSError) -> OSError:
@@ -121,18 +149,18 @@ def _no_cache(path: Path, error: OSError) -> OSError:
     )
 
 
-def _checked_digest(path: Path, spec: ModelSpec) -> str:
+def _checked_digest(source: _Source) -> str:
     """The file's SHA-256, compared with the published one, else with the one of first use."""
     try:
-        return _compare_digest(path, spec)
+        return _compare_digest(source)
     except OSError as error:
-        raise _no_cache(path, error) from error
+        raise _no_cache(source.path, error) from error
 
 
-def _compare_digest(path: Path, spec: ModelSpec) -> str:
+def _compare_digest(source: _Source) -> str:
+    path, known = source.path, source.sha256
     digest = file_sha256(path)
     record = path.with_name(path.name + ".sha256")
-    known = spec.sha256
     if known is None and record.is_file():
         known = record.read_text().partition(" ")[0].strip()
     if known is None:
@@ -140,7 +168,7 @@ def _compare_digest(path: Path, spec: ModelSpec) -> str:
     elif digest != known:
         raise IntegrityError(
             f"{path} has SHA-256 {digest}, not {known}; remove it and export again"
-            + ("" if spec.sha256 else f" (or remove {record.name} if you replaced it yourself)")
+            + ("" if source.sha256 else f" (or remove {record.name} if you replaced it yourself)")
         )
     return digest
 

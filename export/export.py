@@ -14,11 +14,20 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
-from stemline.engines import ArtifactError, MissingExtraError, ModelInfo, StftInfo, TensorSpec
-from stemline.engines.base import BATCH
+from stemline.engines import ArtifactError, MissingExtraError, ModelInfo
 
 from .card import Card
-from .config import INPUT, OUTPUT, ConfigError
+from .config import ConfigError
+from .families import (
+    DEMUCS,
+    FAMILIES,
+    any_length,
+    default_overlap,
+    input_specs,
+    output_specs,
+    stft_info,
+    traced_lengths,
+)
 from .manifest import GOLDEN, read_manifest, stored_card, write_manifest
 from .models import MODELS, ModelSpec
 from .staging import staged_folder
@@ -27,21 +36,23 @@ from .verify import against_reference, first_quality, new_card
 
 try:
     from .config_file import read_config
+    from .custom_demucs import custom_demucs, member_weights
     from .download import cached_checkpoint
     from .onnx import OPSET, export_onnx
     from .reference import torch_engine
-    from .weights import Weights, load_network, resolve_weights
+    from .weights import Weights, is_random, load_network, resolve_weights
 except ImportError as error:
     raise MissingExtraError(error.name or "torch", "export") from error
 
 VARIANTS = ("fp32",)
-FAMILIES = ("mdx23c",)
 ENGINE_FILE = "1/model.onnx"
+CUSTOM_LICENCE = "unknown (custom checkpoint)"
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 # What of the installed and of our own code decides what is written.
 _SHAPING_PACKAGES = ("torch", "onnx", "onnxscript")
 _SHAPING_SOURCES = (
     "networks/*.py",
+    "families.py",
     "onnx.py",
     "triton.py",
     "manifest.py",
@@ -90,6 +101,9 @@ def export_model(
 ) -> list[ExportResult]:
     """Export a model of the table into `root`, one artifact a variant; unchanged ones are kept.
 
+    A bag gives one artifact for each of its networks. `weights` may be a file, for a bag a folder
+    of its networks' files.
+
     Raises
     ------
     UnknownVariantError, WeightsError
@@ -106,19 +120,26 @@ def export_model(
             raise UnknownVariantError(
                 f"variant {variant!r} is not available yet; there is {', '.join(VARIANTS)}"
             )
-    return [_export_variant(spec, variant, weights, root, report) for variant in variants]
+    return [
+        _export_variant(network, variant, member_weights(spec, network, weights), root, report)
+        for variant in variants
+        for network in spec.networks
+    ]
 
 
 def export_custom(
     name: str,
     family: str,
-    config_path: Path,
+    config_path: Path | None,
     weights: str | Path,
     variants: Sequence[str] = VARIANTS,
     root: Path = Path("artifacts"),
     report: Report = lambda _: None,
 ) -> list[ExportResult]:
     """Export a checkpoint that is not in the table; `weights` is its file, or `random`.
+
+    MDX23C's `config_path` is its YAML. A Demucs package tells its own configuration; a bag of them
+    is demucs's YAML of a bag, and `weights` the folder of its networks.
 
     Raises ConfigError, and what `export_model` raises.
     """
@@ -128,6 +149,11 @@ def export_custom(
         raise ConfigError(f"{name!r} is no name for a model; use a-z, 0-9, '.', '-' and '_'")
     if name in MODELS:
         raise ConfigError(f"{name} is a model of the table; choose another name for your own")
+    if family == DEMUCS:
+        spec = custom_demucs(name, config_path, weights, CUSTOM_LICENCE)
+        return export_model(spec, variants, weights, root, report)
+    if config_path is None:
+        raise ConfigError(f"--family {family} needs the network's YAML: --config FILE")
     spec = ModelSpec(
         name=name,
         family=family,
@@ -136,7 +162,7 @@ def export_custom(
         urls=(),
         sha256=None,
         size_bytes=None,
-        licence="unknown (custom checkpoint)",
+        licence=CUSTOM_LICENCE,
     )
     return export_model(spec, variants, weights, root, report)
 
@@ -145,7 +171,7 @@ def _export_variant(
     spec: ModelSpec, variant: str, choice: str | Path, root: Path, report: Report
 ) -> ExportResult:
     start = time.monotonic()
-    folder = root / f"{spec.name}.{variant}"
+    folder = root / f"{spec.artifact_stem}.{variant}"
     previous = _previous(folder)
     weights = _weights_at_hand(spec, choice)
     digest = weights.sha256 if weights else _expected_digest(spec, previous)
@@ -162,26 +188,33 @@ def _export_variant(
 
 
 def _write(spec: ModelSpec, variant: str, weights: Weights, root: Path, report: Report) -> None:
-    name, config = f"{spec.name}.{variant}", spec.config
-    info = model_info(spec, variant, weights.sha256)
+    name = f"{spec.artifact_stem}.{variant}"
     report(f"{name}: loading the weights ({weights.kind})")
-    network = load_network(spec, weights)
+    loaded = load_network(spec, weights)
+    config = loaded.config
+    info = model_info(replace(spec, config=config), variant, weights.sha256)
+    inputs, outputs = input_specs(config), output_specs(config)
     with staged_folder(root, name) as folder:
         engine_path = folder / ENGINE_FILE
         engine_path.parent.mkdir()
         report(f"{name}: writing the graph")
-        n_winograd = export_onnx(network, config.input_shape, engine_path, info.to_metadata())
+        n_winograd = export_onnx(
+            loaded.network,
+            inputs,
+            outputs,
+            engine_path,
+            info.to_metadata(),
+            traced=traced_lengths(config),
+        )
         report(f"{name}: comparing with PyTorch")
-        reference = torch_engine(network, config, name=name)
-        del network  # the engine's alone: it is freed when the engine is closed
+        reference = torch_engine(loaded.network, config, name=name)
+        del loaded  # the engine's alone: it is freed when the engine is closed
         measured = against_reference(engine_path, config, reference)
         card = new_card(engine_path, variant, measured)
         card.check(name)
         quality, skipped = first_quality(engine_path, info, card.seconds, report)
         card = replace(card, quality=quality, quality_skipped=skipped)
         measured.golden.save(folder / GOLDEN)
-        inputs = [TensorSpec(INPUT, "float32", (BATCH, *config.input_shape))]
-        outputs = [TensorSpec(OUTPUT, "float32", (BATCH, *config.output_shape))]
         (folder / "config.pbtxt").write_text(config_pbtxt(name, inputs, outputs))
         write_manifest(
             folder,
@@ -190,7 +223,7 @@ def _write(spec: ModelSpec, variant: str, weights: Weights, root: Path, report: 
             config=config,
             weights=_weights_json(weights),
             graph={"opset": OPSET, "winograd_convolutions": n_winograd},
-            fingerprint=fingerprint(spec, info, quality is not None),
+            fingerprint=fingerprint(spec, variant, weights.sha256, quality is not None),
             card=card,
         )
 
@@ -206,24 +239,26 @@ def model_info(spec: ModelSpec, variant: str, digest: str) -> ModelInfo:
         sample_rate_hz=config.sample_rate_hz,
         channels=config.audio_channels,
         chunk_samples=config.chunk_samples,
-        default_overlap=config.default_overlap,
-        stft=StftInfo(config.n_fft, config.hop_samples, config.n_bins),
-        trained=not digest.startswith("random:"),
+        default_overlap=default_overlap(config),
+        stft=stft_info(config),
+        trained=not is_random(digest),
         weights_sha256=digest,
         licence=spec.licence,
         exporter=f"stemline {version('stemline')}",
         graph_optimization=spec.graph_optimization,
+        any_length=any_length(config),
+        member=spec.member,
     )
 
 
-def fingerprint(spec: ModelSpec, info: ModelInfo, has_quality: bool) -> str:
+def fingerprint(spec: ModelSpec, variant: str, digest: str, has_quality: bool) -> str:
     """A digest of all that decides what an artifact holds; the same one, the same artifact.
 
     The band decides it only where the card has the quality on its songs: a large network, which
     is not measured at export, is not exported again for another tune.
     """
     facts = {
-        "info": info.to_json(),
+        "info": model_info(spec, variant, digest).to_json(),
         "config": spec.config.to_json(),
         "opset": OPSET,
         "packages": {package: version(package) for package in _SHAPING_PACKAGES},
@@ -264,22 +299,23 @@ def _is_unchanged(
     if previous is None or digest is None:
         return False
     has_quality = previous["card"].get("quality") is not None
-    wanted = fingerprint(spec, model_info(spec, variant, digest), has_quality)
+    wanted = fingerprint(spec, variant, digest, has_quality)
     return bool(previous.get("fingerprint") == wanted)
 
 
 def _weights_at_hand(spec: ModelSpec, choice: str | Path) -> Weights | None:
     """The weights, unless they would have to be downloaded."""
-    if choice in ("auto", "official") and spec.urls and cached_checkpoint(spec) is None:
+    if choice in ("auto", "official") and spec.files and cached_checkpoint(spec) is None:
         return None
     return resolve_weights(spec, choice)
 
 
 def _expected_digest(spec: ModelSpec, previous: dict[str, Any] | None) -> str | None:
     """What a download would have: an artifact made of it is up to date without fetching again."""
-    if spec.sha256 or previous is None or previous["weights"]["kind"] != "official":
+    stored = (previous or {}).get("weights", {})
+    if stored.get("kind") != "official" or (spec.sha256 and not spec.other_files):
         return spec.sha256
-    return str(previous["weights"]["sha256"])
+    return str(stored["sha256"])
 
 
 def _weights_json(weights: Weights) -> dict[str, Any]:

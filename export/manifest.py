@@ -8,8 +8,9 @@ from stemline.engines import ArtifactError, ModelInfo
 from stemline.engines.artifact import MANIFEST, SCHEMA_VERSION
 
 from .card import Card, card_from_json
-from .config import ConfigError, Mdx23cConfig, config_from_json
+from .config import ConfigError
 from .digest import file_sha256
+from .families import NetworkConfig, config_of
 from .quality import Quality, quality_from_json
 
 GOLDEN = "golden.npz"
@@ -20,7 +21,7 @@ def write_manifest(
     *,
     engine: str,
     info: ModelInfo,
-    config: Mdx23cConfig,
+    config: NetworkConfig,
     weights: dict[str, Any],
     graph: dict[str, int],
     fingerprint: str,
@@ -83,10 +84,10 @@ def stored_quality(folder: Path) -> Quality | None:
         raise ArtifactError(f"{folder}: its card is damaged; export it again") from error
 
 
-def stored_config(manifest: dict[str, Any], folder: Path) -> Mdx23cConfig:
+def stored_config(manifest: dict[str, Any], folder: Path) -> NetworkConfig:
     """The configuration export wrote. Raises ArtifactError."""
     try:
-        return config_from_json(manifest["config"])
+        return config_of(manifest["model"]["family"], manifest["config"])
     except (KeyError, TypeError, ConfigError) as error:
         raise ArtifactError(f"{folder}: its manifest holds no configuration: {error}") from error
 

@@ -1,10 +1,16 @@
 """The models `stemline export` knows by name: a row is all that a new one of a family needs."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from stemline.engines import MemberInfo
+
 from .config import Mdx23cConfig
+from .demucs_bags import BAGS, CheckpointFile, OfficialBag
+from .demucs_bags import LICENCE as DEMUCS_LICENCE
+from .demucs_config import HDEMUCS, HTDEMUCS, HTDEMUCS_6S, DemucsConfig
+from .families import DEMUCS, NetworkConfig
 
 _RELEASES = "https://github.com/{}/releases/download/{}"
 
@@ -15,12 +21,13 @@ class UnknownModelError(LookupError):
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """One model: its network, and where its weights are."""
+    """One model: its network, and where its weights are; or a bag of several of them."""
 
     name: str
     family: str
     title: str
-    config: Mdx23cConfig
+    config: NetworkConfig
+    """Of its network; where a checkpoint brings its own, what random weights are made by."""
     urls: tuple[str, ...]
     """The original first, then its mirrors; all hold the same file."""
     sha256: str | None
@@ -33,6 +40,36 @@ class ModelSpec:
     """ONNX Runtime's level. `all` lays channels out in blocks of 16 for its convolutions: measured,
     a gain of a seventh for `mini`, whose convolutions are direct, and a loss for the large
     networks, whose convolutions are Winograd's."""
+
+    other_files: tuple[CheckpointFile, ...] = ()
+    """The same weights in files of other forms, tried where no address above answers."""
+    member: MemberInfo | None = None
+    """Where it is one of a bag's networks; `name` is then the bag's."""
+    members: tuple["ModelSpec", ...] = ()
+    """The networks of a bag."""
+
+    @property
+    def networks(self) -> tuple["ModelSpec", ...]:
+        """What is exported, an artifact each: a bag's members, or the model itself."""
+        return self.members or (self,)
+
+    @property
+    def artifact_stem(self) -> str:
+        """The name of its artifact but for the precision."""
+        return f"{self.name}-{self.member.signature}" if self.member else self.name
+
+    @property
+    def files(self) -> tuple[CheckpointFile, ...]:
+        """Every place its weights can be had from, in the order to try them."""
+        return (
+            *(CheckpointFile(url, self.sha256, self.size_bytes) for url in self.urls),
+            *self.other_files,
+        )
+
+    @property
+    def seed(self) -> int:
+        """Of random weights: each network of a bag has its own."""
+        return self.member.index if self.member else 0
 
     @property
     def stems(self) -> tuple[str, ...]:
@@ -131,7 +168,64 @@ MINI = ModelSpec(
     graph_optimization="all",
 )
 
-MODELS = {spec.name: spec for spec in (MINI, MDX23C, MDX23C_DRUMSEP, MDX23C_DRUMSEP5)}
+# What the members of mdx_extra differ in; those of mdx_extra_q are said to be the same, quantised,
+# and where they are not, their packages tell.
+_MAGNITUDES = replace(HDEMUCS, cac=False)
+_MDX_EXTRA = (HDEMUCS, replace(_MAGNITUDES, hybrid_old=True), _MAGNITUDES, HDEMUCS)
+_DEMUCS_CONFIGS: dict[str, tuple[DemucsConfig, ...]] = {
+    "htdemucs": (HTDEMUCS,),
+    "htdemucs_ft": (HTDEMUCS,) * 4,
+    "htdemucs_6s": (HTDEMUCS_6S,),
+    "hdemucs_mmi": (HDEMUCS,),
+    "mdx_extra": _MDX_EXTRA,
+    "mdx_extra_q": _MDX_EXTRA,
+}
+
+
+def bag_of(
+    name: str,
+    title: str,
+    signatures: tuple[str, ...],
+    weights: tuple[tuple[float, ...], ...],
+    configs: tuple[NetworkConfig, ...],
+    files: tuple[tuple[CheckpointFile, ...], ...],
+    licence: str,
+) -> ModelSpec:
+    """A model of Demucs networks: of one alone, or the bag of them."""
+    members = tuple(
+        ModelSpec(
+            name=name,
+            family=DEMUCS,
+            title=title,
+            config=config,
+            urls=tuple(file.url for file in files_of[:1]),
+            sha256=files_of[0].sha256 if files_of else None,
+            size_bytes=files_of[0].size_bytes if files_of else None,
+            licence=licence,
+            other_files=files_of[1:],
+            member=MemberInfo(signature, signatures, weights) if len(signatures) > 1 else None,
+        )
+        for signature, config, files_of in zip(signatures, configs, files, strict=True)
+    )
+    return members[0] if len(members) == 1 else replace(members[0], member=None, members=members)
+
+
+def _official(bag: OfficialBag) -> ModelSpec:
+    return bag_of(
+        bag.name,
+        bag.title,
+        bag.bag.members,
+        bag.bag.weights_for(len(bag.stems)),
+        _DEMUCS_CONFIGS[bag.name],
+        bag.files,
+        DEMUCS_LICENCE,
+    )
+
+
+MODELS = {
+    spec.name: spec
+    for spec in (MINI, MDX23C, MDX23C_DRUMSEP, MDX23C_DRUMSEP5, *map(_official, BAGS.values()))
+}
 
 
 def find_model(name: str) -> ModelSpec:

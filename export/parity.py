@@ -24,25 +24,46 @@ class Parity:
 
 
 @dataclass(frozen=True)
-class Golden:
-    """Some values of the reference's output, for where the reference cannot be run."""
+class Sampled:
+    """Some values of one output."""
 
-    seed: int
-    """Of the music-like signal that went in."""
     positions: NDArray[np.int64]
     """(S, n): flat positions within one stem's output of the first row."""
     values: Array
     """(S, n)."""
 
+
+@dataclass(frozen=True)
+class Golden:
+    """Some values of the reference's outputs, for where the reference cannot be run."""
+
+    seed: int
+    """Of the music-like signal that went in."""
+    outputs: dict[str, Sampled]
+    """By the output's name."""
+
     def save(self, path: Path) -> None:
-        """Write an `.npz`."""
-        np.savez_compressed(path, seed=self.seed, positions=self.positions, values=self.values)
+        """Write an `.npz`: `seed`, and `<output>.positions` and `<output>.values`."""
+        arrays: dict[str, NDArray[np.generic]] = {}
+        for name, sampled in self.outputs.items():
+            arrays[f"{name}.positions"] = sampled.positions
+            arrays[f"{name}.values"] = sampled.values
+        np.savez_compressed(path, seed=np.int64(self.seed), **arrays)  # type: ignore[arg-type]
 
 
 def load_golden(path: Path) -> Golden:
-    """What `Golden.save` wrote. Raises ValueError or OSError when it is damaged or missing."""
+    """What `Golden.save` wrote.
+
+    Raises ValueError, KeyError or OSError when it is damaged or missing.
+    """
     with np.load(path, allow_pickle=False) as arrays:
-        return Golden(int(arrays["seed"]), arrays["positions"], arrays["values"])
+        names = [key.removesuffix(".values") for key in arrays.files if key.endswith(".values")]
+        if not names:
+            raise ValueError("it holds no output")
+        outputs = {
+            name: Sampled(arrays[f"{name}.positions"], arrays[f"{name}.values"]) for name in names
+        }
+        return Golden(int(arrays["seed"]), outputs)
 
 
 def compare(
@@ -74,11 +95,11 @@ def snr_db(wanted: Array, got: Array) -> float:
     return 10 * float(np.log10(signal / noise)) if signal > 0 else float("-inf")
 
 
-def sample_golden(reference: Array, seed: int) -> Golden:
-    """Positions of the reference (S, ...): half where a stem is loudest, half anywhere.
+def sample_output(reference: Array, seed: int) -> Sampled:
+    """Positions in one output of the reference (S, ...): half where a stem is loudest.
 
-    The loudest make up most of the energy that an SNR compares; the others find what is off
-    where little sounds.
+    The other half is anywhere. The loudest make up most of the energy that an SNR compares; the
+    others find what is off where little sounds.
     """
     n_stems = len(reference)
     flat = reference.reshape(n_stems, -1)
@@ -90,9 +111,9 @@ def sample_golden(reference: Array, seed: int) -> Golden:
         positions[index, :n_loud] = np.argpartition(np.abs(stem), -n_loud)[-n_loud:]
         positions[index, n_loud:] = random.choice(stem.size, n_each - n_loud, replace=False)
     positions.sort(axis=1)
-    return Golden(seed, positions, np.take_along_axis(flat, positions, axis=1))
+    return Sampled(positions, np.take_along_axis(flat, positions, axis=1))
 
 
-def at_golden(output: Array, golden: Golden) -> Array:
+def at_golden(output: Array, golden: Sampled) -> Array:
     """The values of an output (S, ...) at the golden positions, (S, n)."""
     return np.take_along_axis(output.reshape(len(output), -1), golden.positions, axis=1)

@@ -4,16 +4,16 @@ from pathlib import Path
 
 from torch import nn
 
-from stemline.engines import ArtifactError, TensorSpec
-from stemline.engines.base import BATCH
+from stemline.engines import ArtifactError
+from stemline.engines.artifact import info_from_json
 from stemline.engines.pytorch import TorchEngine
 
-from .config import INPUT, OUTPUT, Mdx23cConfig
 from .digest import file_sha256
 from .download import cached_checkpoint
+from .families import NetworkConfig, input_specs, output_specs
 from .manifest import read_manifest, stored_config
 from .models import MODELS, ModelSpec
-from .weights import RANDOM_DIGEST, Weights, WeightsError, load_network
+from .weights import Weights, WeightsError, is_random, load_network, random_digest
 
 
 def reference_engine(
@@ -36,16 +36,18 @@ def reference_engine(
     """
     manifest = read_manifest(folder)
     config = stored_config(manifest, folder)
-    model = manifest["model"]
+    info = info_from_json(manifest["model"], str(folder))
     # Only the name and the configuration matter to what is loaded from a file at hand.
-    spec = ModelSpec(model["model"], model["family"], "", config, (), None, None, "")
-    network = load_network(spec, _weights_of(folder, manifest["weights"]["sha256"], spec, weights))
-    return torch_engine(network, config, name=folder.name, device=device, threads=threads)
+    spec = ModelSpec(info.model, info.family, "", config, (), None, None, "", member=info.member)
+    loaded = load_network(spec, _weights_of(folder, manifest["weights"]["sha256"], spec, weights))
+    return torch_engine(
+        loaded.network, loaded.config, name=folder.name, device=device, threads=threads
+    )
 
 
 def torch_engine(
     network: nn.Module,
-    config: Mdx23cConfig,
+    config: NetworkConfig,
     *,
     name: str = "pytorch",
     device: str = "cpu",
@@ -54,8 +56,8 @@ def torch_engine(
     """A network as an engine with the inputs and outputs of its artifact."""
     return TorchEngine(
         network,
-        [TensorSpec(INPUT, "float32", (BATCH, *config.input_shape))],
-        [TensorSpec(OUTPUT, "float32", (BATCH, *config.output_shape))],
+        input_specs(config),
+        output_specs(config),
         name=name,
         device=device,
         threads=threads,
@@ -70,11 +72,11 @@ def _weights_of(folder: Path, sha256: str, spec: ModelSpec, given: Path | None) 
         if file_sha256(given) != sha256:
             raise WeightsError(f"{given} is not the checkpoint that {folder.name} was made from")
         return Weights("file", given, sha256)
-    if sha256 == RANDOM_DIGEST:
+    if sha256 == random_digest(spec):
         return Weights("random", None, sha256)
-    if sha256.startswith("random:"):
+    if is_random(sha256):
         raise ArtifactError(f"{folder}: made from another random seed; export it again")
-    row = MODELS.get(spec.name)
+    row = _row_of(spec)
     if row is not None and row.bundled is not None:
         if row.sha256 != sha256:
             raise WeightsError(
@@ -82,10 +84,18 @@ def _weights_of(folder: Path, sha256: str, spec: ModelSpec, given: Path | None) 
                 "it again, or give them with --weights PATH"
             )
         return Weights("bundled", row.bundled, sha256)
-    found = cached_checkpoint(row) if row is not None and row.urls else None
+    found = cached_checkpoint(row) if row is not None and row.files else None
     if found is None or found[1] != sha256:
         raise WeightsError(
             f"the checkpoint {folder.name} was made from is not in the cache; give it with "
             "--weights PATH"
         )
     return Weights("official", *found)
+
+
+def _row_of(spec: ModelSpec) -> ModelSpec | None:
+    """The network of the table that has this name and, in a bag, this signature."""
+    row = MODELS.get(spec.name)
+    networks = row.networks if row else ()
+    signature = spec.member.signature if spec.member else None
+    return next((n for n in networks if (n.member and n.member.signature) == signature), None)

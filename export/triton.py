@@ -36,7 +36,7 @@ def config_pbtxt(
 def _tensors(field: str, tensors: Sequence[TensorSpec]) -> list[str]:
     rows = []
     for tensor in tensors:
-        dims = ", ".join(str(axis) for axis in tensor.shape[1:])
+        dims = ", ".join(str(axis) if isinstance(axis, int) else "-1" for axis in tensor.shape[1:])
         dtype = _TRITON_DTYPES[tensor.dtype]
         rows.append(f'  {{ name: "{tensor.name}" data_type: {dtype} dims: [ {dims} ] }}')
     return [f"{field} [", ",\n".join(rows), "]"]

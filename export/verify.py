@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from stemline.engines import (
     ArtifactError,
@@ -21,18 +20,15 @@ from stemline.engines import (
     read_onnx_metadata,
 )
 from stemline.engines.artifact import info_from_metadata
-from stemline.preprocessing.mdx23c import network_input
-from stemline.preprocessing.stft import Stft
+from stemline.engines.base import Arrays
 
 from .card import BUDGET_DB, Card, graph_dtypes, package_versions, this_machine
-from .config import INPUT, OUTPUT, Mdx23cConfig
+from .families import NetworkConfig, judged_chunk_samples, network_inputs
 from .held_out import HeldOut
 from .manifest import GOLDEN, check_files, read_manifest, stored_card, stored_config
-from .parity import Golden, Parity, at_golden, compare, load_golden, sample_golden
+from .parity import Golden, Parity, at_golden, compare, load_golden, sample_output
 from .quality import CARD_SONGS, Quality, can_measure, estimated_seconds, measure_quality
 from .signal import music_like
-
-Array = NDArray[np.float32]
 
 SEED = 0
 LONGEST_QUALITY_S = 120.0
@@ -168,14 +164,14 @@ def new_card(path: Path, precision: str, measured: Measured) -> Card:
     )
 
 
-def against_reference(path: Path, config: Mdx23cConfig, reference: Engine) -> Measured:
+def against_reference(path: Path, config: NetworkConfig, reference: Engine) -> Measured:
     """Run a graph and PyTorch by turns, and compare; `reference` is closed.
 
     PyTorch runs each row alone: what a graph makes of three rows together must be that too.
     """
     rows = signal_rows(config)
-    wanted: list[Array] = []
-    alone: list[Array] = []
+    wanted: list[Arrays] = []
+    alone: list[Arrays] = []
     reference_seconds: list[float] = []
     seconds: list[float] = []
     engine = open_engine(path, device="cpu")
@@ -190,57 +186,60 @@ def against_reference(path: Path, config: Mdx23cConfig, reference: Engine) -> Me
     engine.close()
     reference.close()
     together = _together(path, rows)
-    stems = config.stems
+    parity: list[Parity] = []
+    for name in config.outputs:
+        of_reference = np.concatenate([output[name] for output in wanted])
+        one_by_one = np.concatenate([output[name] for output in alone])
+        parity += compare(name, config.stems, of_reference, one_by_one, 1)
+        parity += compare(name, config.stems, of_reference, together[name], len(rows))
+    golden = {name: sample_output(wanted[0][name][0], SEED) for name in config.outputs}
     return Measured(
-        parity=(
-            *compare(OUTPUT, stems, np.concatenate(wanted), np.concatenate(alone), 1),
-            *compare(OUTPUT, stems, np.concatenate(wanted), together, len(rows)),
-        ),
+        parity=tuple(parity),
         seconds=min(seconds),
         reference_seconds=min(reference_seconds),
-        golden=sample_golden(wanted[0][0], SEED),
+        golden=Golden(SEED, golden),
     )
 
 
-def against_golden(path: Path, config: Mdx23cConfig, golden: Golden) -> Measured:
+def against_golden(path: Path, config: NetworkConfig, golden: Golden) -> Measured:
     """Run a graph and compare its first row with the values export stored."""
     rows = signal_rows(config, golden.seed)
     engine = open_engine(path, device="cpu")
     runs = [_timed(engine, rows[0]) for _ in range(2)]
     engine.close()
     parity: tuple[Parity, ...] = ()
-    for output, batch in ((runs[0][0], 1), (_together(path, rows), len(rows))):
-        got = at_golden(output[0], golden)
-        parity += compare(OUTPUT, config.stems, golden.values[None], got[None], batch)
+    together = _together(path, rows)
+    for outputs, batch in ((runs[0][0], 1), (together, len(rows))):
+        for name, sampled in golden.outputs.items():
+            got = at_golden(outputs[name][0], sampled)
+            parity += compare(name, config.stems, sampled.values[None], got[None], batch)
     return Measured(parity, min(seconds for _, seconds in runs), None, golden)
 
 
-def _together(path: Path, rows: Sequence[Array]) -> Array:
+def _together(path: Path, rows: Sequence[Arrays]) -> Arrays:
     """All rows in one batch, by an engine of its own: the memory of one at batch 1 is freed."""
     engine = open_engine(path, device="cpu")
-    output = engine.run({INPUT: np.concatenate(rows)})[OUTPUT]
+    outputs = engine.run({name: np.concatenate([row[name] for row in rows]) for name in rows[0]})
     engine.close()
-    return output
+    return outputs
 
 
-def signal_rows(config: Mdx23cConfig, seed: int = SEED) -> Sequence[Array]:
-    """Three different chunks of the test signal, each as `mixture` (1, 2C, F, T)."""
-    stft = Stft(config.n_fft, config.hop_samples, config.n_bins)
+def signal_rows(config: NetworkConfig, seed: int = SEED) -> Sequence[Arrays]:
+    """Three different chunks of the test signal, each as the network's inputs at batch 1."""
+    n_samples = judged_chunk_samples(config)
     return [
-        network_input(
-            music_like(
-                config.chunk_samples, config.sample_rate_hz, config.audio_channels, seed + row
-            )[None],
-            stft,
+        network_inputs(
+            config,
+            music_like(n_samples, config.sample_rate_hz, config.audio_channels, seed + row)[None],
         )
         for row in range(_N_ROWS)
     ]
 
 
-def _timed(engine: Engine, mixture: Array) -> tuple[Array, float]:
+def _timed(engine: Engine, inputs: Arrays) -> tuple[Arrays, float]:
     start = time.perf_counter()
-    output = engine.run({INPUT: mixture})[OUTPUT]
-    return output, time.perf_counter() - start
+    outputs = engine.run(inputs)
+    return outputs, time.perf_counter() - start
 
 
 def _reference(folder: Path, weights: Path | None) -> Engine | None:

@@ -1,21 +1,25 @@
 """Which weights an export takes: cached, downloaded, a file given, or seeded random ones."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 import torch
 from torch import nn
 
-from .checkpoints import load_strictly, read_checkpoint
+from .checkpoints import CheckpointError, load_strictly, read_checkpoint
+from .config import ConfigError
+from .demucs_checkpoints import DemucsPackage, read_package
+from .demucs_config import DemucsConfig
+from .demucs_kwargs import config_from_kwargs
 from .digest import file_sha256
 from .download import DownloadError, IntegrityError, cached_checkpoint, fetch
+from .families import NetworkConfig
 from .models import ModelSpec
 from .networks import build_network, random_network
 
-SEED = 0
-RANDOM_DIGEST = f"random:{SEED}"
+_RANDOM = "random:"
 
 
 class WeightsError(LookupError):
@@ -53,7 +57,7 @@ def resolve_weights(
     never answered by random weights.
     """
     if choice == "random":
-        return Weights("random", None, RANDOM_DIGEST)
+        return Weights("random", None, random_digest(spec))
     if choice not in ("auto", "official"):
         path = Path(choice)
         if not path.is_file():
@@ -69,7 +73,7 @@ def resolve_weights(
                 f"weights of {spec.name} that ship with stemline; install it again"
             )
         return Weights("bundled", spec.bundled, digest)
-    if not spec.urls:
+    if not spec.files:
         raise WeightsError(f"{spec.name} is not in the table; give its checkpoint: --weights PATH")
     found = cached_checkpoint(spec)
     if found is None:
@@ -78,19 +82,68 @@ def resolve_weights(
         except DownloadError as error:
             if choice == "official":
                 raise
-            return Weights("random", None, RANDOM_DIGEST, reason=str(error))
+            return Weights("random", None, random_digest(spec), reason=str(error))
     return Weights("official", *found)
 
 
-def load_network(spec: ModelSpec, weights: Weights) -> nn.Module:
-    """The network of a model with these weights, in evaluation mode.
+@dataclass(frozen=True)
+class Loaded:
+    """A network with its weights."""
 
-    Raises CheckpointError when the file is no checkpoint or does not fit the configuration.
+    network: nn.Module
+    """In evaluation mode."""
+    config: NetworkConfig
+    """What it was built by: the checkpoint's own, where it has one."""
+
+
+def load_network(spec: ModelSpec, weights: Weights) -> Loaded:
+    """The network of a model with these weights.
+
+    Raises CheckpointError when the file is no checkpoint or does not fit the configuration,
+    ConfigError when a configuration in it is not one that is built here.
     """
     if weights.path is None:
-        return random_network(spec.config, SEED)
+        return Loaded(random_network(spec.config, spec.seed), spec.config)
+    if isinstance(spec.config, DemucsConfig):
+        return _load_package(spec, spec.config, weights.path)
     state = read_checkpoint(weights.path)
     with torch.device("meta"):  # shapes only: the file brings the numbers
         network = build_network(spec.config)
     load_strictly(network, state, str(weights.path))
-    return network
+    return Loaded(network, spec.config)
+
+
+def _load_package(spec: ModelSpec, wanted: DemucsConfig, path: Path) -> Loaded:
+    """A network as its package describes it, which must be one of the model's kind."""
+    package = read_package(path)
+    config = package_config(package)
+    if (config.architecture, config.stems) != (wanted.architecture, wanted.stems):
+        raise CheckpointError(
+            f"{path} is a network of class {package.klass} for {', '.join(config.stems)}; "
+            f"{spec.name} is of {wanted.architecture} for {', '.join(wanted.stems)}"
+        )
+    if config.architecture == "hdemucs":  # any length will do: the model's, not the training's
+        config = replace(config, segment=wanted.segment)
+    with torch.device("meta"):
+        network = build_network(config)
+    shapes = [(name, tuple(value.shape)) for name, value in network.named_parameters()]
+    load_strictly(network, package.state_dict(shapes), str(path))
+    return Loaded(network, config)
+
+
+def package_config(package: DemucsPackage) -> DemucsConfig:
+    """The configuration that a package's arguments mean. Raises ConfigError that names the file."""
+    try:
+        return config_from_kwargs(package.klass, package.kwargs)
+    except ConfigError as error:
+        raise ConfigError(f"{package.path}: {error}") from error
+
+
+def random_digest(spec: ModelSpec) -> str:
+    """What stands for the SHA-256 of a model's random weights."""
+    return f"{_RANDOM}{spec.seed}"
+
+
+def is_random(digest: str) -> bool:
+    """Whether a digest is that of random weights."""
+    return digest.startswith(_RANDOM)

@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 
 from .stft import hann
 
+Spectra = NDArray[np.complex64]
+
 
 class DemucsStft:
     """`torch.stft(normalized=True)` with a hop of n_fft / 4, framed so that hops are frames.

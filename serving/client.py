@@ -304,7 +304,12 @@ class RemoteSeparation(Iterator[SeparatedBlock]):
 
 def _config(model: str, options: SeparateOptions) -> pb.SeparateConfig:
     return pb.SeparateConfig(
-        model=model, stems=options.stems, residual=options.residual, overlap=options.overlap
+        model=model,
+        stems=options.stems,
+        residual=options.residual,
+        overlap=options.overlap,
+        shifts=options.shifts,
+        seed=options.seed,
     )
 
 

@@ -6,14 +6,27 @@ A new family is one small file in preprocessing, one in postprocessing, and one 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from stemline.engines import ArtifactError, EngineSpec, ModelInfo
-from stemline.engines.base import BATCH, Array
+from stemline.engines import ArtifactError, EngineSpec, ModelInfo, StftInfo
+from stemline.engines.base import BATCH, FRAMES, SAMPLES, Array
+from stemline.postprocessing import demucs as demucs_out
 from stemline.postprocessing import mdx23c as mdx23c_out
+from stemline.postprocessing.demucs import DemucsIstft
 from stemline.postprocessing.istft import Istft
+from stemline.preprocessing import demucs as demucs_in
 from stemline.preprocessing import mdx23c as mdx23c_in
+from stemline.preprocessing.demucs import DemucsStft, Spectra
 from stemline.preprocessing.stft import Stft
 
 Shape = tuple[int | str, ...]
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Chunks as an engine takes them in."""
+
+    inputs: dict[str, Array]
+    spectra: Spectra | None = None
+    """What decoding needs besides the outputs: the mixture's spectra, for their phases."""
 
 
 @dataclass(frozen=True)
@@ -21,31 +34,76 @@ class Family:
     """The two ends of a network."""
 
     inputs: dict[str, Shape]
-    """What the engine must take in, by name; the free axis is `batch`."""
+    """What the engine must take in, by name; free axes are names."""
     outputs: dict[str, Shape]
 
-    encode: Callable[[Array], dict[str, Array]]
+    encode: Callable[[Array], Encoded]
     """Chunks (batch, channels, chunk_samples) → the engine's inputs."""
-    decode: Callable[[dict[str, Array], Sequence[int]], Array]
-    """The engine's outputs, and which stems → (batch, n_stems, channels, chunk_samples)."""
+    decode: Callable[[dict[str, Array], Sequence[int], Spectra | None], Array]
+    """The engine's outputs, which stems, and `Encoded.spectra` → (batch, n_stems, channels,
+    chunk_samples)."""
+
+    is_demucs: bool = False
+    """Whether tracks are cut, weighed and brought to a common level as `apply_model` does."""
+
+
+def _stft_of(info: ModelInfo) -> StftInfo:
+    if info.stft is None:
+        raise ArtifactError(f"{info.model}: the artifact has no STFT; export it again")
+    return info.stft
 
 
 def _mdx23c(info: ModelInfo) -> Family:
-    if info.stft is None:
-        raise ArtifactError(f"{info.model}: the artifact has no STFT; export it again")
-    stft = Stft(info.stft.n_fft, info.stft.hop_samples, info.stft.n_bins)
-    istft = Istft(info.stft.n_fft, info.stft.hop_samples, info.stft.n_bins)
-    n_frames = info.chunk_samples // info.stft.hop_samples + 1
-    chunk = (2 * info.channels, info.stft.n_bins, n_frames)
+    facts = _stft_of(info)
+    stft = Stft(facts.n_fft, facts.hop_samples, facts.n_bins)
+    istft = Istft(facts.n_fft, facts.hop_samples, facts.n_bins)
+    n_frames = info.chunk_samples // facts.hop_samples + 1
+    chunk = (2 * info.channels, facts.n_bins, n_frames)
     return Family(
         inputs={"mixture": (BATCH, *chunk)},
         outputs={"stems": (BATCH, len(info.stems), *chunk)},
-        encode=lambda chunks: {"mixture": mdx23c_in.network_input(chunks, stft)},
-        decode=lambda outputs, wanted: mdx23c_out.stem_chunks(outputs["stems"], istft, wanted),
+        encode=lambda chunks: Encoded({"mixture": mdx23c_in.network_input(chunks, stft)}),
+        decode=lambda outputs, wanted, _: mdx23c_out.stem_chunks(outputs["stems"], istft, wanted),
     )
 
 
-_FAMILIES: dict[str, Callable[[ModelInfo], Family]] = {"mdx23c": _mdx23c}
+def _demucs(info: ModelInfo) -> Family:
+    facts = _stft_of(info)
+    try:
+        stft = DemucsStft(facts.n_fft, zero_ends=facts.zero_ends)
+        istft = DemucsIstft(facts.n_fft, zero_ends=facts.zero_ends)
+    except ValueError as error:
+        raise ArtifactError(f"{info.model}: {error}") from error
+    n_samples: int | str = SAMPLES if info.any_length else info.chunk_samples
+    n_frames: int | str = FRAMES if info.any_length else stft.n_frames(info.chunk_samples)
+    channels = info.channels * (2 if facts.complex_as_channels else 1)
+    waveform, spectrogram = (info.channels, n_samples), (channels, facts.n_bins, n_frames)
+    n_stems = len(info.stems)
+
+    def encode(chunks: Array) -> Encoded:
+        spectra = stft(chunks)
+        cac = facts.complex_as_channels
+        inputs = demucs_in.network_inputs(chunks, spectra, complex_as_channels=cac)
+        return Encoded(inputs, None if cac else spectra)
+
+    def decode(outputs: dict[str, Array], wanted: Sequence[int], spectra: Spectra | None) -> Array:
+        return demucs_out.stem_chunks(
+            outputs["spectrograms"], outputs["waveforms"], istft, wanted, spectra
+        )
+
+    return Family(
+        inputs={"waveform": (BATCH, *waveform), "spectrogram": (BATCH, *spectrogram)},
+        outputs={
+            "waveforms": (BATCH, n_stems, *waveform),
+            "spectrograms": (BATCH, n_stems, *spectrogram),
+        },
+        encode=encode,
+        decode=decode,
+        is_demucs=True,
+    )
+
+
+_FAMILIES: dict[str, Callable[[ModelInfo], Family]] = {"mdx23c": _mdx23c, "demucs": _demucs}
 
 
 def family_of(info: ModelInfo) -> Family:

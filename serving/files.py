@@ -74,6 +74,17 @@ class SeparatedFile:
         return self.audio_s / self.seconds["wall"]
 
 
+class _FileBlocks:
+    """An audio file's blocks, from the first each time."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __iter__(self) -> Iterator[Array]:
+        with open_audio(self._path) as reader:
+            yield from reader.blocks()
+
+
 def separate_file(
     path: Path,
     source: Source,
@@ -104,9 +115,9 @@ def separate_file(
     started = time.perf_counter()
     encode_s = 0.0
     with ExitStack() as undo:
-        reader = undo.enter_context(open_audio(path))
-        stream = undo.enter_context(source.stream(reader.blocks(), reader.format, options))
-        audio = reader.format
+        with open_audio(path) as reader:
+            audio = reader.format
+        stream = undo.enter_context(source.stream(_FileBlocks(path), audio, options))
         made = _make_folder(folder)
         writers: dict[str, StemWriter] = {}
         try:

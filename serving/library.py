@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from stemline.engines import (
@@ -16,7 +17,8 @@ from stemline.engines import (
 from stemline.engines.artifact import MANIFEST, info_from_metadata
 
 from .errors import UnknownModelError, UntrainedError
-from .pipeline import Separator
+from .offers import Offer, offer_of, offers_of
+from .pipeline import Member, SeparateOptions, Separator
 
 DEFAULT_PRECISION = "fp32"
 BEST_MODEL = "mdx23c"
@@ -45,44 +47,48 @@ class Library:
     def __init__(self, root: Path, options: EngineOptions | None = None) -> None:
         self.root = root
         self._options = options or EngineOptions()
-        self._separators: dict[Path, Separator] = {}
+        self._separators: dict[tuple[Path, ...], Separator] = {}
         self._opening = threading.Lock()
 
     def artifacts(self) -> list[Artifact]:
         """Every artifact there is, by name; damaged ones are passed over with a warning."""
         return list_artifacts(self.root)
 
-    def is_open(self, artifact: Artifact) -> bool:
-        """Whether its engine is loaded."""
-        return artifact.engine_path in self._separators
+    def offers(self) -> list[Offer]:
+        """Every model there is, by name; the networks of a bag are one."""
+        return offers_of(self.artifacts())
 
-    def may_run(self, artifact: Artifact) -> bool:
+    def is_open(self, offer: Offer) -> bool:
+        """Whether its engine is loaded, or some of them are."""
+        return _key(offer) in self._separators
+
+    def may_run(self, offer: Offer) -> bool:
         """Whether it is trained, or untrained ones are allowed."""
-        return artifact.info.trained or self._options.allow_untrained
+        return offer.info.trained or self._options.allow_untrained
 
-    def find(self, model: str = "") -> Artifact:
-        """The artifact a user means by a model's name, an artifact's name or a path.
+    def find(self, model: str = "") -> Offer:
+        """What a user means by a model's name, an artifact's name or a path.
 
-        An empty name means `mdx23c`, else the only artifact besides `mini` that takes whole mixes
+        An empty name means `mdx23c`, else the only model besides `mini` that takes whole mixes
         apart, else `mini`; of random weights only where none is trained. Raises UnknownModelError
         that names those there are, or ArtifactError for a damaged file.
         """
         if model.endswith(".onnx"):
-            return _lone_artifact(Path(model))
+            return offer_of(_lone_artifact(Path(model)))
         for folder in (self.root / model, self.root / f"{model}.{DEFAULT_PRECISION}"):
             # One folder below the root, whatever a client may call a model.
             is_ours = folder.parent == self.root and not folder.name.startswith(".")
             if model and is_ours and (folder / MANIFEST).is_file():
-                return read_artifact(folder)
-        artifacts = {artifact.name: artifact for artifact in self.artifacts()}
-        if not artifacts:
+                return offer_of(read_artifact(folder))
+        offers = {offer.name: offer for offer in self.offers()}
+        if not offers:
             raise nothing_exported(self.root, model)
         if not model:
-            return _default_of(artifacts, self.root)
-        found = _named(artifacts, model)
+            return _default_of(offers, self.root)
+        found = _named(offers, model)
         if found is None:
             raise UnknownModelError(
-                f"no model {model!r} in {self.root}; there are {', '.join(artifacts)}"
+                f"no model {model!r} in {self.root}; there are {', '.join(offers)}"
             )
         return found
 
@@ -91,29 +97,37 @@ class Library:
 
         Raises UnknownModelError, UntrainedError, ArtifactError, DeviceError or MissingExtraError.
         """
-        artifact = self.find(model)
-        if not self.may_run(artifact):
+        offer = self.find(model)
+        if not self.may_run(offer):
             raise UntrainedError(
-                f"{artifact.name} has random weights, not trained ones: it would give noise. "
+                f"{offer.name} has random weights, not trained ones: it would give noise. "
                 "Export it with --weights official or --weights PATH, or pass --allow-untrained"
             )
-        opened = self._separators.get(artifact.engine_path)
+        key = _key(offer)
+        opened = self._separators.get(key)
         if opened is not None:  # without waiting for another engine that is being opened
             return opened
         with self._opening:
-            opened = self._separators.get(artifact.engine_path)
+            opened = self._separators.get(key)
             if opened is None:
-                options = self._options
-                engine = open_engine(artifact.engine_path, options.device, options.threads)
-                opened = Separator(
-                    engine,
-                    artifact.info,
-                    batch_size=options.batch_size,
-                    name=artifact.name,
-                    sha256=artifact.sha256,
-                )
-                self._separators[artifact.engine_path] = opened
+                opened = self._separators[key] = self._opened(offer)
             return opened
+
+    def _opened(self, offer: Offer) -> Separator:
+        """Of one artifact with its engine loaded; a bag loads each as it is needed."""
+        options = self._options
+        members = [None if a is None else _member(a, options) for a in offer.networks]
+        separator = Separator.of_members(
+            offer.info,
+            members,
+            offer.weights,
+            batch_size=options.batch_size,
+            name=offer.name,
+            sha256=offer.sha256,
+        )
+        if len(members) == 1:
+            separator.check(SeparateOptions())
+        return separator
 
     def close(self) -> None:
         """Close every separator that was opened."""
@@ -136,20 +150,32 @@ def nothing_exported(root: Path, model: str = "") -> UnknownModelError:
     return UnknownModelError(f"nothing is exported in {root}; {how}")
 
 
-def _named(artifacts: Mapping[str, Artifact], model: str) -> Artifact | None:
-    """The artifact that is called so, or is the model of that name in the usual precision."""
-    return artifacts.get(model) or artifacts.get(f"{model}.{DEFAULT_PRECISION}")
+def _key(offer: Offer) -> tuple[Path, ...]:
+    return tuple(artifact.engine_path for artifact in offer.artifacts)
 
 
-def _default_of(artifacts: Mapping[str, Artifact], root: Path) -> Artifact:
+def _member(artifact: Artifact, options: EngineOptions) -> Member:
+    return Member(
+        artifact.name,
+        artifact.info,
+        partial(open_engine, artifact.engine_path, options.device, options.threads),
+    )
+
+
+def _named(offers: Mapping[str, Offer], model: str) -> Offer | None:
+    """What is called so, or is the model of that name in the usual precision."""
+    return offers.get(model) or offers.get(f"{model}.{DEFAULT_PRECISION}")
+
+
+def _default_of(offers: Mapping[str, Offer], root: Path) -> Offer:
     """The one that an empty name means. Raises UnknownModelError where none stands out."""
-    trained = {name: artifact for name, artifact in artifacts.items() if artifact.info.trained}
-    among = trained or artifacts
+    trained = {name: offer for name, offer in offers.items() if offer.info.trained}
+    among = trained or offers
     small = _named(among, SMALL_MODEL)
     others = [
-        artifact
-        for artifact in among.values()
-        if artifact.info.model != SMALL_MODEL and takes_mixes_apart(artifact.info)
+        offer
+        for offer in among.values()
+        if offer.info.model != SMALL_MODEL and takes_mixes_apart(offer.info)
     ]
     chosen = _named(among, BEST_MODEL) or (others[0] if len(others) == 1 else small)
     if chosen is None:

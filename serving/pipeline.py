@@ -1,16 +1,17 @@
 """From audio to stems: read this first.
 
-    audio blocks ─► chunks ─► spectrograms ─► [engine] ─► stems of a chunk ─► stem blocks
+    audio blocks ─► cuts ─► spectrograms ─► [engine] ─► stems of a cut ─► stem blocks
     `Separation._feed`, a thread              its queue    `Separation._stems`, the caller
 
-Feeding, the engine and the caller work at the same time, each on another chunk; a bounded
-number of chunks is under way, whatever the length of the track.
+Feeding, the engine and the caller work at the same time, each on another cut; a bounded
+number of cuts is under way, whatever the length of the track. A model that wants tracks at one
+level has them read twice: first for the level, then for the stems.
 """
 
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass
 from queue import SimpleQueue
@@ -19,22 +20,29 @@ from typing import Self
 
 import numpy as np
 
-from stemline.engines import Engine, EngineError, EngineSpec, ModelInfo
+from stemline.engines import ArtifactError, Engine, EngineError, EngineSpec, ModelInfo
 from stemline.engines.base import Array
 from stemline.engines.memory import auto_batch_size
-from stemline.postprocessing.overlap_add import OverlapAdd
+from stemline.postprocessing.level import restored
 from stemline.postprocessing.stems import residual, residual_name
 from stemline.preprocessing.audio import AudioFormat, checked
 from stemline.preprocessing.channels import from_channels, output_channels, to_channels
-from stemline.preprocessing.chunks import Chunk, ChunkPlan, hop_samples_for, iter_chunks
+from stemline.preprocessing.chunks import ChunkPlan, hop_samples_for
+from stemline.preprocessing.demucs import Spectra
+from stemline.preprocessing.level import Level, level_of, normalised
+from stemline.preprocessing.rereadable import Rereadable
 from stemline.preprocessing.resample import Resampler
+from stemline.preprocessing.segments import SegmentPlan, segment_hop_samples
 
-from .errors import SeparationClosedError, UnknownStemError
+from .errors import RequestError, SeparationClosedError, UnknownStemError
 from .families import Family, check_engine, family_of
+from .passes import ChunkPass, Cut, Passes, SegmentPasses, Shifts
 from .scheduler import Item, Lane, Scheduler
 
 _BLOCK_SAMPLES = 1 << 16
 _FEED_ENDS_WITHIN_S = 5.0
+MOST_SHIFTS = 100
+"""Beyond, only the cost grows."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +56,11 @@ class SeparateOptions:
     overlap: float | None = None
     """N of 2 or more: hop = chunk // N; below 1: hop = chunk × (1 − fraction); the model's own
     when None."""
+    shifts: int = 0
+    """Of Demucs: separate so many times, each begun elsewhere within half a second, and give the
+    mean; 0 is once, as it is, without anything random."""
+    seed: int = 0
+    """Of the shifts; the same one, the same stems."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +73,19 @@ class SeparatedBlock:
     """Name → (channels, n_samples) float32."""
 
 
+@dataclass(frozen=True)
+class Member:
+    """One network of a model: all of it, or one of a bag's."""
+
+    name: str
+    """The artifact's."""
+    info: ModelInfo
+    open: Callable[[], Engine]
+    """Load its engine. Raises ArtifactError, DeviceError or MissingExtraError."""
+
+
 class Separator:
-    """A model ready to separate; one engine, one fair queue, any number of callers at once."""
+    """A model ready to separate; one fair queue, any number of callers at once."""
 
     def __init__(
         self,
@@ -72,33 +96,80 @@ class Separator:
         name: str = "",
         sha256: str = "",
     ) -> None:
-        """Take an engine over; it is closed with the separator.
+        """Take the engine of a model of one network over; it is closed with the separator.
 
         `name` and `sha256` are the artifact's. Raises ArtifactError when the engine is not one of
         a model with these facts.
         """
+        name = name or f"{info.artifact_stem}.{info.precision}"
+        bag = info.member
+        row = bag.weights[bag.index] if bag else (1.0,) * len(info.stems)
+        self._begin(info, (Member(name, info, lambda: engine),), (row,), batch_size, name, sha256)
+        self._engine(0)
+
+    @classmethod
+    def of_members(
+        cls,
+        info: ModelInfo,
+        members: Sequence[Member | None],
+        weights: Sequence[Sequence[float]],
+        *,
+        batch_size: int | None = None,
+        name: str,
+        sha256: str = "",
+    ) -> Self:
+        """A bag of networks, each loaded when the first of its stems is asked for.
+
+        `weights` (n_members, n_stems): stem s = Σ w[m][s]·y_m[s] / Σ w[m][s]; a member that is
+        None is not at hand, and the stems that it counts for cannot be had.
+        """
+        separator = cls.__new__(cls)
+        separator._begin(info, members, weights, batch_size, name, sha256)
+        return separator
+
+    def _begin(
+        self,
+        info: ModelInfo,
+        members: Sequence[Member | None],
+        weights: Sequence[Sequence[float]],
+        batch_size: int | None,
+        name: str,
+        sha256: str,
+    ) -> None:
         self.info = info
-        self.name = name or f"{info.model}.{info.precision}"
+        self.name = name
         self.sha256 = sha256
-        self._engine = engine
-        self._family = family_of(info)
-        check_engine(info, self._family, engine.spec)
-        self._scheduler = Scheduler(engine, batch_size or auto_batch_size(engine.spec))
+        self._members = members
+        self._weights = weights
+        self._families = [None if m is None else family_of(m.info) for m in members]
+        self._given_batch_size = batch_size
+        self._engines: dict[int, Engine] = {}
+        self._opening = threading.Lock()
+        self._scheduler: Scheduler | None = None
+        self._closed = False
+
+    @property
+    def stems(self) -> tuple[str, ...]:
+        """The names that can be asked for, in the order of the network."""
+        columns = zip(self.info.stems, zip(*self._weights, strict=True), strict=True)
+        return tuple(stem for stem, column in columns if any(column))
 
     @property
     def engine_spec(self) -> EngineSpec:
-        """The engine's inputs and outputs, and where it really runs."""
-        return self._engine.spec
+        """Inputs and outputs of a loaded engine, and where it really runs."""
+        if not self._engines:
+            self._engine(next(i for i, member in enumerate(self._members) if member is not None))
+        return next(iter(self._engines.values())).spec
 
     @property
     def batch_size(self) -> int:
         """Chunks run at once at the most; halved when memory did not hold them."""
-        return self._scheduler.batch_size
+        return self._scheduler.batch_size if self._scheduler else self._given_batch_size or 1
 
     @property
     def n_queued(self) -> int:
-        """Chunks of all callers waiting for the engine."""
-        return self._scheduler.n_queued
+        """Chunks of all callers waiting for an engine."""
+        return self._scheduler.n_queued if self._scheduler else 0
 
     def stream(
         self,
@@ -124,17 +195,20 @@ class Separator:
             `blocks` raises.
         """
         chosen = options or SeparateOptions()
-        plan, wanted = self._checked(chosen)
+        wanted, members = self._checked(chosen)
+        engines = {index: self._engine(index) for index in members}
+        scheduler = self._scheduler
+        assert scheduler is not None  # made with the first engine
         return Separation(
             blocks=blocks,
             audio=audio,
             info=self.info,
-            family=self._family,
-            plan=plan,
+            networks={index: self._network(index, engine) for index, engine in engines.items()},
+            passes=self._passes(chosen, wanted, members),
             wanted=wanted,
             with_residual=chosen.residual,
-            lane=self._scheduler.open_lane(),
-            n_under_way=2 * self._scheduler.batch_size + 1,
+            lane=scheduler.open_lane(),
+            n_under_way=2 * scheduler.batch_size + 1,
         )
 
     def separate(
@@ -145,10 +219,10 @@ class Separator:
         Raises as `stream` does.
         """
         audio = AudioFormat(sample_rate_hz, samples.shape[0], samples.shape[1])
-        blocks = (
+        blocks = [
             samples[:, start : start + _BLOCK_SAMPLES]
             for start in range(0, samples.shape[1], _BLOCK_SAMPLES)
-        )
+        ]
         with self.stream(blocks, audio, options) as separation:
             shape = (output_channels(audio.channels), samples.shape[1])
             stems = {name: np.empty(shape, np.float32) for name in separation.stems}
@@ -158,32 +232,134 @@ class Separator:
                     stems[name][:, block.offset_samples : end] = part
         return stems
 
-    def check(self, options: SeparateOptions) -> None:
-        """Raise what `stream` would raise at once for these options."""
-        self._checked(options)
+    def check(self, options: SeparateOptions) -> tuple[str, ...]:
+        """Raise what `stream` would raise at once for these options; load the engines they need.
+
+        Gives back the names of the networks that will run.
+        """
+        _, members = self._checked(options)
+        for index in members:
+            self._engine(index)
+        return tuple(self._member(index).name for index in members)
+
+    def load(self) -> None:
+        """Load every engine at hand, which calls would else do as they need them."""
+        for index, member in enumerate(self._members):
+            if member is not None:
+                self._engine(index)
 
     def close(self) -> None:
-        """Stop the queue and free the engine."""
-        self._scheduler.close()
-        self._engine.close()
+        """Stop the queue and free the engines."""
+        with self._opening:
+            self._closed = True
+            if self._scheduler is not None:
+                self._scheduler.close()
+            for engine in self._engines.values():
+                engine.close()
 
-    def _checked(self, options: SeparateOptions) -> tuple[ChunkPlan, tuple[int, ...]]:
-        """How the track is cut, and the indices of the wanted stems."""
-        overlap = self.info.default_overlap if options.overlap is None else options.overlap
-        chunk_samples = self.info.chunk_samples
-        plan = ChunkPlan(chunk_samples, hop_samples_for(chunk_samples, overlap))
-        return plan, self._wanted(options.stems)
+    def _engine(self, index: int) -> Engine:
+        """A member's engine, loaded on first use and kept."""
+        with self._opening:
+            if self._closed:
+                raise EngineError(f"{self.name} is closed")
+            if index not in self._engines:
+                member, family = self._member(index), self._families[index]
+                engine = member.open()
+                try:
+                    assert family is not None
+                    check_engine(member.info, family, engine.spec)
+                except BaseException:
+                    engine.close()
+                    raise
+                self._engines[index] = engine
+                if self._scheduler is None:
+                    size = self._given_batch_size or auto_batch_size(engine.spec)
+                    self._scheduler = Scheduler(engine, size)
+            return self._engines[index]
+
+    def _member(self, index: int) -> Member:
+        member = self._members[index]
+        if member is None:
+            raise ArtifactError(
+                f"{self.name} lacks network {index + 1} of {len(self._members)}, which counts for "
+                f"these stems; export it again: stemline export {self.info.model}"
+            )
+        return member
+
+    def _network(self, index: int, engine: Engine) -> "_Network":
+        family = self._families[index]
+        assert family is not None
+        return _Network(self._member(index).name, family, engine)
+
+    def _checked(self, options: SeparateOptions) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """The indices of the wanted stems, and of the networks that count for them."""
+        wanted = self._wanted(options.stems)
+        members = tuple(
+            index for index, row in enumerate(self._weights) if any(row[stem] for stem in wanted)
+        )
+        for index in members:
+            self._member(index)
+        if not 0 <= options.shifts <= MOST_SHIFTS:
+            raise RequestError("shifts", f"shifts are 0 to {MOST_SHIFTS}; got {options.shifts}")
+        if options.shifts and not self._is_demucs:
+            raise RequestError(
+                "shifts", f"{self.info.model} is of family {self.info.family}, which has no shifts"
+            )
+        self._plan(options.overlap)
+        return wanted, members
+
+    @property
+    def _is_demucs(self) -> bool:
+        return any(family is not None and family.is_demucs for family in self._families)
+
+    def _plan(self, overlap: float | None) -> ChunkPlan | SegmentPlan:
+        """How the track is cut. Raises OverlapError."""
+        chosen = self.info.default_overlap if overlap is None else overlap
+        length = self.info.chunk_samples
+        if not self._is_demucs:
+            return ChunkPlan(length, hop_samples_for(length, chosen))
+        network_samples = None if self.info.any_length else length
+        return SegmentPlan(length, segment_hop_samples(length, chosen), network_samples)
+
+    def _passes(
+        self, options: SeparateOptions, wanted: tuple[int, ...], members: tuple[int, ...]
+    ) -> Passes:
+        plan, channels = self._plan(options.overlap), self.info.channels
+        if isinstance(plan, ChunkPlan):
+            return ChunkPass(plan, len(wanted), channels)
+        weights = [[self._weights[index][stem] for stem in wanted] for index in members]
+        shifts = Shifts(options.shifts, options.seed)
+        return SegmentPasses(plan, members, weights, shifts, channels, self.info.sample_rate_hz)
 
     def _wanted(self, names: tuple[str, ...]) -> tuple[int, ...]:
         """Indices into the network's stems, in the order of the network, without repeats."""
-        known = [stem.lower() for stem in self.info.stems]
+        stems = self.stems
+        known = {stem.lower() for stem in stems}
         for name in names:
             if name.lower() not in known:
                 raise UnknownStemError(
-                    f"{self.info.model} has no stem {name!r}; it has {', '.join(self.info.stems)}"
+                    f"{self.info.model} has no stem {name!r}; it has {', '.join(stems)}"
                 )
-        chosen = {name.lower() for name in names} or set(known)
-        return tuple(index for index, stem in enumerate(known) if stem in chosen)
+        chosen = {name.lower() for name in names} or known
+        return tuple(i for i, stem in enumerate(self.info.stems) if stem.lower() in chosen)
+
+
+@dataclass(frozen=True)
+class _Network:
+    """A loaded member."""
+
+    name: str
+    family: Family
+    engine: Engine
+
+
+@dataclass(frozen=True)
+class _UnderWay:
+    """A cut on its way through an engine."""
+
+    cut: Cut
+    spectra: Spectra | None
+    outputs: Future[Item]
 
 
 class Separation(Iterator[SeparatedBlock]):
@@ -198,8 +374,8 @@ class Separation(Iterator[SeparatedBlock]):
         blocks: Iterable[Array],
         audio: AudioFormat,
         info: ModelInfo,
-        family: Family,
-        plan: ChunkPlan,
+        networks: dict[int, _Network],
+        passes: Passes,
         wanted: tuple[int, ...],
         with_residual: bool,
         lane: Lane,
@@ -210,8 +386,8 @@ class Separation(Iterator[SeparatedBlock]):
         self.n_samples_done = 0
         """Samples of every stem given so far, at the input's sample rate."""
         self._info = info
-        self._family = family
-        self._plan = plan
+        self._networks = networks
+        self._passes = passes
         self._wanted = wanted
         self._names = [info.stems[index] for index in wanted]
         self._residual_name = residual_name(self._names) if with_residual else None
@@ -220,9 +396,14 @@ class Separation(Iterator[SeparatedBlock]):
         self._channels = output_channels(audio.channels)
         self._mixture: deque[Array] = deque()  # kept for the residual only
         self._n_samples_in = 0
-        self._blocks = self._tapped(checked(blocks))
+        self._level: Level | None = None
+        """Of the whole track, where the model wants it taken out."""
+        self._blocks: Iterable[Array] = blocks
+        self._spool: Rereadable | None = None
+        if any(network.family.is_demucs for network in networks.values()):
+            self._blocks = self._spool = Rereadable(blocks)
         self._slots = threading.Semaphore(n_under_way)
-        self._under_way: SimpleQueue[tuple[Chunk, Future[Item]] | None] = SimpleQueue()
+        self._under_way: SimpleQueue[_UnderWay | None] = SimpleQueue()
         self._waiting: Future[Item] | None = None
         self._closed = False
         self._fed: Future[None] = Future()
@@ -235,6 +416,11 @@ class Separation(Iterator[SeparatedBlock]):
     def stems(self) -> tuple[str, ...]:
         """The names in every block, the residual last."""
         return (*self._names, *([self._residual_name] if self._residual_name else []))
+
+    @property
+    def networks(self) -> tuple[str, ...]:
+        """The artifacts that run for this track."""
+        return tuple(network.name for network in self._networks.values())
 
     @property
     def seconds(self) -> dict[str, float]:
@@ -276,20 +462,28 @@ class Separation(Iterator[SeparatedBlock]):
     # The feeding side ------------------------------------------------------------------------
 
     def _feed(self) -> None:
-        """Audio blocks → chunks → the engine's queue."""
-        chunks = iter_chunks(self._at_model_rate(self._blocks), self._plan)
+        """Audio blocks → cuts → the queue."""
+        if self._spool is not None:
+            started, waited = time.perf_counter(), self._seconds["input"]
+            self._level = level_of(self._at_model_rate(self._timed()))
+            input_s = self._seconds["input"] - waited
+            self._seconds["preprocess"] += time.perf_counter() - started - input_s
+        cuts = self._passes.cut(self._at_model_rate(self._tapped()))
         while True:
             started, waited = time.perf_counter(), self._seconds["input"]
-            chunk = next(chunks, None)  # samples (channels, chunk_samples)
-            if chunk is None:
+            found = next(cuts, None)
+            if found is None:
                 return
-            inputs = self._family.encode(chunk.samples[np.newaxis])  # name → (1, ...)
+            samples, cut = found  # (channels, n)
+            network = self._networks[cut.member]
+            encoded = network.family.encode(samples[np.newaxis])  # name → (1, ...)
             input_s = self._seconds["input"] - waited
             self._seconds["preprocess"] += time.perf_counter() - started - input_s
             self._slots.acquire()
             if self._closed:
                 return
-            self._under_way.put((chunk, self._lane.submit(inputs)))
+            outputs = self._lane.submit(encoded.inputs, network.engine)
+            self._under_way.put(_UnderWay(cut, encoded.spectra, outputs))
 
     def _run_feed(self) -> None:
         try:
@@ -298,16 +492,25 @@ class Separation(Iterator[SeparatedBlock]):
             self._fed.set_exception(error)
         else:
             self._fed.set_result(None)
+        finally:
+            if self._spool is not None:
+                self._spool.close()
         self._under_way.put(None)
 
-    def _tapped(self, blocks: Iterator[Array]) -> Iterator[Array]:
-        """The input's blocks, timed and counted, and kept where a residual needs them."""
+    def _timed(self) -> Iterator[Array]:
+        """The input's blocks, from the first, and the time that they take to come."""
+        blocks = checked(self._blocks)
         while True:
             started = time.perf_counter()
             block = next(blocks, None)  # (input channels, n)
             self._seconds["input"] += time.perf_counter() - started
             if block is None or self._closed:
                 return
+            yield block
+
+    def _tapped(self) -> Iterator[Array]:
+        """The same, counted, and kept where a residual needs them."""
+        for block in self._timed():
             self._n_samples_in += block.shape[1]
             if self._residual_name:
                 self._mixture.append(to_channels(block, self._channels))
@@ -315,29 +518,31 @@ class Separation(Iterator[SeparatedBlock]):
 
     def _at_model_rate(self, blocks: Iterator[Array]) -> Iterator[Array]:
         """Blocks at the input's rate and channels → the network's, (channels, n)."""
-        channels = self._info.channels
+        channels, level = self._info.channels, self._level
         resampler = Resampler(self.audio.sample_rate_hz, self._info.sample_rate_hz, channels)
         for block in blocks:
-            yield resampler.push(to_channels(block, channels))
-        yield resampler.flush()
+            ours = resampler.push(to_channels(block, channels))
+            yield ours if level is None else normalised(ours, level)
+        last = resampler.flush()
+        yield last if level is None else normalised(last, level)
 
     # The caller's side -----------------------------------------------------------------------
 
     def _stems(self) -> Iterator[SeparatedBlock]:
-        """Outputs of the engine, in order → blocks of stems."""
-        plan, n_stems = self._plan, len(self._wanted)
-        overlap_add = OverlapAdd(n_stems, self._info.channels, plan.chunk_samples, plan.hop_samples)
+        """Outputs of the engines, in order → blocks of stems."""
+        n_stems = len(self._wanted)
         resampler = Resampler(
             self._info.sample_rate_hz, self.audio.sample_rate_hz, n_stems * self._channels
         )
         try:
-            for chunk, outputs in self._outputs():
+            for cut, spectra, outputs in self._outputs():
                 started = time.perf_counter()
-                stems = self._family.decode(outputs, self._wanted)[0]
-                # (n_stems, channels, chunk_samples)
-                final = overlap_add.add(
-                    stems, chunk.start, chunk.valid, chunk.first, chunk.last, chunk.final_until
-                )  # (n_stems, channels, n)
+                family = self._networks[cut.member].family
+                stems = family.decode(outputs, self._wanted, spectra)[0]
+                # (n_stems, channels, length of the cut)
+                final = self._passes.add(cut, stems)  # (n_stems, channels, n)
+                if self._level is not None:
+                    final = restored(final, self._level.mean, self._level.scale)
                 final = from_channels(final, self._channels)  # (n_stems, output channels, n)
                 block = resampler.push(final.reshape(n_stems * self._channels, final.shape[-1]))
                 self._seconds["postprocess"] += time.perf_counter() - started
@@ -347,10 +552,10 @@ class Separation(Iterator[SeparatedBlock]):
         finally:
             self.close()
 
-    def _outputs(self) -> Iterator[tuple[Chunk, Item]]:
-        """Chunks with what the engine made of them, in the order of the track."""
-        while (pair := self._under_way.get()) is not None and not self._closed:
-            chunk, self._waiting = pair
+    def _outputs(self) -> Iterator[tuple[Cut, Spectra | None, Item]]:
+        """Cuts with what the engines made of them, in the order in which they were cut."""
+        while (under_way := self._under_way.get()) is not None and not self._closed:
+            self._waiting = under_way.outputs
             try:
                 outputs = self._waiting.result()
             except CancelledError as error:
@@ -358,7 +563,7 @@ class Separation(Iterator[SeparatedBlock]):
                     raise SeparationClosedError("closed before the last stem was given") from error
                 raise EngineError("the engine was closed") from error
             self._waiting = None
-            yield chunk, outputs
+            yield under_way.cut, under_way.spectra, outputs
             self._slots.release()
         if self._closed:
             raise SeparationClosedError("closed before the last stem was given")

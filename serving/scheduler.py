@@ -1,8 +1,9 @@
-"""One fair queue of chunks an engine: every request gets its turn, batches form across requests.
+"""One fair queue of chunks a model: every request gets its turn, batches form across requests.
 
 Each request owns a `Lane`. The engine thread takes one chunk of each lane in turn until the
 batch is full, so n requests share the engine evenly and a short clip behind a long song waits
-for n − 1 chunks, not for the song.
+for n − 1 chunks, not for the song. The networks of a bag share one queue and one thread: they
+would only take the cores and the memory from each other.
 """
 
 import logging
@@ -29,6 +30,13 @@ class _Job:
     future: Future[Item]
     lane: "Lane"
     queued_at: float
+    engine: Engine
+
+    def fits(self, other: "_Job") -> bool:
+        """Whether both can be in one batch."""
+        return self.engine is other.engine and all(
+            array.shape == other.inputs[name].shape for name, array in self.inputs.items()
+        )
 
 
 @dataclass(eq=False)
@@ -43,13 +51,13 @@ class Lane:
     """The time its chunks waited for their turn, added up."""
     _closed: bool = False
 
-    def submit(self, inputs: Mapping[str, Array]) -> Future[Item]:
+    def submit(self, inputs: Mapping[str, Array], engine: Engine | None = None) -> Future[Item]:
         """Queue one chunk; the future holds its outputs.
 
-        Each input has a batch axis of length 1. Cancelled already when the lane is closed. Raises
-        EngineError once the scheduler is closed.
+        `engine` runs it, the scheduler's own when None. Each input has a batch axis of length 1.
+        Cancelled already when the lane is closed. Raises EngineError once the scheduler is closed.
         """
-        return self._scheduler._submit(self, inputs)
+        return self._scheduler._submit(self, inputs, engine)
 
     def close(self) -> None:
         """Drop the chunks still queued, at once; their futures are cancelled. Safe anywhere."""
@@ -57,9 +65,10 @@ class Lane:
 
 
 class Scheduler:
-    """The queue in front of one engine, and the one thread that runs it."""
+    """The queue in front of an engine, or a bag's engines, and the one thread that runs them."""
 
     def __init__(self, engine: Engine, batch_size: int) -> None:
+        """`engine` runs every chunk that is submitted without another."""
         if batch_size < 1:
             raise ValueError(f"a batch size of {batch_size}; it must be 1 or more")
         self._engine = engine
@@ -96,7 +105,9 @@ class Scheduler:
         for lane in list(self._lanes):
             self._drop(lane)
 
-    def _submit(self, lane: Lane, inputs: Mapping[str, Array]) -> Future[Item]:
+    def _submit(
+        self, lane: Lane, inputs: Mapping[str, Array], engine: Engine | None
+    ) -> Future[Item]:
         future: Future[Item] = Future()
         with self._wake:
             if self._closed:
@@ -106,7 +117,8 @@ class Scheduler:
                 return future
             if not lane._jobs:
                 self._lanes.append(lane)
-            lane._jobs.append(_Job(inputs, future, lane, time.perf_counter()))
+            job = _Job(inputs, future, lane, time.perf_counter(), engine or self._engine)
+            lane._jobs.append(job)
             self._wake.notify()
         return future
 
@@ -128,11 +140,16 @@ class Scheduler:
             if self._closed:
                 return None
             batch: list[_Job] = []
+            passed: list[Lane] = []
             while self._lanes and len(batch) < self._batch_size:
                 lane = self._lanes.popleft()
+                if batch and not lane._jobs[0].fits(batch[0]):
+                    passed.append(lane)
+                    continue
                 batch.append(lane._jobs.popleft())
                 if lane._jobs:
                     self._lanes.append(lane)
+            self._lanes.extendleft(reversed(passed))  # passed over, they come first next time
             return batch
 
     def _put_back(self, jobs: list[_Job]) -> None:
@@ -156,14 +173,15 @@ class Scheduler:
 
     def _run(self, jobs: list[_Job]) -> None:
         started = time.perf_counter()
-        names = [tensor.name for tensor in self._engine.spec.inputs]
+        engine = jobs[0].engine
+        names = [tensor.name for tensor in engine.spec.inputs]
         try:
             inputs = (
                 dict(jobs[0].inputs)
                 if len(jobs) == 1
                 else {n: np.concatenate([job.inputs[n] for job in jobs]) for n in names}
             )
-            outputs = self._engine.run(inputs)
+            outputs = engine.run(inputs)
         except (EngineMemoryError, MemoryError) as error:
             if len(jobs) == 1:
                 _resolve(jobs, error=error)

@@ -120,23 +120,24 @@ class StemlineServer:
         """
         names = list(self._settings.models)
         if not names:
-            artifacts = self._library.artifacts()
-            if not artifacts:
+            offers = self._library.offers()
+            if not offers:
                 raise nothing_exported(self._settings.artifacts)
-            usable = [artifact for artifact in artifacts if self._library.may_run(artifact)]
-            for artifact in artifacts:
-                if artifact not in usable:
-                    _log.warning("%s has random weights and is not served", artifact.name)
+            usable = [offer for offer in offers if self._library.may_run(offer)]
+            for offer in offers:
+                if offer not in usable:
+                    _log.warning("%s has random weights and is not served", offer.name)
             if not usable:
                 raise UntrainedError(
                     "every artifact has random weights, not trained ones; export with "
                     "--weights official or --weights PATH, or pass --allow-untrained"
                 )
-            names = [artifact.name for artifact in usable]
+            names = [offer.name for offer in usable]
         for name in names:
             if not go_on():
                 return
             separator = self._library.separator(name)
+            separator.load()
             _log.info("%s is loaded, on %s", separator.name, separator.engine_spec.provider)
 
     def open(self) -> None:

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 
 import grpc
 
-from stemline.engines import Artifact
 from stemline.preprocessing.audio import AudioFormat
 from stemline.preprocessing.channels import output_channels
 from stemline.v1 import stemline_pb2 as pb
@@ -24,6 +23,7 @@ from .admission import Admission
 from .errors import RequestError, UnknownModelError
 from .idle import TimedMessages
 from .library import Library
+from .offers import Offer
 from .pipeline import SeparatedBlock, SeparateOptions, Separation, Separator
 from .replies import Replies, file_format_of, replies_for
 from .rpc_errors import rpc_status_of
@@ -85,12 +85,14 @@ class StemlineServicer(pb_grpc.StemlineServiceServicer):
 
     def _separate(self, call: "_SeparateCall") -> Iterator[pb.SeparateResponse]:
         config = config_of(call.requests)
-        artifact = self._artifact(config.model)
-        separator = self._library.separator(artifact.name)
+        offer = self._offer(config.model)
+        separator = self._library.separator(offer.name)
         options = SeparateOptions(
             stems=tuple(config.stems),
             residual=config.residual,
             overlap=config.overlap if config.HasField("overlap") else None,
+            shifts=config.shifts,
+            seed=config.seed,
         )
         _check(config, separator, options)
         blocks, audio = audio_of(call.requests, config, self._limits, call.stack)
@@ -107,37 +109,37 @@ class StemlineServicer(pb_grpc.StemlineServiceServicer):
             separation.stems,
             call.stack,
         )
-        yield pb.SeparateResponse(accepted=_accepted(call, artifact, separator, separation))
+        yield pb.SeparateResponse(accepted=_accepted(call, offer, separator, separation))
         yield from _responses(replies, separator.sha256, separation)
         _log.info(
             "request %s: %s, %.1f s of audio in %.1f s",
             call.request_id,
-            artifact.name,
+            offer.name,
             separation.n_samples_done / audio.sample_rate_hz,
             separation.seconds["wall"],
         )
 
-    def _artifact(self, model: str) -> Artifact:
-        """The artifact that a client means: a name, never a path on this machine."""
+    def _offer(self, model: str) -> Offer:
+        """What a client means: a name, never a path on this machine."""
         if model.endswith(".onnx"):
-            names = ", ".join(artifact.name for artifact in self._artifacts())
+            names = ", ".join(offer.name for offer in self._offers())
             raise UnknownModelError(f"no model {model!r}; there are {names}")
         return self._library.find(model or self._default_model)
 
-    def _artifacts(self) -> list[Artifact]:
+    def _offers(self) -> list[Offer]:
         """Those that this server can run, by name."""
-        return [a for a in self._library.artifacts() if self._library.may_run(a)]
+        return [offer for offer in self._library.offers() if self._library.may_run(offer)]
 
     def _list_models(self, request: pb.ListModelsRequest) -> pb.ListModelsResponse:
         if request.page_size < 0:
             raise RequestError("page_size", f"a page of {request.page_size}; it must be 0 or more")
         page_size = min(request.page_size or _DEFAULT_PAGE, _MAX_PAGE)
         after = _after(request.page_token)
-        artifacts = [a for a in self._artifacts() if a.name > after]
-        page = artifacts[:page_size]
+        offers = [offer for offer in self._offers() if offer.name > after]
+        page = offers[:page_size]
         return pb.ListModelsResponse(
-            models=[_model(artifact, self._library.is_open(artifact)) for artifact in page],
-            next_page_token=_token(page[-1].name) if len(artifacts) > len(page) else "",
+            models=[_model(offer, self._library.is_open(offer)) for offer in page],
+            next_page_token=_token(page[-1].name) if len(offers) > len(page) else "",
         )
 
 
@@ -158,13 +160,14 @@ def _check(config: pb.SeparateConfig, separator: Separator, options: SeparateOpt
 
 
 def _accepted(
-    call: _SeparateCall, artifact: Artifact, separator: Separator, separation: Separation
+    call: _SeparateCall, offer: Offer, separator: Separator, separation: Separation
 ) -> pb.Accepted:
     return pb.Accepted(
         request_id=call.request_id,
-        model=artifact.info.model,
-        artifact=artifact.name,
+        model=offer.info.model,
+        artifact=offer.name,
         artifact_sha256=separator.sha256,
+        networks=separation.networks,
         provider=separator.engine_spec.provider,
         device=separator.engine_spec.device,
         stems=separation.stems,
@@ -231,26 +234,26 @@ def _progress(block: SeparatedBlock, audio: AudioFormat, elapsed_s: float) -> pb
     return progress
 
 
-def _model(artifact: Artifact, loaded: bool) -> pb.Model:
-    info = artifact.info
+def _model(offer: Offer, loaded: bool) -> pb.Model:
+    info = offer.info
     return pb.Model(
         name=info.model,
-        artifact=artifact.name,
+        artifact=offer.name,
         family=info.family,
-        stems=info.stems,
+        stems=offer.stems,
         sample_rate_hz=info.sample_rate_hz,
         channels=info.channels,
         precision=info.precision,
         default_overlap=info.default_overlap,
         trained=info.trained,
         licence=info.licence,
-        artifact_sha256=artifact.sha256,
+        artifact_sha256=offer.sha256,
         loaded=loaded,
     )
 
 
 def _token(name: str) -> str:
-    """The page after the artifact `name`, opaque to clients."""
+    """The page after the model `name`, opaque to clients."""
     return base64.urlsafe_b64encode(name.encode()).decode()
 
 

@@ -1,9 +1,10 @@
 """Messages of a Separate call → its config, and audio blocks at the input's rate and channels."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import IO
 
 from stemline.engines.base import Array
 from stemline.preprocessing.audio import AudioError, AudioFormat, decode_pcm, open_audio
@@ -43,11 +44,12 @@ def config_of(requests: Requests) -> pb.SeparateConfig:
 
 def audio_of(
     requests: Requests, config: pb.SeparateConfig, limits: UploadLimits, stack: ExitStack
-) -> tuple[Iterator[Array], AudioFormat]:
+) -> tuple[Iterable[Array], AudioFormat]:
     """The audio that follows the config: blocks (channels, n_samples), and what they are.
 
-    PCM is decoded as it arrives. A container is first received whole, into a temporary file
-    without a name, so that nothing is left behind however the call ends; `stack` closes it.
+    PCM is decoded as it arrives, once; a container can be read again and again. It is
+    first received whole, into a temporary file without a name, so that nothing is left behind
+    however the call ends; `stack` closes it.
 
     Raises RequestError, AudioError or LimitError, at once or while iterating.
     """
@@ -60,8 +62,10 @@ def audio_of(
     for part in parts:
         spool.write(part)
     spool.seek(0)
-    reader = stack.enter_context(open_audio(spool))
-    return _within(reader.blocks(), reader.format, limits), reader.format
+    with open_audio(spool) as reader:
+        audio = reader.format
+    _check_length(audio, limits)
+    return _Received(spool, limits), audio
 
 
 def check_input(config: pb.SeparateConfig) -> None:
@@ -94,22 +98,40 @@ def _bounded(parts: Iterator[bytes], limits: UploadLimits) -> Iterator[bytes]:
         yield part
 
 
+class _Received:
+    """A container that has come whole: its blocks, as often as they are wanted."""
+
+    def __init__(self, file: IO[bytes], limits: UploadLimits) -> None:
+        self._file = file
+        self._limits = limits
+
+    def __iter__(self) -> Iterator[Array]:
+        with open_audio(self._file) as reader:  # type: ignore[arg-type]
+            yield from _within(reader.blocks(), reader.format, self._limits)
+
+
+def _check_length(audio: AudioFormat, limits: UploadLimits) -> None:
+    if audio.n_samples is not None and audio.n_samples > _most_samples(audio, limits):
+        raise _too_long(limits)
+
+
 def _within(blocks: Iterator[Array], audio: AudioFormat, limits: UploadLimits) -> Iterator[Array]:
-    too_long = LimitError(
-        f"the recording is longer than {limits.max_audio_s:g} s, this server's limit; split it"
-    )
-    left_samples = limits.max_audio_s * audio.sample_rate_hz
-    if audio.n_samples is not None and audio.n_samples > left_samples:
-        raise too_long
-    return _counted(blocks, left_samples, too_long)
-
-
-def _counted(blocks: Iterator[Array], left_samples: float, error: LimitError) -> Iterator[Array]:
+    left_samples = _most_samples(audio, limits)
     for block in blocks:
         left_samples -= block.shape[1]
         if left_samples < 0:
-            raise error
+            raise _too_long(limits)
         yield block
+
+
+def _most_samples(audio: AudioFormat, limits: UploadLimits) -> float:
+    return limits.max_audio_s * audio.sample_rate_hz
+
+
+def _too_long(limits: UploadLimits) -> LimitError:
+    return LimitError(
+        f"the recording is longer than {limits.max_audio_s:g} s, this server's limit; split it"
+    )
 
 
 def _pcm_format(pcm: pb.PcmInput) -> AudioFormat:

@@ -4,15 +4,19 @@ import torch
 from torch import nn
 
 from ..config import Mdx23cConfig
+from ..families import NetworkConfig
+from .demucs import build_demucs
 from .mdx23c import Mdx23c
 
 
-def build_network(config: Mdx23cConfig) -> nn.Module:
+def build_network(config: NetworkConfig) -> nn.Module:
     """The network in evaluation mode, its weights as torch initialises them."""
-    return Mdx23c(config).eval()
+    if isinstance(config, Mdx23cConfig):
+        return Mdx23c(config).eval()
+    return build_demucs(config)
 
 
-def random_network(config: Mdx23cConfig, seed: int = 0) -> nn.Module:
+def random_network(config: NetworkConfig, seed: int = 0) -> nn.Module:
     """The network with seeded random weights; the caller's random state stays as it was."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

@@ -12,7 +12,7 @@ from Cook and Toom's interpolation at the points below.
 The file keeps the 3×3 kernels: G g Gᵀ stands in the graph and a runtime folds it when it loads.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 from typing import Any
@@ -117,13 +117,15 @@ def _slab_borders(channels: int, height: int, width: int) -> list[int]:
 
 
 @contextmanager
-def winograd_convolutions(network: nn.Module, input_shape: tuple[int, ...]) -> Iterator[int]:
+def winograd_convolutions(
+    network: nn.Module, input_shapes: Sequence[tuple[int, ...]]
+) -> Iterator[int]:
     """Within, the convolutions of `network` that gain by it are Winograd's; yields how many.
 
-    `input_shape` is without the batch; the network then takes inputs of that shape only.
+    The shapes are without the batch; the network then takes inputs of those shapes only.
     """
     parents = dict(network.named_modules())
-    sizes = _convolution_sizes(network, input_shape)
+    sizes = _convolution_sizes(network, input_shapes)
     swapped: list[tuple[nn.Module, str, nn.Conv2d]] = []
     try:
         for name, (height, width) in sizes.items():
@@ -156,7 +158,7 @@ def _gains(convolution: nn.Conv2d, height: int, width: int) -> bool:
 
 
 def _convolution_sizes(
-    network: nn.Module, input_shape: tuple[int, ...]
+    network: nn.Module, input_shapes: Sequence[tuple[int, ...]]
 ) -> dict[str, tuple[int, int]]:
     """Height and width of what each convolution takes in; shapes only, nothing is computed."""
     sizes: dict[str, tuple[int, int]] = {}
@@ -171,7 +173,8 @@ def _convolution_sizes(
             hooks.append(module.register_forward_pre_hook(note))
     weights = {name: value.to("meta") for name, value in network.state_dict().items()}
     try:
-        torch.func.functional_call(network, weights, torch.empty(1, *input_shape, device="meta"))
+        inputs = tuple(torch.empty(1, *shape, device="meta") for shape in input_shapes)
+        torch.func.functional_call(network, weights, inputs)
     finally:
         for hook in hooks:
             hook.remove()

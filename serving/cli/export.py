@@ -75,17 +75,21 @@ def export_failures() -> Iterator[None]:
 
 def export(
     models: Annotated[
-        list[str] | None, typer.Argument(help="Models of the table, or a new NAME with --config.")
+        list[str] | None, typer.Argument(help="Models of the table, or a new NAME with --family.")
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Every model of the table.")] = False,
     variants: Annotated[str, typer.Option(help="Precisions, separated by commas.")] = "fp32",
     weights: Annotated[
-        str, typer.Option(help="auto, official, random, or a checkpoint's path.")
+        str,
+        typer.Option(help="auto, official, random, a checkpoint's path, or the folder of a bag's."),
     ] = "auto",
     family: Annotated[
-        str, typer.Option(help="Of a checkpoint that is not in the table: mdx23c.")
+        str, typer.Option(help="Of a checkpoint that is not in the table: mdx23c or demucs.")
     ] = "",
-    config: Annotated[Path | None, typer.Option(help="Its YAML, as MSST or UVR write it.")] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(help="MDX23C's YAML, as MSST or UVR write it; Demucs: the YAML of a bag."),
+    ] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Models exported at once.")] = 1,
     artifacts: Artifacts = DEFAULT_ARTIFACTS,
     as_json: Json = False,
@@ -98,10 +102,10 @@ def export(
         raise RequestError("models", f"name a model or --all; there are {', '.join(MODELS)}")
     if weights not in ("auto", "official", "random") and len(names) > 1:
         raise RequestError("weights", f"--weights {weights} is one checkpoint, for one model")
-    if bool(family) != (config is not None):
-        raise RequestError("config", "--family and --config belong together")
-    if config is not None and len(names) > 1:
-        raise RequestError("config", "--config is the configuration of one model")
+    if config is not None and not family:
+        raise RequestError("config", "--config needs --family, the kind of network it describes")
+    if family and len(names) > 1:
+        raise RequestError("family", "--family is of one model, which --weights are for")
     wanted = tuple(name.strip() for name in variants.split(",") if name.strip())
 
     with export_failures():
@@ -109,7 +113,7 @@ def export(
             name: partial(_export_one, name, wanted, weights, family, config, artifacts)
             for name in names
         }
-        if config is None:
+        if not family:
             for name in names:
                 find_model(name)
     results: list[ExportResult] = []
@@ -138,7 +142,7 @@ def _export_one(
         with export_failures():
             from stemline.export.export import export_custom, export_model
 
-            if config is not None:
+            if family:
                 return export_custom(name, family, config, weights, variants, artifacts, say)
             return export_model(find_model(name), variants, weights, artifacts, say)
     except ExportFailure as failure:

@@ -25,8 +25,8 @@ def models(artifacts: Artifacts = DEFAULT_ARTIFACTS, as_json: Json = False) -> N
         }
         for spec in MODELS.values()
     }
-    for artifact in Library(artifacts).artifacts():
-        info = artifact.info
+    for offer in Library(artifacts).offers():
+        info = offer.info
         row = rows.setdefault(
             info.model,
             {
@@ -40,11 +40,13 @@ def models(artifacts: Artifacts = DEFAULT_ARTIFACTS, as_json: Json = False) -> N
         )
         row["artifacts"].append(
             {
-                "artifact": artifact.name,
+                "artifact": offer.name,
                 "precision": info.precision,
                 "trained": info.trained,
-                "sha256": artifact.sha256,
-                "quality": _quality(artifact),
+                "networks": [artifact.name for artifact in offer.artifacts],
+                "complete": len(offer.artifacts) == len(offer.networks),
+                "sha256": offer.sha256,
+                "quality": _quality(offer.artifacts[0]) if len(offer.networks) == 1 else None,
             }
         )
     if as_json:
@@ -90,4 +92,7 @@ def _improvement(artifact: dict[str, Any]) -> str:
 
 
 def _exported(artifact: dict[str, Any]) -> str:
-    return str(artifact["precision"]) + ("" if artifact["trained"] else " (random weights)")
+    notes = [] if artifact["trained"] else ["random weights"]
+    if not artifact["complete"]:
+        notes.append("networks are missing")
+    return str(artifact["precision"]) + (f" ({', '.join(notes)})" if notes else "")

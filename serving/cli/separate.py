@@ -47,6 +47,8 @@ class _Run:
     artifact_sha256: str
     provider: str
     device: str
+    networks: tuple[str, ...]
+    """The artifacts that ran: of a bag those that count for the stems."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,13 @@ def separate(
         float | None,
         typer.Option(help="N of 2 or more: hop = chunk/N. Below 1: the share that overlaps."),
     ] = None,
+    shifts: Annotated[
+        int,
+        typer.Option(
+            min=0, help="Demucs: the mean of N separations, each begun elsewhere; 0: none."
+        ),
+    ] = 0,
+    seed: Annotated[int, typer.Option(help="Of the shifts: same seed, same stems.")] = 0,
     batch_size: BatchSize = None,
     device: Device = "auto",
     threads: Threads = None,
@@ -106,7 +115,7 @@ def separate(
     names = tuple(name.strip() for name in (two_stems or stems).split(",") if name.strip())
     if two_stems and len(names) != 1:
         raise RequestError("two-stems", f"--two-stems takes one stem, got {two_stems!r}")
-    options = SeparateOptions(stems=names, residual=bool(two_stems), overlap=overlap)
+    options = SeparateOptions(names, bool(two_stems), overlap, shifts, seed)
     output = OutputFormat(container=container.value, bits=bits, bitrate_kbps=bitrate)
     folders = _folders(files, out)
 
@@ -119,6 +128,7 @@ def separate(
                 artifacts,
                 model,
                 EngineOptions(device, threads, batch_size, allow_untrained),
+                options,
             )
         )
         bar = closing.enter_context(progress_bar(quiet=as_json))
@@ -191,17 +201,27 @@ def _folders(files: list[Path], out: Path) -> dict[Path, Path]:
     return folders
 
 
-def _open_local(closing: ExitStack, artifacts: Path, model: str, options: EngineOptions) -> _Opened:
-    library = Library(artifacts, options)
+def _open_local(
+    closing: ExitStack,
+    artifacts: Path,
+    model: str,
+    engines: EngineOptions,
+    options: SeparateOptions,
+) -> _Opened:
+    library = Library(artifacts, engines)
     closing.callback(library.close)
-    artifact = library.find(model)
+    offer = library.find(model)
     separator = library.separator(model)
+    networks = separator.check(options)
     spec = separator.engine_spec
-    if not artifact.info.trained:
-        warn(f"{artifact.name} has random weights: what it writes is noise, not stems")
-    say(f"{artifact.name} on {spec.device} ({spec.provider})")
-    tell_of_small_model(model, artifact.info.model)
-    run = _Run(artifact.info.model, artifact.name, artifact.sha256, spec.provider, spec.device)
+    if not offer.info.trained:
+        warn(f"{offer.name} has random weights: what it writes is noise, not stems")
+    of_them = ""
+    if len(offer.networks) > 1:
+        of_them = f", {len(networks)} of {len(offer.networks)} networks: {', '.join(networks)}"
+    say(f"{offer.name} on {spec.device} ({spec.provider}){of_them}")
+    tell_of_small_model(model, offer.info.model)
+    run = _Run(offer.info.model, offer.name, offer.sha256, spec.provider, spec.device, networks)
     return _Opened(separator, lambda: run)
 
 
@@ -220,13 +240,14 @@ def _open_remote(
     def describe() -> _Run:
         accepted = remote.accepted
         if accepted is None:
-            return _Run(model, "", "", "", "")
+            return _Run(model, "", "", "", "", ())
         return _Run(
             accepted.model,
             accepted.artifact,
             accepted.artifact_sha256,
             accepted.provider,
             accepted.device,
+            tuple(accepted.networks),
         )
 
     return _Opened(remote, describe)
@@ -279,6 +300,7 @@ def _json_of(path: Path, result: SeparatedFile, run: _Run) -> dict[str, Any]:
         "artifact_sha256": run.artifact_sha256,
         "provider": run.provider,
         "device": run.device,
+        "networks": list(run.networks),
         "stems": {stem: str(target) for stem, target in result.stems.items()},
         "n_samples": result.n_samples,
         "sample_rate_hz": result.sample_rate_hz,

@@ -35,22 +35,28 @@ def verify(
     library = Library(artifacts)
     exit_codes = _exit_codes()
     failures: list[int] = []
+
+    def failed(shown: str, error: Exception) -> None:
+        failures.append(
+            next(exit_codes[kind] for kind in type(error).__mro__ if kind in exit_codes)
+        )
+        if as_json:
+            print_json({"artifact": shown, "ok": False, "error": str(error)})
+        else:
+            print_table("failed", ("artifact", "why"), [(shown, str(error))])
+
+    folders: list[Path] = []
     for name in names:
-        given = Path(name)
-        shown = name
         try:
-            folder = given if given.is_dir() else library.find(name).engine_path.parent.parent
-            shown = folder.name
+            folders += _folders_of(name, library)
+        except tuple(exit_codes) as error:
+            failed(name, error)
+    for folder in folders:
+        try:
             stored = stored_quality(folder)
             card = verify_artifact(folder, weights)
         except tuple(exit_codes) as error:
-            failures.append(
-                next(exit_codes[kind] for kind in type(error).__mro__ if kind in exit_codes)
-            )
-            if as_json:
-                print_json({"artifact": shown, "ok": False, "error": str(error)})
-            else:
-                print_table("failed", ("artifact", "why"), [(shown, str(error))])
+            failed(folder.name, error)
             continue
         if stored and card.quality and not card.quality.has_songs_of(stored):
             warn(
@@ -62,9 +68,9 @@ def verify(
             continue
         print_table(
             f"{folder.name} against {card.reference}, budget {card.budget_db:.0f} dB",
-            ("stem", "batch", "SNR", "largest difference"),
+            ("output", "stem", "batch", "SNR", "largest difference"),
             [
-                (row.stem, str(row.batch), f"{row.snr_db:.1f} dB", f"{row.max_abs:.2e}")
+                (row.output, row.stem, str(row.batch), f"{row.snr_db:.1f} dB", f"{row.max_abs:.2e}")
                 for row in card.parity
             ],
         )
@@ -74,6 +80,14 @@ def verify(
             say(f"{folder.name}: not measured how well it separates: {card.quality_skipped}")
     if failures:
         raise typer.Exit(failures[0] if len(names) == 1 else FAILED)
+
+
+def _folders_of(name: str, library: Library) -> list[Path]:
+    """The artifacts that a name means: one, or those of a bag's networks."""
+    given = Path(name)
+    if given.is_dir():
+        return [given]
+    return [artifact.engine_path.parent.parent for artifact in library.find(name).artifacts]
 
 
 def _print_quality(name: str, quality: "Quality", stored: "Quality | None") -> None:

@@ -106,7 +106,7 @@ def test_random_weights_are_not_downloaded(config: Mdx23cConfig, server: FileSer
 def test_a_file_given_is_taken_with_its_digest(config: Mdx23cConfig, checkpoint: Path) -> None:
     weights = resolve_weights(spec_of(config), str(checkpoint))
     assert (weights.kind, weights.sha256) == ("file", digest_of(checkpoint))
-    state = load_network(spec_of(config), weights).state_dict()
+    state = load_network(spec_of(config), weights).network.state_dict()
     saved = torch.load(checkpoint, weights_only=True)
     assert all(torch.equal(state[key], saved[key]) for key in saved)
 
@@ -139,7 +139,7 @@ def test_weights_that_ship_with_stemline_need_no_download(choice: str, cache: Pa
     assert (weights.kind, weights.trained) == ("bundled", True)
     assert weights.sha256 == digest_of(spec.bundled)
     assert not cache.exists() or list(cache.iterdir()) == []
-    assert load_network(spec, weights).training is False
+    assert load_network(spec, weights).network.training is False
 
 
 def test_weights_that_ship_with_stemline_are_at_most_4_mb() -> None:

@@ -62,7 +62,7 @@ def test_only_convolutions_that_gain_are_swapped_and_all_come_back() -> None:
     before = dict(network.named_modules())
     with torch.inference_mode():
         wanted = network(x).numpy()
-        with winograd_convolutions(network, (2, 64, 64)) as n_swapped:
+        with winograd_convolutions(network, [(2, 64, 64)]) as n_swapped:
             assert n_swapped == 1  # `deep` sees 32×32, below 4096 positions
             assert isinstance(network.plain, WinogradConv2d)
             assert snr_db(wanted, network(x).numpy()) > WINOGRAD_DB
@@ -72,5 +72,5 @@ def test_only_convolutions_that_gain_are_swapped_and_all_come_back() -> None:
 @pytest.mark.parametrize("size", [(62, 68), (68, 62)])
 def test_maps_that_are_no_whole_tiles_keep_their_convolution(size: tuple[int, int]) -> None:
     network = Mixed().eval()
-    with winograd_convolutions(network, (2, *size)) as n_swapped:
+    with winograd_convolutions(network, [(2, *size)]) as n_swapped:
         assert n_swapped == 0

@@ -18,6 +18,7 @@ from stemline.engines import open_engine
 from stemline.engines.artifact import ModelInfo, StftInfo
 from stemline.export.checkpoints import load_strictly, read_checkpoint
 from stemline.export.config import Mdx23cConfig
+from stemline.export.families import input_specs, output_specs
 from stemline.export.models import MODELS
 from stemline.export.networks import build_network
 from stemline.export.onnx import export_onnx
@@ -76,7 +77,7 @@ def both(module: Any, config: Mdx23cConfig, folder: Path) -> tuple[Any, Separato
     with torch.device("meta"):
         ours = build_network(config)
     load_strictly(ours, read_checkpoint(folder / "theirs.ckpt"), "theirs")
-    export_onnx(ours, config.input_shape, folder / "model.onnx")
+    export_onnx(ours, input_specs(config), output_specs(config), folder / "model.onnx")
     info = ModelInfo(
         model="oracle", family="mdx23c", precision="fp32", stems=config.stems,
         sample_rate_hz=RATE, channels=2, chunk_samples=config.chunk_samples, default_overlap=4,

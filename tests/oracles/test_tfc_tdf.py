@@ -12,6 +12,7 @@ from oracle_helpers import original_network
 from stemline.engines import open_engine
 from stemline.export.checkpoints import load_strictly, read_checkpoint
 from stemline.export.config import Mdx23cConfig
+from stemline.export.families import input_specs, output_specs
 from stemline.export.models import MODELS
 from stemline.export.networks import build_network
 from stemline.export.onnx import export_onnx
@@ -96,7 +97,7 @@ def test_the_full_network_through_onnx_gives_its_waveforms(original: Any, tmp_pa
     with torch.device("meta"):
         ours = build_network(config)
     load_strictly(ours, read_checkpoint(tmp_path / "theirs.ckpt"), "theirs")
-    export_onnx(ours, config.input_shape, tmp_path / "model.onnx")
+    export_onnx(ours, input_specs(config), output_specs(config), tmp_path / "model.onnx")
     del ours
     chunks = chunks_of(config, 3)
     with torch.inference_mode():

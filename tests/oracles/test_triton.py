@@ -3,7 +3,7 @@
 import pytest
 from google.protobuf import text_format
 
-from stemline.engines import TensorSpec
+from stemline.export.families import input_specs, output_specs
 from stemline.export.models import MODELS
 from stemline.export.triton import config_pbtxt
 
@@ -15,18 +15,13 @@ def test_triton_reads_what_we_mean(model: str) -> None:
     from tritonclient.grpc import model_config_pb2
 
     config = MODELS[model].config
-    text = config_pbtxt(
-        f"{model}.fp32",
-        [TensorSpec("mixture", "float32", ("batch", *config.input_shape))],
-        [TensorSpec("stems", "float32", ("batch", *config.output_shape))],
-    )
+    inputs, outputs = input_specs(config), output_specs(config)
+    text = config_pbtxt(f"{model}.fp32", inputs, outputs)
     read = text_format.Parse(text, model_config_pb2.ModelConfig())
     assert (read.name, read.platform) == (f"{model}.fp32", "onnxruntime_onnx")
     assert read.max_batch_size > 1
     assert read.HasField("dynamic_batching")
-    for tensor, name, shape in (
-        (read.input[0], "mixture", config.input_shape),
-        (read.output[0], "stems", config.output_shape),
-    ):
-        assert (tensor.name, tuple(tensor.dims)) == (name, shape)
+    for tensor, wanted in zip((*read.input, *read.output), (*inputs, *outputs), strict=True):
+        dims = tuple(axis if isinstance(axis, int) else -1 for axis in wanted.shape[1:])
+        assert (tensor.name, tuple(tensor.dims)) == (wanted.name, dims)
         assert tensor.data_type == model_config_pb2.TYPE_FP32

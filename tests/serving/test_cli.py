@@ -192,7 +192,8 @@ def test_models_shows_what_is_exported_and_untrained(artifacts: Path) -> None:
     assert "fp32 (random weights)" in row
     listed = json.loads(run("models", "--artifacts", artifacts, "--json").stdout)
     assert [row["model"] for row in listed if not row["artifacts"]] == [
-        "mini", "mdx23c", "mdx23c-drumsep", "mdx23c-drumsep5",
+        "mini", "mdx23c", "mdx23c-drumsep", "mdx23c-drumsep5", "htdemucs", "htdemucs_ft",
+        "htdemucs_6s", "hdemucs_mmi", "mdx_extra", "mdx_extra_q",
     ]  # fmt: skip
 
 

@@ -373,6 +373,7 @@ def test_untrained_models_are_not_served_and_none_at_all_is_an_error():
         assert error.code() is Code.FAILED_PRECONDITION
         with StemlineClient(address) as client:
             assert [model.artifact for model in client.list_models()] == ["tiny.fp32"]
+    raw = gain_separator(tiny_info(model="raw", trained=False))  # a library closes its own
     allowing = GainLibrary({"raw.fp32": raw, "tiny.fp32": gain_separator()}, allow_untrained=True)
     with running_server(library=allowing) as (address, _), StemlineClient(address) as client:
         listed = [(model.artifact, model.trained) for model in client.list_models()]

@@ -97,7 +97,7 @@ def test_stems_are_as_good_as_they_were_over_grpc(
 def test_stems_are_as_good_as_they_were_through_pytorch(
     library: Library, songs: list[tuple[Array, dict[str, Array]]]
 ) -> None:
-    artifact = library.find("mini")
+    (artifact,) = library.find("mini").artifacts
     folder = Path(artifact.engine_path).parent.parent
     separator = Separator(reference_engine(folder), artifact.info)
     try:

@@ -27,20 +27,24 @@ class SeparateRequest(_message.Message):
     def __init__(self, config: _Optional[_Union[SeparateConfig, _Mapping]] = ..., audio: _Optional[bytes] = ...) -> None: ...
 
 class SeparateConfig(_message.Message):
-    __slots__ = ("model", "stems", "residual", "overlap", "input", "output")
+    __slots__ = ("model", "stems", "residual", "overlap", "input", "output", "shifts", "seed")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     STEMS_FIELD_NUMBER: _ClassVar[int]
     RESIDUAL_FIELD_NUMBER: _ClassVar[int]
     OVERLAP_FIELD_NUMBER: _ClassVar[int]
     INPUT_FIELD_NUMBER: _ClassVar[int]
     OUTPUT_FIELD_NUMBER: _ClassVar[int]
+    SHIFTS_FIELD_NUMBER: _ClassVar[int]
+    SEED_FIELD_NUMBER: _ClassVar[int]
     model: str
     stems: _containers.RepeatedScalarFieldContainer[str]
     residual: bool
     overlap: float
     input: InputFormat
     output: OutputFormat
-    def __init__(self, model: _Optional[str] = ..., stems: _Optional[_Iterable[str]] = ..., residual: bool = ..., overlap: _Optional[float] = ..., input: _Optional[_Union[InputFormat, _Mapping]] = ..., output: _Optional[_Union[OutputFormat, _Mapping]] = ...) -> None: ...
+    shifts: int
+    seed: int
+    def __init__(self, model: _Optional[str] = ..., stems: _Optional[_Iterable[str]] = ..., residual: bool = ..., overlap: _Optional[float] = ..., input: _Optional[_Union[InputFormat, _Mapping]] = ..., output: _Optional[_Union[OutputFormat, _Mapping]] = ..., shifts: _Optional[int] = ..., seed: _Optional[int] = ...) -> None: ...
 
 class InputFormat(_message.Message):
     __slots__ = ("container", "pcm")
@@ -113,7 +117,7 @@ class SeparateResponse(_message.Message):
     def __init__(self, accepted: _Optional[_Union[Accepted, _Mapping]] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ..., stem_block: _Optional[_Union[StemBlock, _Mapping]] = ..., summary: _Optional[_Union[Summary, _Mapping]] = ...) -> None: ...
 
 class Accepted(_message.Message):
-    __slots__ = ("request_id", "model", "artifact", "artifact_sha256", "provider", "device", "stems", "sample_rate_hz", "channels", "batch_size")
+    __slots__ = ("request_id", "model", "artifact", "artifact_sha256", "provider", "device", "stems", "sample_rate_hz", "channels", "batch_size", "networks")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
     ARTIFACT_FIELD_NUMBER: _ClassVar[int]
@@ -124,6 +128,7 @@ class Accepted(_message.Message):
     SAMPLE_RATE_HZ_FIELD_NUMBER: _ClassVar[int]
     CHANNELS_FIELD_NUMBER: _ClassVar[int]
     BATCH_SIZE_FIELD_NUMBER: _ClassVar[int]
+    NETWORKS_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     model: str
     artifact: str
@@ -134,7 +139,8 @@ class Accepted(_message.Message):
     sample_rate_hz: int
     channels: int
     batch_size: int
-    def __init__(self, request_id: _Optional[str] = ..., model: _Optional[str] = ..., artifact: _Optional[str] = ..., artifact_sha256: _Optional[str] = ..., provider: _Optional[str] = ..., device: _Optional[str] = ..., stems: _Optional[_Iterable[str]] = ..., sample_rate_hz: _Optional[int] = ..., channels: _Optional[int] = ..., batch_size: _Optional[int] = ...) -> None: ...
+    networks: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, request_id: _Optional[str] = ..., model: _Optional[str] = ..., artifact: _Optional[str] = ..., artifact_sha256: _Optional[str] = ..., provider: _Optional[str] = ..., device: _Optional[str] = ..., stems: _Optional[_Iterable[str]] = ..., sample_rate_hz: _Optional[int] = ..., channels: _Optional[int] = ..., batch_size: _Optional[int] = ..., networks: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Progress(_message.Message):
     __slots__ = ("samples_done", "samples_total", "seconds_elapsed", "seconds_left")

@@ -60,6 +60,8 @@ class StemlineServiceServicer(object):
         PCM stems leave as soon as they are final, which may be long before the upload ends; a client
         must therefore read while it writes. WAV, FLAC and MP3 stems leave after the last sample, as
         the header of a file tells its length.
+        A model of the Demucs family wants the level of the whole recording first: its stems begin to
+        come when the upload has ended.
         Cancelling the call frees all its work at once. A call that sends nothing for a minute (or what
         the server is set to) while the server waits for its next message ends as DEADLINE_EXCEEDED; a
         client that is held up because the server has enough to do has no such limit.

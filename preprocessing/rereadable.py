@@ -1,0 +1,70 @@
+"""Audio blocks that are read twice: again from where they came, or from a temporary file."""
+
+import tempfile
+from collections.abc import Iterable, Iterator
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float32]
+
+IN_MEMORY_BYTES = 64 << 20
+"""What is kept of blocks that come once, three minutes of stereo; longer tracks go to a file."""
+_COUNT = np.dtype("<i8")
+
+
+class Rereadable:
+    """Blocks (channels, n) of one track, any number of times.
+
+    What can be iterated over again is; an iterator, which gives its blocks once, is kept while it
+    is read for the first time, in memory and beyond a limit in a temporary file without a name.
+    """
+
+    def __init__(self, blocks: Iterable[Array], in_memory_bytes: int = IN_MEMORY_BYTES) -> None:
+        self._blocks = blocks
+        self._comes_once = iter(blocks) is blocks
+        self._in_memory_bytes = in_memory_bytes
+        self._spool: tempfile.SpooledTemporaryFile[bytes] | None = None
+        self._channels = 0
+
+    def __iter__(self) -> Iterator[Array]:
+        """The blocks, from the first; the first time must end before the second begins.
+
+        Raises what the blocks raise, and OSError where the disk is full.
+        """
+        if not self._comes_once:
+            return iter(self._blocks)
+        return self._first() if self._spool is None else self._again(self._spool)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Remove the temporary file; nothing can be read afterwards."""
+        if self._spool is not None:
+            self._spool.close()
+
+    def _first(self) -> Iterator[Array]:
+        self._spool = tempfile.SpooledTemporaryFile(self._in_memory_bytes, prefix="stemline-")
+        for block in self._blocks:
+            self._channels = block.shape[0]
+            self._spool.write(np.array(block.shape[1], _COUNT).tobytes())
+            self._spool.write(np.ascontiguousarray(block, np.float32).tobytes())
+            yield block
+
+    def _again(self, spool: "tempfile.SpooledTemporaryFile[bytes]") -> Iterator[Array]:
+        spool.seek(0)
+        while count := spool.read(_COUNT.itemsize):
+            n_samples = int(np.frombuffer(count, _COUNT)[0])
+            data = spool.read(4 * self._channels * n_samples)
+            yield np.frombuffer(data, np.float32).reshape(self._channels, n_samples)
