@@ -71,6 +71,9 @@ class ModelInfo:
     """Package and version that wrote the artifact."""
     graph_optimization: str = "extended"
     """ONNX Runtime's level that measured fastest for this network: basic, extended or all."""
+    memory_arena: bool = False
+    """Whether ONNX Runtime keeps a CPU's memory between operators and runs, where that measured
+    faster and no larger for this network."""
     any_length: bool = False
     """Whether the network takes in chunks of any length, `chunk_samples` being the usual one."""
     member: MemberInfo | None = None

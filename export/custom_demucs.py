@@ -12,8 +12,10 @@ from .models import ModelSpec, bag_of
 from .weights import WeightsError, package_config
 
 
-def custom_demucs(name: str, bag_path: Path | None, weights: str | Path, licence: str) -> ModelSpec:
-    """A model made of packages at hand.
+def custom_demucs(
+    name: str, bag_path: Path | None, weights: str | Path, licence: str
+) -> tuple[ModelSpec, Path]:
+    """A model made of packages at hand, and where its weights are: a file, or a bag's folder.
 
     `weights` is one package; with `bag_path`, demucs's YAML of a bag, the folder of its networks.
 
@@ -45,10 +47,13 @@ def custom_demucs(name: str, bag_path: Path | None, weights: str | Path, licence
         rows = bag.weights_for(len(first.stems))
     except BagError as error:
         raise ConfigError(f"{bag_path}: {error}") from error
-    configs = tuple(with_segment(config, bag) for config in configs)
+    if len({config.architecture for config in configs}) > 1:
+        raise ConfigError(f"{bag_path}: its networks are of both classes, HTDemucs and HDemucs")
+    configs = tuple(_with_segment(config, bag, str(bag_path)) for config in configs)
     if len({config.chunk_samples for config in configs}) > 1:
         raise ConfigError(f"{bag_path}: its networks have segments of different lengths")
-    return bag_of(name, name, bag.members, rows, configs, ((),) * len(configs), licence)
+    spec = bag_of(name, name, bag.members, rows, configs, ((),) * len(configs), licence)
+    return spec, paths[0] if len(paths) == 1 else path
 
 
 def member_weights(spec: ModelSpec, network: ModelSpec, weights: str | Path) -> str | Path:
@@ -67,8 +72,19 @@ def member_weights(spec: ModelSpec, network: ModelSpec, weights: str | Path) -> 
     return find_member(path, network.member.signature)
 
 
-def with_segment(config: DemucsConfig, bag: Bag) -> DemucsConfig:
-    """With the bag's segment, which only networks that take any length have."""
-    if bag.segment_s is None or config.architecture != "hdemucs":
+def _with_segment(config: DemucsConfig, bag: Bag, source: str) -> DemucsConfig:
+    """With the bag's segment, which only networks that take any length have.
+
+    As in demucs, HTDemucs keeps its own where the bag's is longer.
+    """
+    if bag.segment_s is None:
         return config
-    return replace(config, segment=bag.segment_s)
+    if config.architecture == "hdemucs":
+        return replace(config, segment=bag.segment_s)
+    if bag.segment_s < config.segment:
+        raise ConfigError(
+            f"{source}: a segment of {float(bag.segment_s):g} s is less than the "
+            f"{float(config.segment):g} s HTDemucs was trained on; it would cost as much and "
+            "separate worse"
+        )
+    return config

@@ -38,6 +38,9 @@ class Bag:
     def __post_init__(self) -> None:
         if not self.members:
             raise BagError("models: names no network")
+        for name in self.members:
+            if self.members.count(name) > 1:
+                raise BagError(f"models: names {name} twice")
         if self.segment_s is not None and self.segment_s <= 0:
             raise BagError(f"segment: must be more than 0; got {self.segment_s}")
         if self.weights is not None:

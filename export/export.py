@@ -150,8 +150,8 @@ def export_custom(
     if name in MODELS:
         raise ConfigError(f"{name} is a model of the table; choose another name for your own")
     if family == DEMUCS:
-        spec = custom_demucs(name, config_path, weights, CUSTOM_LICENCE)
-        return export_model(spec, variants, weights, root, report)
+        spec, found = custom_demucs(name, config_path, weights, CUSTOM_LICENCE)
+        return export_model(spec, variants, found, root, report)
     if config_path is None:
         raise ConfigError(f"--family {family} needs the network's YAML: --config FILE")
     spec = ModelSpec(
@@ -246,6 +246,7 @@ def model_info(spec: ModelSpec, variant: str, digest: str) -> ModelInfo:
         licence=spec.licence,
         exporter=f"stemline {version('stemline')}",
         graph_optimization=spec.graph_optimization,
+        memory_arena=spec.memory_arena,
         any_length=any_length(config),
         member=spec.member,
     )

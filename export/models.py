@@ -41,6 +41,8 @@ class ModelSpec:
     a gain of a seventh for `mini`, whose convolutions are direct, and a loss for the large
     networks, whose convolutions are Winograd's."""
 
+    memory_arena: bool = False
+    """See `ModelInfo.memory_arena`."""
     other_files: tuple[CheckpointFile, ...] = ()
     """The same weights in files of other forms, tried where no address above answers."""
     member: MemberInfo | None = None
@@ -202,6 +204,7 @@ def bag_of(
             sha256=files_of[0].sha256 if files_of else None,
             size_bytes=files_of[0].size_bytes if files_of else None,
             licence=licence,
+            memory_arena=True,
             other_files=files_of[1:],
             member=MemberInfo(signature, signatures, weights) if len(signatures) > 1 else None,
         )

@@ -80,8 +80,9 @@ def shift_leads(n_shifts: int, sample_rate_hz: int, drawn: random.Random) -> tup
     """The zeros to put in front of the track, in samples, for each of n shifts; (0,) for none.
 
     `apply_model` pads the track by half a second of zeros and begins at a random offset into
-    them: offset o leaves max_shift − o zeros. A `random.Random(seed)` gives the offsets that the
-    original draws after `random.seed(seed)`; the members of a bag draw one after another.
+    them: offset o leaves max_shift − o zeros. A `random.Random(seed)` gives the offsets that
+    HDemucs gets after `random.seed(seed)`; HTDemucs draws from the same generator in between, for
+    an option that its checkpoints do not use, so its later offsets differ.
     """
     longest = max_shift_samples(sample_rate_hz)
     return tuple(longest - drawn.randint(0, longest) for _ in range(n_shifts)) or (0,)

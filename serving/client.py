@@ -19,7 +19,7 @@ from stemline.v1 import stemline_pb2_grpc as pb_grpc
 
 from .errors import REASON_KEY, RemoteError
 from .loopback import is_loopback
-from .pipeline import SeparatedBlock, SeparateOptions
+from .pipeline import SeparatedBlock, SeparateOptions, check_shifts
 from .remote_call import RemoteCall, Upload
 from .replies import MAX_DATA_BYTES
 
@@ -303,6 +303,7 @@ class RemoteSeparation(Iterator[SeparatedBlock]):
 
 
 def _config(model: str, options: SeparateOptions) -> pb.SeparateConfig:
+    check_shifts(options)
     return pb.SeparateConfig(
         model=model,
         stems=options.stems,

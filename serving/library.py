@@ -8,6 +8,7 @@ from pathlib import Path
 
 from stemline.engines import (
     Artifact,
+    ArtifactError,
     ModelInfo,
     list_artifacts,
     open_engine,
@@ -17,7 +18,7 @@ from stemline.engines import (
 from stemline.engines.artifact import MANIFEST, info_from_metadata
 
 from .errors import UnknownModelError, UntrainedError
-from .offers import Offer, offer_of, offers_of
+from .offers import Offer, bag_name, offer_of, offers_of
 from .pipeline import Member, SeparateOptions, Separator
 
 DEFAULT_PRECISION = "fp32"
@@ -87,6 +88,12 @@ class Library:
             return _default_of(offers, self.root)
         found = _named(offers, model)
         if found is None:
+            parts = [a.name for a in self.artifacts() if model in (a.info.model, bag_name(a.info))]
+            if parts:
+                raise ArtifactError(
+                    f"{', '.join(parts)} are not of one bag; remove those that are old, or export "
+                    f"{model} again"
+                )
             raise UnknownModelError(
                 f"no model {model!r} in {self.root}; there are {', '.join(offers)}"
             )

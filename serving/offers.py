@@ -1,11 +1,14 @@
 """What can be asked for by name: an artifact, or a bag of them."""
 
 import hashlib
+import logging
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from stemline.engines import Artifact, ArtifactError, ModelInfo
+from stemline.engines import Artifact, ModelInfo
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -52,35 +55,45 @@ def offer_of(artifact: Artifact) -> Offer:
 
 
 def offers_of(artifacts: Iterable[Artifact]) -> list[Offer]:
-    """Artifacts → what they offer, by name; the networks of a bag are one model."""
-    offers: list[Offer] = []
+    """Artifacts → what they offer, by name; the networks of a bag are one model.
+
+    Networks that are not of one bag though their names say so are passed over with a warning: they
+    are no reason to withhold the others.
+    """
+    offers: dict[str, Offer] = {}
     bags: dict[str, list[Artifact]] = defaultdict(list)
     for artifact in artifacts:
         if artifact.info.member is None:
-            offers.append(offer_of(artifact))
+            offers[artifact.name] = offer_of(artifact)
         else:
-            bags[f"{artifact.info.model}.{artifact.info.precision}"].append(artifact)
-    offers += [_bag(name, members) for name, members in bags.items()]
-    return sorted(offers, key=lambda offer: offer.name)
+            bags[bag_name(artifact.info)].append(artifact)
+    for name, found in bags.items():
+        names = ", ".join(artifact.name for artifact in found)
+        if name in offers:
+            _log.warning("%s is an artifact by itself; %s are passed over", name, names)
+        elif len({_shared(artifact.info) for artifact in found}) > 1:
+            _log.warning("%s are not of one bag; remove those that are not of %s", names, name)
+        else:
+            offers[name] = _bag(name, found)
+    return sorted(offers.values(), key=lambda offer: offer.name)
+
+
+def bag_name(info: ModelInfo) -> str:
+    """What the offer is called that a bag's network belongs to."""
+    return f"{info.model}.{info.precision}"
 
 
 def _bag(name: str, found: Sequence[Artifact]) -> Offer:
-    """Raises ArtifactError when the networks are not of one bag."""
-    first = found[0]
-    bag = first.info.member
+    """Networks that share what those of one bag share."""
+    first = found[0].info
+    bag = first.member
     assert bag is not None
     networks: list[Artifact | None] = [None] * len(bag.signatures)
     for artifact in found:
-        member = artifact.info.member
-        if member is None or _shared(artifact.info) != _shared(first.info):
-            raise ArtifactError(
-                f"{artifact.name} and {first.name} are not of one bag; export "
-                f"{first.info.model} again"
-            )
-        networks[member.index] = artifact
+        assert artifact.info.member is not None
+        networks[artifact.info.member.index] = artifact
     trained = all(artifact.info.trained for artifact in found)
-    info = replace(first.info, member=None, trained=trained)
-    return Offer(name, info, tuple(networks), bag.weights)
+    return Offer(name, replace(first, member=None, trained=trained), tuple(networks), bag.weights)
 
 
 def _shared(info: ModelInfo) -> tuple[object, ...]:

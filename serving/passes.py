@@ -77,7 +77,7 @@ class Shifts:
     count: int
     """0: once, as it is."""
     seed: int
-    """Of the offsets, which come as the original draws them after `random.seed(seed)`."""
+    """Of the offsets: each network of the bag draws its own, run or not, in the bag's order."""
 
 
 class SegmentPasses:
@@ -86,19 +86,23 @@ class SegmentPasses:
     def __init__(
         self,
         plan: SegmentPlan,
-        members: Sequence[int],
         weights: Sequence[Sequence[float]],
         shifts: Shifts,
         channels: int,
         sample_rate_hz: int,
     ) -> None:
-        """`members` are the networks to run, `weights` what each counts for in each stem."""
+        """`weights` (n_networks, n_stems) is what each counts for in the wanted stems.
+
+        Those that count for none are not run.
+        """
         drawn = random.Random(shifts.seed)
         self._leads: list[int] = []
         self._members: list[int] = []
         rows: list[Sequence[float]] = []
-        for member, row in zip(members, weights, strict=True):
+        for member, row in enumerate(weights):
             leads = shift_leads(shifts.count, sample_rate_hz, drawn)
+            if not any(row):
+                continue
             self._leads += leads
             self._members += [member] * len(leads)
             rows += [row] * len(leads)

@@ -63,6 +63,14 @@ class SeparateOptions:
     """Of the shifts; the same one, the same stems."""
 
 
+def check_shifts(options: SeparateOptions) -> None:
+    """Raise RequestError for shifts or a seed that no model takes."""
+    if not 0 <= options.shifts <= MOST_SHIFTS:
+        raise RequestError("shifts", f"shifts are 0 to {MOST_SHIFTS}; got {options.shifts}")
+    if not -(2**63) <= options.seed < 2**63:
+        raise RequestError("seed", f"a seed is a number of 64 bits; got {options.seed}")
+
+
 @dataclass(frozen=True)
 class SeparatedBlock:
     """A stretch of every stem that is final."""
@@ -204,7 +212,7 @@ class Separator:
             audio=audio,
             info=self.info,
             networks={index: self._network(index, engine) for index, engine in engines.items()},
-            passes=self._passes(chosen, wanted, members),
+            passes=self._passes(chosen, wanted),
             wanted=wanted,
             with_residual=chosen.residual,
             lane=scheduler.open_lane(),
@@ -299,8 +307,7 @@ class Separator:
         )
         for index in members:
             self._member(index)
-        if not 0 <= options.shifts <= MOST_SHIFTS:
-            raise RequestError("shifts", f"shifts are 0 to {MOST_SHIFTS}; got {options.shifts}")
+        check_shifts(options)
         if options.shifts and not self._is_demucs:
             raise RequestError(
                 "shifts", f"{self.info.model} is of family {self.info.family}, which has no shifts"
@@ -321,15 +328,13 @@ class Separator:
         network_samples = None if self.info.any_length else length
         return SegmentPlan(length, segment_hop_samples(length, chosen), network_samples)
 
-    def _passes(
-        self, options: SeparateOptions, wanted: tuple[int, ...], members: tuple[int, ...]
-    ) -> Passes:
+    def _passes(self, options: SeparateOptions, wanted: tuple[int, ...]) -> Passes:
         plan, channels = self._plan(options.overlap), self.info.channels
         if isinstance(plan, ChunkPlan):
             return ChunkPass(plan, len(wanted), channels)
-        weights = [[self._weights[index][stem] for stem in wanted] for index in members]
+        weights = [[row[stem] for stem in wanted] for row in self._weights]
         shifts = Shifts(options.shifts, options.seed)
-        return SegmentPasses(plan, members, weights, shifts, channels, self.info.sample_rate_hz)
+        return SegmentPasses(plan, weights, shifts, channels, self.info.sample_rate_hz)
 
     def _wanted(self, names: tuple[str, ...]) -> tuple[int, ...]:
         """Indices into the network's stems, in the order of the network, without repeats."""
@@ -539,6 +544,7 @@ class Separation(Iterator[SeparatedBlock]):
                 started = time.perf_counter()
                 family = self._networks[cut.member].family
                 stems = family.decode(outputs, self._wanted, spectra)[0]
+                del outputs
                 # (n_stems, channels, length of the cut)
                 final = self._passes.add(cut, stems)  # (n_stems, channels, n)
                 if self._level is not None:
@@ -557,13 +563,15 @@ class Separation(Iterator[SeparatedBlock]):
         while (under_way := self._under_way.get()) is not None and not self._closed:
             self._waiting = under_way.outputs
             try:
-                outputs = self._waiting.result()
+                outputs = [self._waiting.result()]
             except CancelledError as error:
                 if self._closed:
                     raise SeparationClosedError("closed before the last stem was given") from error
                 raise EngineError("the engine was closed") from error
             self._waiting = None
-            yield under_way.cut, under_way.spectra, outputs
+            cut, spectra = under_way.cut, under_way.spectra
+            del under_way  # outputs are large: none is held here while the next one is made
+            yield cut, spectra, outputs.pop()
             self._slots.release()
         if self._closed:
             raise SeparationClosedError("closed before the last stem was given")

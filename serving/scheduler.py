@@ -170,6 +170,7 @@ class Scheduler:
             live = [job for job in batch if not job.future.cancelled()]
             if live:
                 self._run(live)
+            del batch, live  # and with them what went in and came out
 
     def _run(self, jobs: list[_Job]) -> None:
         started = time.perf_counter()
