@@ -12,7 +12,9 @@ PYTEST_ARGS ?=
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-$(STAMP): pyproject.toml constraints.txt
+KERNEL := setup.py postprocessing/_viterbi.pyx $(wildcard postprocessing/viterbi_*)
+
+$(STAMP): pyproject.toml constraints.txt $(KERNEL)
 	test -d $(VENV) || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install -q -U -c constraints.txt "pip>=25.1"
 	$(PIP) torch==2.13.0
@@ -42,7 +44,9 @@ test: $(STAMP)  ## the tests that need nothing but this repository
 
 $(VENV)/.oracles: $(STAMP)
 	$(PIP) --group oracles
-	$(PIP) --no-deps audio-separator==0.47.1
+	$(PIP) --no-deps allin1 audio-separator demucs einops julius omegaconf
+	$(BIN)/pip install -q --no-deps diffq==0.2.4 # builds from source, with the newest Cython
+	$(BIN)/python tests/oracles/madmom_env.py $(VENV)/madmom
 	touch $@
 
 test-oracles: $(VENV)/.oracles  ## compare with the original packages, full size included
@@ -85,4 +89,4 @@ wheel-check: wheel  ## install the wheel in a clean environment without torch an
 	  assert mini.is_file() and mini.with_name('config.yaml').is_file(), mini"
 
 clean:  ## remove what was built; artifacts stay
-	rm -rf $(VENV) .types build dist *.egg-info
+	rm -rf $(VENV) .types build dist *.egg-info postprocessing/_viterbi.c postprocessing/*.so

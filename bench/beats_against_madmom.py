@@ -124,6 +124,12 @@ def original_postprocessing(name: str) -> Any:
 
     Its tracker of beats is ours: whoever has madmom's changes one import. Raises ImportError.
     """
+    if "allin1.postprocessing" not in sys.modules:
+        _stand_in_for_packages()
+    return importlib.import_module(f"allin1.postprocessing.{name}")
+
+
+def _stand_in_for_packages() -> None:
     found = find_spec("allin1")
     if found is None or found.submodule_search_locations is None:
         raise ImportError("allin1 is not installed: pip install --no-deps allin1==1.1.0")
@@ -146,7 +152,6 @@ def original_postprocessing(name: str) -> Any:
     stand_in("allin1", __path__=[str(folder)])
     stand_in("allin1.config", Config=object, HARMONIX_LABELS=list(our_labels))
     stand_in("allin1.postprocessing", __path__=[str(folder / "postprocessing")])
-    return importlib.import_module(f"allin1.postprocessing.{name}")
 
 
 WORK: dict[str, Callable[[Path], Call]] = {
