@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 from stemline.engines import Engine, ModelInfo
 from stemline.preprocessing.channels import to_channels
 from stemline.preprocessing.chunks import MAX_OVERLAP, iter_chunks
+from stemline.preprocessing.segments import segment_hop_samples
 
+from .families import DEMUCS
 from .held_out import (
     BENCH_SONGS,
     CARD_SONGS,
@@ -189,7 +191,7 @@ def can_measure(info: ModelInfo) -> bool:
     """Whether the band has the truth for a model, and its stems are more than noise."""
     return (
         info.trained
-        and info.family == FAMILY
+        and info.family in (FAMILY, DEMUCS)
         and info.sample_rate_hz == SAMPLE_RATE_HZ
         and knows_stems(info.stems)
     )
@@ -229,8 +231,13 @@ def estimated_seconds(
     overlap: float | None = None,
 ) -> float:
     """What the engine takes to measure these songs."""
-    silence = np.zeros((1, round(songs.seconds_each * info.sample_rate_hz)), np.float32)
-    n_chunks = sum(1 for _ in iter_chunks([silence], chunk_plan(info, overlap)))
+    n_samples = round(songs.seconds_each * info.sample_rate_hz)
+    if info.family == DEMUCS:
+        chosen = info.default_overlap if overlap is None else overlap
+        n_chunks = -(-n_samples // segment_hop_samples(info.chunk_samples, chosen))
+    else:
+        silence = np.zeros((1, n_samples), np.float32)
+        n_chunks = sum(1 for _ in iter_chunks([silence], chunk_plan(info, overlap)))
     return len(songs.seeds) * n_chunks * seconds_per_chunk
 
 

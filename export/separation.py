@@ -10,14 +10,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stemline.engines import ArtifactError, Engine, ModelInfo
+from stemline.postprocessing.demucs import DemucsIstft
+from stemline.postprocessing.demucs import stem_chunks as demucs_chunks
 from stemline.postprocessing.istft import Istft
+from stemline.postprocessing.level import restored
 from stemline.postprocessing.mdx23c import stem_chunks
 from stemline.postprocessing.overlap_add import OverlapAdd
+from stemline.postprocessing.triangle_add import TriangleAdd
 from stemline.preprocessing.chunks import Chunk, ChunkPlan, hop_samples_for, iter_chunks
+from stemline.preprocessing.demucs import DemucsStft
+from stemline.preprocessing.demucs import network_inputs as demucs_inputs
+from stemline.preprocessing.level import level_of, normalised
 from stemline.preprocessing.mdx23c import network_input
+from stemline.preprocessing.segments import SegmentPlan, iter_segments, segment_hop_samples
 from stemline.preprocessing.stft import Stft
 
 from .config import INPUT, OUTPUT
+from .demucs_config import SPECTROGRAMS, WAVEFORMS
+from .families import DEMUCS
 
 Array = NDArray[np.float32]
 
@@ -30,7 +40,7 @@ def separate_whole(
     """One song (channels, n) at the model's rate and channels -> stem -> (channels, n).
 
     `overlap` None is the model's own. Raises EngineError, OverlapError, or ArtifactError for a
-    model of a family that is not MDX23C's.
+    model of a family that is not measured.
     """
     return separate_together(engine, info, [mixture], overlap, batch)[0]
 
@@ -46,6 +56,8 @@ def separate_together(
 
     Each is given back as `separate_whole` would. Raises the same.
     """
+    if info.family == DEMUCS:  # its segments differ in length, and a CPU gains nothing by batches
+        return [_demucs_stems(engine, info, mixture, overlap) for mixture in mixtures]
     if info.family != FAMILY or info.stft is None:
         raise ArtifactError(f"{info.model} is of family {info.family!r}, which is not measured")
     plan = chunk_plan(info, overlap)
@@ -67,6 +79,35 @@ def separate_together(
             songs[song][..., done[song] : done[song] + final.shape[-1]] = final
             done[song] += final.shape[-1]
     return [dict(zip(info.stems, song, strict=True)) for song in songs]
+
+
+def _demucs_stems(
+    engine: Engine, info: ModelInfo, mixture: Array, overlap: float | None
+) -> dict[str, Array]:
+    """One song through one network of the Demucs family, without shifts."""
+    if info.stft is None:
+        raise ArtifactError(f"{info.model} has no STFT; export it again")
+    stft = DemucsStft(info.stft.n_fft, zero_ends=info.stft.zero_ends)
+    istft = DemucsIstft(info.stft.n_fft, zero_ends=info.stft.zero_ends)
+    cac = info.stft.complex_as_channels
+    length = info.chunk_samples
+    hop = segment_hop_samples(length, info.default_overlap if overlap is None else overlap)
+    plan = SegmentPlan(length, hop, None if info.any_length else length)
+    adder = TriangleAdd(len(info.stems), info.channels, length, hop)
+    level = level_of([mixture])
+    parts = []
+    for segment in iter_segments([normalised(mixture, level)], plan):
+        chunk = segment.samples[np.newaxis]
+        spectra = stft(chunk)
+        outputs = engine.run(demucs_inputs(chunk, spectra, complex_as_channels=cac))
+        stems = demucs_chunks(
+            outputs[SPECTROGRAMS], outputs[WAVEFORMS], istft, None, None if cac else spectra
+        )[0]
+        parts.append(
+            adder.add(stems, segment.start, segment.valid, segment.skip, segment.final_until)
+        )
+    whole = restored(np.concatenate(parts, axis=-1), level.mean, level.scale)
+    return dict(zip(info.stems, whole, strict=True))
 
 
 def chunk_plan(info: ModelInfo, overlap: float | None = None) -> ChunkPlan:

@@ -22,8 +22,10 @@ from .offers import Offer, bag_name, offer_of, offers_of
 from .pipeline import Member, SeparateOptions, Separator
 
 DEFAULT_PRECISION = "fp32"
-BEST_MODEL = "mdx23c"
+BEST_MODEL = "htdemucs"
 """What an empty name means where it is exported, trained."""
+_NEXT_BEST_MODEL = "mdx23c"
+"""What it means where that is not."""
 SMALL_MODEL = "mini"
 """What an empty name means where nothing better is exported: its weights ship with stemline."""
 _STEMS_OF_KITS = frozenset(
@@ -70,9 +72,9 @@ class Library:
     def find(self, model: str = "") -> Offer:
         """What a user means by a model's name, an artifact's name or a path.
 
-        An empty name means `mdx23c`, else the only model besides `mini` that takes whole mixes
-        apart, else `mini`; of random weights only where none is trained. Raises UnknownModelError
-        that names those there are, or ArtifactError for a damaged file.
+        An empty name means `htdemucs`, else `mdx23c`, else the only model besides `mini` that takes
+        whole mixes apart, else `mini`; of random weights only where none is trained. Raises
+        UnknownModelError that names those there are, or ArtifactError for a damaged file.
         """
         if model.endswith(".onnx"):
             return offer_of(_lone_artifact(Path(model)))
@@ -184,7 +186,8 @@ def _default_of(offers: Mapping[str, Offer], root: Path) -> Offer:
         for offer in among.values()
         if offer.info.model != SMALL_MODEL and takes_mixes_apart(offer.info)
     ]
-    chosen = _named(among, BEST_MODEL) or (others[0] if len(others) == 1 else small)
+    best = _named(among, BEST_MODEL) or _named(among, _NEXT_BEST_MODEL)
+    chosen = best or (others[0] if len(others) == 1 else small)
     if chosen is None:
         raise UnknownModelError(
             f"no model was named, and of those in {root} none is the one to take for a whole mix; "

@@ -145,7 +145,7 @@ def test_of_other_stems_nothing_is_known(stems: tuple[str, ...]) -> None:
 def test_what_has_no_truth_or_no_training_is_not_measured() -> None:
     assert can_measure(INFO)
     assert not can_measure(replace(INFO, trained=False))
-    assert not can_measure(replace(INFO, family="demucs"))
+    assert not can_measure(replace(INFO, family="other"))
     assert not can_measure(replace(INFO, sample_rate_hz=48000))
 
 
@@ -201,8 +201,8 @@ def test_an_overlap_or_a_family_that_cannot_be_is_an_error(song: Song) -> None:
     info = tiny_info()
     with pytest.raises(OverlapError):
         separate_whole(GainEngine(info), info, song.mixture, overlap=1.5)
-    with pytest.raises(ArtifactError, match="demucs"):
-        other = replace(info, family="demucs")
+    with pytest.raises(ArtifactError, match="other"):
+        other = replace(info, family="other")
         separate_whole(GainEngine(info), other, song.mixture)
 
 

@@ -18,7 +18,7 @@ from stemline.export.models import MODELS
 from stemline.serving.errors import UnknownModelError
 from stemline.serving.library import Library, takes_mixes_apart
 
-NOTE = "official models separate real music far better: stemline export mdx23c, then -m mdx23c"
+NOTE = "official models separate real music far better: stemline export htdemucs, then -m htdemucs"
 
 
 STEMS = {"kit": ("kick", "snare"), "bass-only": ("Bass", "rest")}
@@ -41,6 +41,8 @@ def library(trained: str, untrained: str = "") -> GainLibrary:
     ("trained", "untrained", "chosen"),
     [
         ("mdx23c mini other", "", "mdx23c"),
+        ("htdemucs mdx23c mini", "", "htdemucs"),
+        ("mdx23c mini", "htdemucs", "mdx23c"),
         ("mini other", "", "other"),
         ("mini", "", "mini"),
         ("other", "", "other"),
@@ -73,7 +75,7 @@ def test_where_no_model_stands_out_those_there_are_are_listed(trained: str, list
     assert library("kit").find("kit").name == "kit.fp32"
 
 
-@pytest.mark.parametrize("name", ["mini", "mdx23c", "mdx23c-drumsep", "mdx23c-drumsep5"])
+@pytest.mark.parametrize("name", MODELS)
 def test_of_the_table_the_kit_splitters_alone_are_not_for_mixes(name: str) -> None:
     info = tiny_info(MODELS[name].stems)
     assert takes_mixes_apart(info) == ("drumsep" not in name)
@@ -86,7 +88,7 @@ def test_a_named_model_is_that_model_trained_or_not() -> None:
 def test_where_nothing_is_exported_both_ways_on_are_told(tmp_path: Path) -> None:
     with pytest.raises(UnknownModelError, match="stemline export mini takes about a minute") as it:
         Library(tmp_path).find()
-    assert "stemline export mdx23c gets an official model" in str(it.value)
+    assert "stemline export htdemucs gets an official model" in str(it.value)
     with pytest.raises(UnknownModelError, match=r"stemline export mdx23c-drumsep$"):
         Library(tmp_path).find("mdx23c-drumsep")
 

@@ -33,8 +33,9 @@ from demucs_track_helpers import (
 from grpc_helpers import call_separate, running_server
 from helpers import gain_separator, in_blocks, music, snr_db
 
-from stemline.engines import ArtifactError
+from stemline.engines import ArtifactError, open_engine
 from stemline.engines.base import Array
+from stemline.export.separation import separate_whole
 from stemline.preprocessing.audio import AudioFormat
 from stemline.preprocessing.channels import from_channels, to_channels
 from stemline.preprocessing.rereadable import Rereadable
@@ -88,6 +89,22 @@ def resampled(samples: Array, from_hz: int, to_hz: int) -> Array:
 
 
 # Levels and lengths --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("any_length", [False, True], ids=["fixed", "free"])
+def test_quality_is_measured_on_what_the_pipeline_gives(
+    any_length: bool, tmp_path: Path, opened: Open
+) -> None:
+    """Export and bench separate without a queue, by a loop of their own."""
+    info = gain_info(any_length=any_length)
+    folder = write_gains(tmp_path, info, GAINS[0], by_place=not any_length)
+    samples = music(30_001) + np.float32(0.02)
+    wanted = opened(tmp_path).separator("mine").separate(samples, RATE)
+    engine = open_engine(folder / "1" / "model.onnx", device="cpu")
+    got = separate_whole(engine, info, samples)
+    assert list(got) == list(wanted)
+    for stem, other in wanted.items():
+        np.testing.assert_array_equal(got[stem], other)
 
 
 @pytest.mark.parametrize("any_length", [False, True], ids=["fixed", "free"])
