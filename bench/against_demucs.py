@@ -198,6 +198,8 @@ def main() -> None:
         rows = []
         for chosen in options.models.split(","):
             name, _, stem = chosen.partition(":")
+            if name not in _KWARGS:
+                parser.error(f"no model {name!r}; there are {', '.join(_KWARGS)}")
             rows.append(compare(name, stem, options.seconds, options.rounds, work, options.core))
             print(json.dumps(asdict(rows[-1])), file=sys.stderr, flush=True)
     machine = asdict(describe_machine(1))

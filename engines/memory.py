@@ -22,6 +22,8 @@ def auto_batch_size(spec: EngineSpec) -> int:
     """
     if not spec.device.startswith("cuda"):
         return 1
+    if any(axis != BATCH for t in spec.inputs for axis in t.shape if isinstance(axis, str)):
+        return 1  # what a chunk of any length takes is not known here
     free_bytes = _free_cuda_bytes(int(spec.device.partition(":")[2] or 0))
     per_chunk = _ACTIVATION_FACTOR * sum(
         4 * math.prod(axis for axis in tensor.shape if isinstance(axis, int))

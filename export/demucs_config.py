@@ -3,6 +3,7 @@
 Needs no torch; the arguments a checkpoint was made with are read in demucs_kwargs.py.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from fractions import Fraction
@@ -174,7 +175,7 @@ def demucs_config_from_json(values: Mapping[str, Any]) -> DemucsConfig:
             **{
                 **values,
                 "stems": tuple(values["stems"]),
-                "segment": Fraction(values["segment"]),
+                "segment": _fraction(values["segment"]),
                 "transformer": transformer and CrossTransformerConfig(**transformer),
             }
         )
@@ -182,6 +183,13 @@ def demucs_config_from_json(values: Mapping[str, Any]) -> DemucsConfig:
         if isinstance(error, ConfigError):
             raise
         raise ConfigError(f"no configuration of this stemline: {error}") from error
+
+
+def _fraction(text: object) -> Fraction:
+    """What `str` makes of a fraction; no exponents, which can be numbers of a billion digits."""
+    if not isinstance(text, str) or not re.fullmatch(r"\d{1,12}(/\d{1,12})?", text):
+        raise ConfigError(f"segment: must be a fraction such as 39/5; got {text!r:.100}")
+    return Fraction(text)
 
 
 # Least and most of each number; those of the second table need not be whole.

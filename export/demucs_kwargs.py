@@ -8,6 +8,7 @@ effect on results, or one value of it is built and any other refused.
 import warnings
 from collections.abc import Mapping
 from fractions import Fraction
+from math import isfinite
 from typing import Any
 
 from .config import ConfigError
@@ -81,7 +82,6 @@ _TRANSFORMER_WITHOUT_EFFECT = {
     "t_sparse_attn_window",
     "t_sparsity",
     "t_weight_decay",
-    "use_train_segment",
 }
 _BUILT_ONLY_AS: dict[str, Any] = {"channels_time": None, "multi_freqs": None, "rewrite": True}
 _HDEMUCS_BUILT_ONLY_AS: dict[str, Any] = {"hybrid": True}
@@ -93,6 +93,7 @@ _TRANSFORMER_BUILT_ONLY_AS: dict[str, Any] = {
     "t_sin_random_shift": 0,
     "t_sparse_cross_attn": False,
     "t_sparse_self_attn": False,
+    "use_train_segment": True,
 }
 # Magnitudes get the mixture's phase and no filter; with `cac` these have no effect.
 _MAGNITUDES_BUILT_ONLY_AS: dict[str, Any] = {"wiener_iters": 0, "wiener_residual": False}
@@ -161,11 +162,8 @@ def _stems(sources: object) -> tuple[str, ...]:
 
 def _seconds(segment: object) -> Fraction:
     """A float is taken as the decimal that is meant: 7.8 is 39/5."""
-    if isinstance(segment, float):
-        segment = repr(segment)
-    if isinstance(segment, int | str | Fraction) and not isinstance(segment, bool):
-        try:
-            return Fraction(segment)
-        except ValueError:  # nan and inf
-            pass
-    raise ConfigError(f"segment: must be a length in seconds; got {segment!r}")
+    if isinstance(segment, float) and isfinite(segment):
+        return Fraction(repr(segment))
+    if isinstance(segment, int | Fraction) and not isinstance(segment, bool):
+        return Fraction(segment)
+    raise ConfigError(f"segment: must be a length in seconds; got {segment!r:.100}")

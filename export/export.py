@@ -53,6 +53,10 @@ _SHAPING_PACKAGES = ("torch", "onnx", "onnxscript")
 _SHAPING_SOURCES = (
     "networks/*.py",
     "families.py",
+    "weights.py",
+    "checkpoints.py",
+    "demucs_*.py",
+    "diffq.py",
     "onnx.py",
     "triton.py",
     "manifest.py",
@@ -65,8 +69,23 @@ _SHAPING_SOURCES = (
 # What else decides the figures of a card that has its quality: the songs, the way in and out.
 _QUALITY_SOURCES = {
     "stemline.band": ("**/*.py",),
-    "stemline.preprocessing": ("channels.py", "chunks.py", "mdx23c.py", "stft.py"),
-    "stemline.postprocessing": ("istft.py", "mdx23c.py", "overlap_add.py"),
+    "stemline.preprocessing": (
+        "channels.py",
+        "chunks.py",
+        "demucs.py",
+        "level.py",
+        "mdx23c.py",
+        "segments.py",
+        "stft.py",
+    ),
+    "stemline.postprocessing": (
+        "demucs.py",
+        "istft.py",
+        "level.py",
+        "mdx23c.py",
+        "overlap_add.py",
+        "triangle_add.py",
+    ),
 }
 
 Report = Callable[[str], None]
@@ -136,10 +155,11 @@ def export_custom(
     root: Path = Path("artifacts"),
     report: Report = lambda _: None,
 ) -> list[ExportResult]:
-    """Export a checkpoint that is not in the table; `weights` is its file, or `random`.
+    """Export a checkpoint that is not in the table; `weights` is its file.
 
-    MDX23C's `config_path` is its YAML. A Demucs package tells its own configuration; a bag of them
-    is demucs's YAML of a bag, and `weights` the folder of its networks.
+    MDX23C's `config_path` is its YAML, and its `weights` may be `random`. A Demucs package tells
+    its own configuration; a bag of them is demucs's YAML of a bag, and `weights` the folder of its
+    networks.
 
     Raises ConfigError, and what `export_model` raises.
     """
@@ -147,7 +167,8 @@ def export_custom(
         raise ConfigError(f"--family {family!r} is not known; there is {', '.join(FAMILIES)}")
     if not _NAME.fullmatch(name):
         raise ConfigError(f"{name!r} is no name for a model; use a-z, 0-9, '.', '-' and '_'")
-    if name in MODELS:
+    taken = {network.artifact_stem for spec in MODELS.values() for network in spec.networks}
+    if name in taken | set(MODELS):
         raise ConfigError(f"{name} is a model of the table; choose another name for your own")
     if family == DEMUCS:
         spec, found = custom_demucs(name, config_path, weights, CUSTOM_LICENCE)

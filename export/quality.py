@@ -235,6 +235,8 @@ def estimated_seconds(
     if info.family == DEMUCS:
         chosen = info.default_overlap if overlap is None else overlap
         n_chunks = -(-n_samples // segment_hop_samples(info.chunk_samples, chosen))
+        if info.any_length:  # its seconds are those of a shorter chunk, and go with the length
+            return len(songs.seeds) * songs.seconds_each / 10 * seconds_per_chunk
     else:
         silence = np.zeros((1, n_samples), np.float32)
         n_chunks = sum(1 for _ in iter_chunks([silence], chunk_plan(info, overlap)))

@@ -8,6 +8,7 @@ from stemline.engines import ArtifactError
 from stemline.engines.artifact import info_from_json
 from stemline.engines.pytorch import TorchEngine
 
+from .demucs_bag_file import find_member
 from .digest import file_sha256
 from .download import cached_checkpoint
 from .families import NetworkConfig, input_specs, output_specs
@@ -25,7 +26,8 @@ def reference_engine(
 ) -> TorchEngine:
     """The network an artifact was exported from, in PyTorch, with the weights it was given.
 
-    `weights` is the checkpoint, needed where it is not in the cache.
+    `weights` is the checkpoint, needed where it is not in the cache; of a bag's network it may be
+    the folder of all of them.
 
     Raises
     ------
@@ -39,6 +41,8 @@ def reference_engine(
     info = info_from_json(manifest["model"], str(folder))
     # Only the name and the configuration matter to what is loaded from a file at hand.
     spec = ModelSpec(info.model, info.family, "", config, (), None, None, "", member=info.member)
+    if weights is not None and weights.is_dir() and info.member:
+        weights = find_member(weights, info.member.signature)
     loaded = load_network(spec, _weights_of(folder, manifest["weights"]["sha256"], spec, weights))
     return torch_engine(
         loaded.network, loaded.config, name=folder.name, device=device, threads=threads

@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
@@ -52,7 +53,8 @@ class Rereadable:
     def close(self) -> None:
         """Remove the temporary file; nothing can be read afterwards."""
         if self._spool is not None:
-            self._spool.close()
+            with suppress(OSError):  # a full disk, for what is thrown away
+                self._spool.close()
 
     def _first(self) -> Iterator[Array]:
         self._spool = tempfile.SpooledTemporaryFile(self._in_memory_bytes, prefix="stemline-")

@@ -22,6 +22,10 @@ class UnknownModelError(LookupError):
     """No such model is exported; the message names those there are."""
 
 
+class MissingNetworkError(ArtifactError):
+    """A bag lacks a network that the stems need; the message is how to get it."""
+
+
 class UnknownStemError(LookupError):
     """The model has no such stem; the message names those it has."""
 
@@ -90,6 +94,7 @@ STATUS_AND_EXIT: dict[type[Exception], tuple[grpc.StatusCode, int]] = {
     UnknownModelError: (_Code.NOT_FOUND, MISSING),
     UnknownStemError: (_Code.NOT_FOUND, USAGE),
     UntrainedError: (_Code.FAILED_PRECONDITION, MISSING),
+    MissingNetworkError: (_Code.FAILED_PRECONDITION, MISSING),
     ArtifactError: (_Code.FAILED_PRECONDITION, FAILED),
     DeviceError: (_Code.FAILED_PRECONDITION, MISSING),
     MissingExtraError: (_Code.FAILED_PRECONDITION, MISSING),

@@ -28,6 +28,8 @@ class Cut:
     """Which network it is for, by its place in the bag."""
     place: Chunk | Segment
     """Where it lies in the track; without its samples, which go their own way."""
+    stems: tuple[int, ...] | None = None
+    """Which of the wanted stems its network counts for; None for all."""
 
 
 _NO_SAMPLES = np.empty((0, 0), np.float32)
@@ -43,9 +45,10 @@ class Passes(Protocol):
         """
 
     def add(self, cut: Cut, stems: Array) -> Array:
-        """The stems (n_stems, channels, n) of a piece → what is final now, (n_stems, channels, m).
+        """The stems (n, channels, length) of a piece → what is final now, (n_stems, channels, m).
 
-        Pieces come in the order in which they were cut; m may be 0.
+        The stems are those that the piece's network counts for; all of them come out. Pieces come
+        in the order in which they were cut; m may be 0.
         """
 
 
@@ -108,16 +111,19 @@ class SegmentPasses:
             rows += [row] * len(leads)
         self._plan = plan
         self._mean = WeightedMean(np.array(rows, np.float32))
-        n_stems = len(rows[0])
+        self._n_stems = len(rows[0])
+        self._stems = [tuple(i for i, weight in enumerate(row) if weight) for row in rows]
         self._adders = [
-            TriangleAdd(n_stems, channels, plan.segment_samples, plan.hop_samples) for _ in rows
+            TriangleAdd(len(stems), channels, plan.segment_samples, plan.hop_samples)
+            for stems in self._stems
         ]
 
     def cut(self, blocks: Iterable[Array]) -> Iterator[tuple[Array, Cut]]:
         """Segments of all passes, mixed; see `iter_segments`."""
         for segment in iter_segments(blocks, self._plan, self._leads):
             member = self._members[segment.shift]
-            yield segment.samples, Cut(member, replace(segment, samples=_NO_SAMPLES))
+            place = replace(segment, samples=_NO_SAMPLES)
+            yield segment.samples, Cut(member, place, self._stems[segment.shift])
 
     def add(self, cut: Cut, stems: Array) -> Array:
         """Weigh, and give the mean as far as all passes have come."""
@@ -126,4 +132,15 @@ class SegmentPasses:
         final = self._adders[segment.shift].add(
             stems, segment.start, segment.valid, segment.skip, segment.final_until
         )
+        counted = self._stems[segment.shift]
+        if len(counted) < self._n_stems:  # the others have no weight
+            whole = np.zeros((self._n_stems, *final.shape[1:]), np.float32)
+            whole[list(counted)] = final
+            final = whole
         return self._mean.add(segment.shift, final)
+
+
+def state_bytes(plan: SegmentPlan, n_stems: int, channels: int) -> int:
+    """What one pass over a track holds at the most: its overlap and its next segment."""
+    rows = n_stems * channels + 2 + 2 * channels
+    return 4 * rows * plan.segment_samples

@@ -3,9 +3,9 @@
     audio blocks ─► cuts ─► spectrograms ─► [engine] ─► stems of a cut ─► stem blocks
     `Separation._feed`, a thread              its queue    `Separation._stems`, the caller
 
-Feeding, the engine and the caller work at the same time, each on another cut; a bounded
-number of cuts is under way, whatever the length of the track. A model that wants tracks at one
-level has them read twice: first for the level, then for the stems.
+Feeding, the engine and the caller work at the same time, each on another cut (of Demucs on a CPU
+one is under way at a time); their number is bounded, whatever the length of the track. A model that
+wants tracks at one level has them read twice: first for the level, then for the stems.
 """
 
 import threading
@@ -20,7 +20,7 @@ from typing import Self
 
 import numpy as np
 
-from stemline.engines import ArtifactError, Engine, EngineError, EngineSpec, ModelInfo
+from stemline.engines import Engine, EngineError, EngineSpec, ModelInfo
 from stemline.engines.base import Array
 from stemline.engines.memory import auto_batch_size
 from stemline.postprocessing.level import restored
@@ -34,15 +34,22 @@ from stemline.preprocessing.rereadable import Rereadable
 from stemline.preprocessing.resample import Resampler
 from stemline.preprocessing.segments import SegmentPlan, segment_hop_samples
 
-from .errors import RequestError, SeparationClosedError, UnknownStemError
+from .errors import (
+    MissingNetworkError,
+    RequestError,
+    SeparationClosedError,
+    UnknownStemError,
+)
 from .families import Family, check_engine, family_of
-from .passes import ChunkPass, Cut, Passes, SegmentPasses, Shifts
+from .passes import ChunkPass, Cut, Passes, SegmentPasses, Shifts, state_bytes
 from .scheduler import Item, Lane, Scheduler
 
 _BLOCK_SAMPLES = 1 << 16
 _FEED_ENDS_WITHIN_S = 5.0
 MOST_SHIFTS = 100
 """Beyond, only the cost grows."""
+MOST_STATE_BYTES = 1 << 30
+"""Of what one track's shifts may hold: each has the overlap of one segment of every stem."""
 
 
 @dataclass(frozen=True)
@@ -167,7 +174,7 @@ class Separator:
         """Inputs and outputs of a loaded engine, and where it really runs."""
         if not self._engines:
             self._engine(next(i for i, member in enumerate(self._members) if member is not None))
-        return next(iter(self._engines.values())).spec
+        return next(iter(list(self._engines.values()))).spec
 
     @property
     def batch_size(self) -> int:
@@ -190,7 +197,8 @@ class Separator:
         Parameters
         ----------
         blocks
-            (channels, n_samples) float32 at `audio.sample_rate_hz`, of any lengths; read lazily.
+            (channels, n_samples) float32 at `audio.sample_rate_hz`, of any lengths; read lazily. A
+            Demucs model reads them twice: an iterator's are kept, in memory or a temporary file.
         audio
             What the blocks are.
         options
@@ -267,6 +275,9 @@ class Separator:
 
     def _engine(self, index: int) -> Engine:
         """A member's engine, loaded on first use and kept."""
+        loaded = self._engines.get(index)
+        if loaded is not None and not self._closed:  # without waiting for another that is loading
+            return loaded
         with self._opening:
             if self._closed:
                 raise EngineError(f"{self.name} is closed")
@@ -287,16 +298,16 @@ class Separator:
 
     def _n_under_way(self, batch_size: int) -> int:
         """Cuts of one track between feeding and the stems."""
-        if self._is_demucs and batch_size == 1:
+        if self._is_demucs and batch_size == 1 and self.engine_spec.device == "cpu":
             # Their outputs are large, and live in the runtime's memory: to make some while others
-            # are held costs 150 MB, and would save a hundredth of the time.
+            # are held costs 150 MB, and on a CPU would save a hundredth of the time.
             return 1
         return 2 * batch_size + 1
 
     def _member(self, index: int) -> Member:
         member = self._members[index]
         if member is None:
-            raise ArtifactError(
+            raise MissingNetworkError(
                 f"{self.name} lacks network {index + 1} of {len(self._members)}, which counts for "
                 f"these stems; export it again: stemline export {self.info.model}"
             )
@@ -320,7 +331,16 @@ class Separator:
             raise RequestError(
                 "shifts", f"{self.info.model} is of family {self.info.family}, which has no shifts"
             )
-        self._plan(options.overlap)
+        plan = self._plan(options.overlap)
+        if isinstance(plan, SegmentPlan):
+            per_shift = len(members) * state_bytes(plan, len(wanted), self.info.channels)
+            most = max(1, MOST_STATE_BYTES // per_shift)
+            if options.shifts > most:
+                raise RequestError(
+                    "shifts",
+                    f"{options.shifts} shifts of {self.info.model} for {len(wanted)} stems would "
+                    f"hold {options.shifts * per_shift / 1e9:.1f} GB; at most {most} are taken",
+                )
         return wanted, members
 
     @property
@@ -506,9 +526,11 @@ class Separation(Iterator[SeparatedBlock]):
         else:
             self._fed.set_result(None)
         finally:
-            if self._spool is not None:
-                self._spool.close()
-        self._under_way.put(None)
+            try:
+                if self._spool is not None:
+                    self._spool.close()
+            finally:
+                self._under_way.put(None)  # whatever happened, the caller must not wait for more
 
     def _timed(self) -> Iterator[Array]:
         """The input's blocks, from the first, and the time that they take to come."""
@@ -551,7 +573,10 @@ class Separation(Iterator[SeparatedBlock]):
             for cut, spectra, outputs in self._outputs():
                 started = time.perf_counter()
                 family = self._networks[cut.member].family
-                stems = family.decode(outputs, self._wanted, spectra)[0]
+                counted = (
+                    self._wanted if cut.stems is None else [self._wanted[i] for i in cut.stems]
+                )
+                stems = family.decode(outputs, counted, spectra)[0]
                 del outputs
                 # (n_stems, channels, length of the cut)
                 final = self._passes.add(cut, stems)  # (n_stems, channels, n)

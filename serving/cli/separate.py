@@ -263,7 +263,7 @@ def _report(results: dict[Path, SeparatedFile | Exception], opened: _Opened, as_
         elif as_json:
             print_json(_json_of(path, result, opened.describe()))
         else:
-            _say_result(path, result)
+            _say_result(path, result, opened.describe())
     if failed and len(results) == 1:
         (error,) = failed.values()
         fail(str(error))
@@ -277,13 +277,15 @@ def _report(results: dict[Path, SeparatedFile | Exception], opened: _Opened, as_
         raise typer.Exit(FAILED)
 
 
-def _say_result(path: Path, result: SeparatedFile) -> None:
+def _say_result(path: Path, result: SeparatedFile, run: _Run) -> None:
     for target in result.stems.values():
         print(target)
     engine_share = result.seconds["engine"] / result.seconds["wall"]
     say(
         f"{path}: {result.audio_s:.1f} s of audio in {result.seconds['wall']:.1f} s, "
-        f"{result.realtime_factor:.2f}× real time, {engine_share:.1%} of it in the engine"
+        f"{result.realtime_factor:.2f}× real time, {engine_share:.1%} of it in "
+        f"{'the engine' if len(run.networks) == 1 else f'{len(run.networks)} engines'} "
+        f"({', '.join(run.networks)})"
     )
     for stem, n_clipped in result.clipped_samples.items():
         warn(

@@ -23,7 +23,8 @@ def verify(
         list[str], typer.Argument(metavar="ARTIFACT...", help="Artifacts, models or folders.")
     ],
     weights: Annotated[
-        Path | None, typer.Option(help="The checkpoint, when it is not in the cache.")
+        Path | None,
+        typer.Option(help="The checkpoint, or a bag's folder, when it is not in the cache."),
     ] = None,
     artifacts: Artifacts = DEFAULT_ARTIFACTS,
     as_json: Json = False,
@@ -113,10 +114,11 @@ def _print_quality(name: str, quality: "Quality", stored: "Quality | None") -> N
 def _exit_codes() -> dict[type[Exception], int]:
     """What may be wrong with one artifact and must not keep the others from being verified."""
     from stemline.export.card import ParityError
+    from stemline.export.config import ConfigError
     from stemline.export.quality import QualityError
 
     codes = {kind: code for kind, (_, code) in STATUS_AND_EXIT.items()}
-    codes |= {ParityError: FAILED, QualityError: FAILED, OSError: FAILED}
+    codes |= {ConfigError: FAILED, ParityError: FAILED, QualityError: FAILED, OSError: FAILED}
     try:
         return codes | weights_exit_codes()
     except ImportError:  # then no weights are loaded either

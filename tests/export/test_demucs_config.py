@@ -106,7 +106,7 @@ def test_the_official_shapes() -> None:
     assert magnitudes.outputs["spectrograms"] == (4, 2, 2048, 1895)
 
 
-@pytest.mark.parametrize("segment", [Fraction(39, 5), 7.8, "39/5", "7.8"])
+@pytest.mark.parametrize("segment", [Fraction(39, 5), 7.8])
 def test_a_segment_is_exact_however_it_is_written(segment: object) -> None:
     config = config_from_kwargs("HTDemucs", {**OFFICIAL_HTDEMUCS, "segment": segment})
     assert config.chunk_samples == 343_980
@@ -150,9 +150,12 @@ def test_an_argument_the_class_does_not_know_is_dropped_with_a_warning() -> None
         {"multi_freqs": [0.25]},
         {"channels_time": 24},
         {"rewrite": False},
+        {"use_train_segment": False},
         {"cac": False, "wiener_iters": 1},
         {"cac": False, "wiener_residual": True},
         {"segment": 0},
+        {"segment": "1/0"},
+        {"segment": "1e999999999"},  # a number of a billion digits
         {"segment": float("nan")},
         {"segment": None},
         {"sources": []},

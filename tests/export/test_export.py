@@ -218,6 +218,7 @@ def test_a_checkpoint_exported_is_what_the_engine_runs(
     [
         ("own", "other", "--family 'other' is not known; there is mdx23c, demucs"),
         ("mdx23c", "mdx23c", "is a model of the table"),
+        ("htdemucs_ft-f7e0c4bc", "demucs", "is a model of the table"),
         ("../own", "mdx23c", "is no name for a model"),
         (".own", "mdx23c", "is no name for a model"),
         ("", "mdx23c", "is no name for a model"),

@@ -378,6 +378,37 @@ def test_a_file_that_fails_when_it_is_read_again_is_raised(bags: Path, opened: O
             list(separation)
 
 
+class FullDisk:
+    """A temporary file on a disk that is full, as its buffer finds out again when it is closed."""
+
+    def __init__(self, *_: object, **__: object) -> None: ...
+
+    def write(self, data: bytes) -> None:
+        raise OSError(28, "No space left on device")
+
+    def close(self) -> None:
+        raise OSError(28, "No space left on device")
+
+
+def test_a_full_disk_in_the_first_reading_is_raised_and_nobody_waits_for_ever(
+    bags: Path, opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.SpooledTemporaryFile", FullDisk)
+    separator = opened(bags).separator("mine")
+    with separator.stream(iter([music(5000)]), STEREO) as separation:
+        with pytest.raises(OSError, match="No space left"):
+            list(separation)
+
+
+def test_shifts_that_would_hold_gigabytes_are_refused(tmp_path: Path, opened: Open) -> None:
+    """Of segments of 44 s; the message says how many there may be."""
+    write_gains(tmp_path, gain_info(any_length=True, chunk_samples=44 * 44100), GAINS[0])
+    separator = opened(tmp_path).separator("mine")
+    with pytest.raises(RequestError, match=r"would hold .* GB; at most 1\d are taken"):
+        separator.check(SeparateOptions(shifts=50))
+    separator.check(SeparateOptions(shifts=5))
+
+
 def test_closing_ends_the_first_reading(bags: Path, opened: Open) -> None:
     began, go_on = threading.Event(), threading.Event()
     n_given = 0
@@ -495,7 +526,7 @@ def test_the_command_says_in_a_line_which_network_is_missing(bags: Path, tmp_pat
     shutil.copytree(bags / f"mine-{SIGNATURES[2]}.fp32", root / f"mine-{SIGNATURES[2]}.fp32")
     soundfile.write(song, music(5000).T, RATE)
     done = run("separate", song, "-m", "mine", "--artifacts", root, "-o", tmp_path / "out")
-    assert done.returncode == 1
+    assert done.returncode == 3  # something is missing that the message tells how to get
     assert done.stderr.strip().splitlines() == [
         "error: mine.fp32 lacks network 1 of 3, which counts for these stems; export it again: "
         "stemline export mine"

@@ -18,7 +18,7 @@ def run(passes: SegmentPasses, track: Array, gains: dict[int, tuple[float, ...]]
     blocks = [track[:, start : start + 33] for start in range(0, track.shape[1], 33)]
     out = []
     for samples, cut in passes.cut(blocks):
-        gain = np.array(gains[cut.member], np.float32)
+        gain = np.array(gains[cut.member], np.float32)[list(cut.stems or ())]
         out.append(passes.add(cut, gain[:, None, None] * samples))
     return np.concatenate(out, axis=-1)
 
