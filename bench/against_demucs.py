@@ -4,8 +4,9 @@
 
 Both get the same random weights, in packages that demucs's own functions write, the same WAV file
 and the same settings (no shifts, overlap 0.25, float32 WAV). Each is a process of its own, pinned
-to one core, start and load included; wall seconds and peak resident memory are the system's. Their
-stems are compared too. Needs `make test-oracles` to have installed demucs.
+to one core, start and load included; wall seconds and peak resident memory are the system's, which
+counts what a process is started from: so what takes much memory here has a process of its own too.
+Their stems are compared as well. Needs `make test-oracles` to have installed demucs.
 """
 
 import argparse
@@ -25,7 +26,6 @@ import numpy as np
 import soundfile
 
 from stemline.export.demucs_bags import BAGS, OfficialBag
-from stemline.export.export import export_custom
 from stemline.export.parity import snr_db
 from stemline.export.signal import music_like
 
@@ -98,6 +98,21 @@ def write_repository(bag: OfficialBag, folder: Path) -> None:
     (folder / f"{bag.name}.yaml").write_text("\n".join(lines) + "\n")
 
 
+def own_name(name: str) -> str:
+    """What our artifact of these weights is called."""
+    return f"own-{name.replace('_', '-')}"
+
+
+def prepare(name: str, work: Path) -> None:
+    """Packages for demucs, and our artifacts of the same weights."""
+    from stemline.export.export import export_custom
+
+    repository = work / name
+    write_repository(BAGS[name], repository)
+    bag = repository / f"{name}.yaml"
+    export_custom(own_name(name), "demucs", bag, repository, root=work / "artifacts")
+
+
 def measured(command: Sequence[str], core: int) -> tuple[float, float]:
     """Run a command on one core -> wall seconds and peak resident megabytes.
 
@@ -130,11 +145,10 @@ def compare(
     """A model by name, all stems or one, on a synthetic file. Raises CalledProcessError."""
     bag = BAGS[name]
     repository, artifacts, song = work / name, work / "artifacts", work / "song.wav"
-    ours = f"own-{name.replace('_', '-')}"
-    if not (repository / f"{name}.yaml").exists():
-        write_repository(bag, repository)
+    ours = own_name(name)
     if not list(artifacts.glob(f"{ours}*")):
-        export_custom(ours, "demucs", repository / f"{name}.yaml", repository, root=artifacts)
+        command = [sys.executable, "-m", __spec__.name, "--prepare", name, "--work", str(work)]
+        subprocess.run(command, check=True)
     if not song.exists():
         samples = music_like(int(audio_s * _RATE_HZ), _RATE_HZ, 2)
         soundfile.write(song, samples.T, _RATE_HZ, "FLOAT")
@@ -192,7 +206,11 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--core", type=int, default=min(os.sched_getaffinity(0)))
     parser.add_argument("--work", type=Path, help="keep what is written here")
+    parser.add_argument("--prepare", help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.prepare:
+        prepare(options.prepare, options.work)
+        return
     with TemporaryDirectory(prefix="stemline-bench-") as temporary:
         work = options.work or Path(temporary)
         rows = []
