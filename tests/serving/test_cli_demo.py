@@ -120,7 +120,7 @@ def test_what_is_printed_is_what_the_report_has(
     assert "training never heard it" in said.err
     where = f"--artifacts {made / 'artifacts'}"
     assert f"stemline separate song.wav {where}" in said.err
-    assert f"stemline export mdx23c {where}, then -m htdemucs" in said.err
+    assert f"stemline export htdemucs {where}, then -m htdemucs" in said.err
 
 
 def test_what_is_told_to_do_next_is_a_command_that_works(
