@@ -12,9 +12,9 @@ PYTEST_ARGS ?=
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-KERNEL := setup.py postprocessing/_viterbi.pyx $(wildcard postprocessing/viterbi_*)
+KERNELS := setup.py $(wildcard p*processing/*.pyx p*processing/*_kernel.* p*processing/*.inc)
 
-$(STAMP): pyproject.toml constraints.txt $(KERNEL)
+$(STAMP): pyproject.toml constraints.txt $(KERNELS)
 	test -d $(VENV) || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install -q -U -c constraints.txt "pip>=25.1"
 	$(PIP) torch==2.13.0
@@ -89,4 +89,4 @@ wheel-check: wheel  ## install the wheel in a clean environment without torch an
 	  assert mini.is_file() and mini.with_name('config.yaml').is_file(), mini"
 
 clean:  ## remove what was built; artifacts stay
-	rm -rf $(VENV) .types build dist *.egg-info postprocessing/_viterbi.c postprocessing/*.so
+	rm -rf $(VENV) .types build dist *.egg-info preprocessing/_power.c postprocessing/_viterbi.c p*processing/*.so

@@ -1,16 +1,25 @@
-"""What pyproject.toml cannot say: the extension module."""
+"""What pyproject.toml cannot say: the extension modules."""
 
 from setuptools import Extension, setup
+
+# No -march: the wheel must run on any processor of its kind, and the kernels look for vector
+# instructions when they are called. No -ffast-math: sums keep their order.
+FLAGS = ["-O3"]
 
 setup(
     ext_modules=[
         Extension(
+            "stemline.preprocessing._power",
+            sources=["preprocessing/_power.pyx", "preprocessing/power_kernel.c"],
+            depends=["preprocessing/power_kernel.h"],
+            extra_compile_args=FLAGS,
+            libraries=["m"],
+        ),
+        Extension(
             "stemline.postprocessing._viterbi",
             sources=["postprocessing/_viterbi.pyx", "postprocessing/viterbi_kernel.c"],
             depends=["postprocessing/viterbi_kernel.h", "postprocessing/viterbi_score.inc"],
-            # No -march: the wheel must run on any processor of its kind, and the kernel looks
-            # for vector instructions when it is called. No -ffast-math: sums keep their order.
-            extra_compile_args=["-O3"],
-        )
+            extra_compile_args=FLAGS,
+        ),
     ]
 )

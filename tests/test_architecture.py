@@ -33,7 +33,7 @@ ONLY_IN = {
     "pooch": {"export"},
     "grpc": {"serving", "bench"},
     "typer": {"serving/cli"},
-    "matplotlib": {"bench"},
+    "matplotlib": {"bench", "serving"},
 }
 # The reference engine is torch's own runtime and imports it when it is made.
 TORCH_ENGINE = "engines/pytorch.py"
