@@ -31,9 +31,14 @@ class Offer:
 
     @property
     def stems(self) -> tuple[str, ...]:
-        """Those that any network counts for."""
-        columns = zip(self.info.stems, zip(*self.weights, strict=True), strict=True)
-        return tuple(stem for stem, column in columns if any(column))
+        """Those that can be had: some network counts for them, and all that do are here."""
+        stems = []
+        for index, stem in enumerate(self.info.stems):
+            rows = zip(self.networks, self.weights, strict=True)
+            counting = [network for network, row in rows if row[index]]
+            if counting and None not in counting:
+                stems.append(stem)
+        return tuple(stems)
 
     @property
     def sha256(self) -> str:
