@@ -1,0 +1,150 @@
+"""What a run needs to know of a beat network; it travels inside the artifact."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import MISSING, asdict, dataclass, fields
+from typing import Any
+
+from stemline.engines import ArtifactError
+from stemline.engines.artifact import METADATA_PREFIX
+
+BEATS_KEY = f"{METADATA_PREFIX}beats"
+"""Of the ONNX file's `metadata_props`; the value is one JSON object."""
+BEAT_FAMILIES = frozenset({"allin1"})
+"""Families of networks that find beats, and give no stems."""
+
+_LEAST_BPM, _GREATEST_BPM = 1.0, 1000.0
+
+
+@dataclass(frozen=True)
+class BeatFacts:
+    """A network that takes in spectrograms of stems and gives logits of beats and sections.
+
+    Raises ValueError that names the field when the numbers cannot be.
+    """
+
+    model: str
+    stems: tuple[str, ...]
+    """In the order of the network's input."""
+    labels: tuple[str, ...]
+    """Of sections, in the order of the output `function`."""
+    best_threshold_downbeat: float | None
+    """Tracks are decoded from the first to the last frame that reaches it; None: all of them."""
+    separator: str = ""
+    """The model from whose stems the network learned; empty where that is not known."""
+    sample_rate_hz: int = 44100
+    hop_samples: int = 441
+    """Samples between frames."""
+    n_bins: int = 81
+    """Bands of the spectrogram."""
+    beats_per_bar: tuple[int, ...] = (3, 4)
+    """Bars that are tried; the likelier length is taken for the whole track."""
+    min_bpm: float = 55.0
+    max_bpm: float = 215.0
+
+    def __post_init__(self) -> None:
+        for name in ("stems", "labels"):
+            names = getattr(self, name)
+            _require(
+                bool(names) and all(names) and len(set(names)) == len(names),
+                name,
+                f"must be different names; got {list(names)}",
+            )
+        for name in ("sample_rate_hz", "hop_samples", "n_bins"):
+            value = getattr(self, name)
+            _require(value >= 1, name, f"must be 1 or more; got {value}")
+        bars = self.beats_per_bar
+        _require(
+            bool(bars) and min(bars) >= 1, "beats_per_bar", f"must be 1 or more; got {list(bars)}"
+        )
+        _require(
+            _LEAST_BPM <= self.min_bpm < self.max_bpm <= _GREATEST_BPM,
+            "min_bpm",
+            f"must be below max_bpm, both {_LEAST_BPM:g} to {_GREATEST_BPM:g}; got "
+            f"{self.min_bpm:g} and {self.max_bpm:g}",
+        )
+        threshold = self.best_threshold_downbeat
+        _require(
+            threshold is None or 0 <= threshold <= 1,
+            "best_threshold_downbeat",
+            f"must be 0 to 1; got {threshold}",
+        )
+
+    @property
+    def frame_rate_hz(self) -> float:
+        """Frames a second."""
+        return self.sample_rate_hz / self.hop_samples
+
+    def to_json(self) -> dict[str, Any]:
+        """The object under `beats` of the model's facts."""
+        plain: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        return plain
+
+    def to_metadata(self) -> dict[str, str]:
+        """What joins a ModelInfo's own `metadata_props`."""
+        return {BEATS_KEY: json.dumps(self.to_json())}
+
+
+_REQUIRED = {field.name for field in fields(BeatFacts) if field.default is MISSING}
+_KINDS: dict[str, tuple[type, ...]] = {
+    "model": (str,),
+    "separator": (str,),
+    "best_threshold_downbeat": (int, float, type(None)),
+    "sample_rate_hz": (int,),
+    "hop_samples": (int,),
+    "n_bins": (int,),
+    "min_bpm": (int, float),
+    "max_bpm": (int, float),
+}
+_LISTS: dict[str, type] = {"stems": str, "labels": str, "beats_per_bar": int}
+
+
+def facts_from_json(values: Mapping[str, Any], source: str) -> BeatFacts:
+    """Facts from what `to_json` gave; `source` names the file in an error.
+
+    What a later stemline added is passed over. Raises ArtifactError that names the first field
+    that is missing or cannot be.
+    """
+    missing = sorted(_REQUIRED - set(values))
+    if missing:
+        raise ArtifactError(f"{source}: no field beats.{missing[0]}; export it again")
+    kept: dict[str, Any] = {}
+    try:
+        for name, kinds in _KINDS.items():
+            if name in values:
+                _require(_is(values[name], kinds), name, f"cannot be {values[name]!r:.100}")
+                kept[name] = values[name]
+        for name, kind in _LISTS.items():
+            if name in values:
+                found = values[name]
+                fits = isinstance(found, list) and all(_is(one, (kind,)) for one in found)
+                _require(fits, name, f"cannot be {found!r:.100}")
+                kept[name] = tuple(found)
+        return BeatFacts(**kept)
+    except ValueError as error:
+        raise ArtifactError(f"{source}: beats.{error}; export it again") from error
+
+
+def facts_from_metadata(metadata: Mapping[str, str], source: str) -> BeatFacts:
+    """Facts from an ONNX file's `metadata_props`.
+
+    Raises ArtifactError when the file is of no beat network, or its facts cannot be.
+    """
+    if BEATS_KEY not in metadata:
+        raise ArtifactError(f"{source} is no beat network: its metadata has no {BEATS_KEY}")
+    try:
+        values = json.loads(metadata[BEATS_KEY])
+    except json.JSONDecodeError as error:
+        raise ArtifactError(f"{source}: damaged metadata ({error})") from error
+    if not isinstance(values, dict):
+        raise ArtifactError(f"{source}: damaged metadata ({BEATS_KEY} is no object)")
+    return facts_from_json(values, source)
+
+
+def _is(value: object, kinds: tuple[type, ...]) -> bool:
+    return isinstance(value, kinds) and not isinstance(value, bool)
+
+
+def _require(fits: bool, name: str, complaint: str) -> None:
+    if not fits:
+        raise ValueError(f"{name} {complaint}")

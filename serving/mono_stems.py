@@ -1,0 +1,114 @@
+"""Audio on its way to a beat network: a track at its rate, and its stems in mono."""
+
+import time
+from collections.abc import Iterable, Iterator, Mapping
+
+import numpy as np
+
+from stemline.engines.base import Array
+from stemline.preprocessing.audio import AudioFormat, checked
+from stemline.preprocessing.channels import output_channels, to_channels
+from stemline.preprocessing.resample import Resampler
+
+from .errors import RequestError
+
+SILENT_BELOW = np.float32(2.0**-16)
+"""Half a step of 16 bits: in the files that the original reads, less is zero."""
+
+
+class TrackAtRate:
+    """A track's blocks at another rate, in mono or stereo, and whether they are silent.
+
+    Resampled before it is separated, a track is resampled once, its stems never.
+    """
+
+    def __init__(self, blocks: Iterable[Array], audio: AudioFormat, to_hz: int) -> None:
+        self._blocks = blocks
+        self._from_hz = audio.sample_rate_hz
+        self.format = AudioFormat(to_hz, output_channels(audio.channels), None)
+        self.is_silent = True
+        """Of what has been read."""
+
+    def __iter__(self) -> Iterator[Array]:
+        channels = self.format.channels
+        resampler = Resampler(self._from_hz, self.format.sample_rate_hz, channels)
+        n_given = 0
+        for block in checked(self._blocks):
+            self.is_silent = self.is_silent and not np.any(np.abs(block) >= SILENT_BELOW)
+            ours = resampler.push(to_channels(block, channels))
+            n_given += ours.shape[1]
+            yield ours
+        last = resampler.flush()
+        if n_given + last.shape[1] == 0:  # one sample of a high rate
+            last = np.zeros((channels, 1), np.float32)
+        yield last
+
+
+class MonoStems:
+    """Stems of one track, taken in block by block, as a beat network hears them.
+
+    Mono, at the network's rate, in its order; made by `BeatTracker.collect`.
+    """
+
+    def __init__(self, stems: tuple[str, ...], from_hz: int, to_hz: int) -> None:
+        self._names = stems
+        self._resampler = Resampler(from_hz, to_hz, len(stems))
+        self._blocks: list[Array] = []
+        self._n_samples_in = 0
+        self._is_silent = True
+        self.seconds = 0.0
+        """Spent here."""
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether nothing of a 16-bit step has come."""
+        return self._is_silent
+
+    def push(self, block: Mapping[str, Array]) -> None:
+        """The next (channels, n) of every stem, by name in any case; others are passed over.
+
+        Raises RequestError when one is missing or they differ in length, AudioError for more than
+        8 channels.
+        """
+        started = time.perf_counter()
+        named = {name.lower(): samples for name, samples in block.items()}
+        missing = [name for name in self._names if name.lower() not in named]
+        if missing:
+            raise RequestError(
+                "stems",
+                f"beats are found in {', '.join(self._names)}; there is no {missing[0]}, only "
+                f"{', '.join(block) or 'nothing'}",
+            )
+        wanted = [named[name.lower()] for name in self._names]
+        lengths = {samples.shape[-1] for samples in wanted}
+        if len(lengths) > 1:
+            raise RequestError(
+                "stems",
+                "stems of one track are equally long; these have "
+                + ", ".join(
+                    f"{name} {samples.shape[-1]}"
+                    for name, samples in zip(self._names, wanted, strict=True)
+                )
+                + " samples",
+            )
+        # (n_stems, n)
+        mono = np.concatenate([to_channels(samples, 1) for samples in wanted]).astype(
+            np.float32, copy=False
+        )
+        self._n_samples_in += mono.shape[1]
+        self._is_silent = self._is_silent and not np.any(np.abs(mono) >= SILENT_BELOW)
+        self._blocks.append(self._resampler.push(mono))
+        self.seconds += time.perf_counter() - started
+
+    def finish(self) -> Iterator[Array]:
+        """Each stem in turn, (1, n_samples) of at least one sample; call it once, at the end.
+
+        What was taken in is freed afterwards.
+        """
+        self._blocks.append(self._resampler.flush())
+        if not any(block.shape[1] for block in self._blocks):  # one sample of a high rate
+            self._blocks.append(np.zeros((len(self._names), 1), np.float32))
+        # One stem at a time: the whole is not held twice.
+        for index in range(len(self._names)):
+            yield np.concatenate([block[index : index + 1] for block in self._blocks], axis=1)
+        self._blocks.clear()

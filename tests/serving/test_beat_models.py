@@ -1,0 +1,144 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from beat_helpers import FACTS, write_beat_artifact, write_separator
+from helpers import tiny_info
+
+from stemline.engines import ArtifactError, read_artifact
+from stemline.engines.artifact import info_from_metadata
+from stemline.serving.beat_facts import facts_from_json, facts_from_metadata
+from stemline.serving.beat_models import beat_models, find_beat_model, find_separator
+from stemline.serving.errors import RequestError, UnknownModelError, UntrainedError
+from stemline.serving.library import EngineOptions, Library
+
+
+@pytest.mark.parametrize("threshold", [None, 0.19])
+def test_facts_come_back_from_metadata_and_leave_the_model_s_own_alone(
+    threshold: float | None,
+) -> None:
+    facts = replace(FACTS, best_threshold_downbeat=threshold, max_bpm=230.5, beats_per_bar=(2, 4))
+    info = tiny_info()
+    metadata = {**info.to_metadata(), **facts.to_metadata()}
+    assert facts_from_metadata(metadata, "a file") == facts
+    assert info_from_metadata(metadata, "a file") == info
+    later = {**facts.to_json(), "what_comes_later": 1}
+    assert facts_from_json(json.loads(json.dumps(later)), "a file") == facts
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"stems": "bass"}, "stems"),
+        ({"stems": []}, "stems must be different names"),
+        ({"labels": ["verse", "verse"]}, "labels must be different names"),
+        ({"labels": ["verse", 3]}, "labels cannot be"),
+        ({"best_threshold_downbeat": 1.5}, "best_threshold_downbeat must be 0 to 1"),
+        ({"best_threshold_downbeat": float("nan")}, "best_threshold_downbeat must be 0 to 1"),
+        ({"best_threshold_downbeat": "0.2"}, "best_threshold_downbeat cannot be"),
+        ({"hop_samples": 0}, "hop_samples must be 1 or more"),
+        ({"hop_samples": True}, "hop_samples cannot be True"),
+        ({"beats_per_bar": [0]}, "beats_per_bar must be 1 or more"),
+        ({"min_bpm": 215.0}, "min_bpm must be below max_bpm"),
+        ({"model": None}, "model cannot be None"),
+    ],
+)
+def test_facts_that_cannot_be_are_named(change: dict[str, object], words: str) -> None:
+    with pytest.raises(ArtifactError, match=words):
+        facts_from_json({**FACTS.to_json(), **change}, "a file")
+
+
+@pytest.mark.parametrize("name", ["model", "stems", "labels", "best_threshold_downbeat"])
+def test_a_fact_that_is_missing_is_named(name: str) -> None:
+    values = FACTS.to_json()
+    del values[name]
+    with pytest.raises(ArtifactError, match=f"no field beats.{name}"):
+        facts_from_json(values, "a file")
+
+
+def test_a_file_without_facts_is_no_beat_network() -> None:
+    with pytest.raises(ArtifactError, match="no beat network"):
+        facts_from_metadata(tiny_info().to_metadata(), "a file")
+
+
+@pytest.mark.parametrize(
+    ("exported", "chosen"),
+    [
+        (["mini-beats", "allin1", "allin1-fold0", "mine"], "allin1.fp32"),
+        (["mini-beats", "allin1-fold0"], "allin1-fold0.fp32"),
+        (["mini-beats", "mine", "allin1-fold0"], "mini-beats.fp32"),
+        (["mini-beats"], "mini-beats.fp32"),
+        (["mini-beats", "!allin1"], "mini-beats.fp32"),  # one of random weights
+        (["!allin1"], "allin1.fp32"),
+    ],
+)
+def test_an_empty_name_is_the_best_beat_model_there_is(
+    tmp_path: Path, exported: list[str], chosen: str
+) -> None:
+    write_separator(tmp_path, "htdemucs")
+    for name in exported:
+        facts = replace(FACTS, model=name.removeprefix("!"))
+        write_beat_artifact(tmp_path, facts, trained=not name.startswith("!"))
+    library = Library(tmp_path)
+    assert len(beat_models(library)) == len(exported)
+    assert find_beat_model(library).name == chosen
+
+
+def test_a_beat_model_is_found_by_its_names_and_its_file(tmp_path: Path) -> None:
+    written = write_beat_artifact(tmp_path, FACTS)
+    write_separator(tmp_path, "mini")
+    library = Library(tmp_path)
+    for name in ("clicks", "clicks.fp32", str(written / "1" / "model.onnx")):
+        assert find_beat_model(library, name).facts == FACTS
+    lone = tmp_path / "carried.onnx"
+    lone.write_bytes((written / "1" / "model.onnx").read_bytes())
+    assert find_beat_model(library, str(lone)).facts == FACTS
+    with pytest.raises(UnknownModelError, match=r"no beat model 'mini' .* clicks\.fp32"):
+        find_beat_model(library, "mini")
+    with pytest.raises(UnknownModelError, match="stemline export mini-beats"):
+        find_beat_model(Library(tmp_path / "nowhere"))
+
+
+@pytest.mark.parametrize(
+    ("exported", "chosen"),
+    [
+        (["mini", "htdemucs", "own"], "own.fp32"),
+        (["mini", "htdemucs", "htdemucs_ft"], "htdemucs_ft.fp32"),
+        (["mini", "!own"], "mini.fp32"),  # one of random weights
+        (["another"], "another.fp32"),
+    ],
+)
+def test_the_separator_is_the_one_it_learned_from_or_another_of_its_stems(
+    tmp_path: Path, exported: list[str], chosen: str
+) -> None:
+    write_beat_artifact(tmp_path, FACTS)
+    write_separator(tmp_path, "mdx23c", ("vocals", "instrumental"))
+    write_separator(tmp_path, "six", ("drums", "bass", "other", "vocals", "guitar", "piano"))
+    for name in exported:
+        write_separator(tmp_path, name.removeprefix("!"), trained=not name.startswith("!"))
+    library = Library(tmp_path)
+    assert find_separator(library, replace(FACTS, separator="own")).name == chosen
+
+
+def test_a_separator_must_give_the_stems(tmp_path: Path) -> None:
+    write_beat_artifact(tmp_path, FACTS)
+    write_separator(tmp_path, "mdx23c", ("vocals", "instrumental"))
+    write_separator(tmp_path, "six", ("drums", "bass", "other", "vocals", "guitar", "piano"))
+    library = Library(tmp_path)
+    assert find_separator(library, FACTS, "six").name == "six.fp32"
+    for name in ("mdx23c", "clicks"):
+        with pytest.raises(RequestError, match="bass, drums, other, vocals"):
+            find_separator(library, FACTS, name)
+    with pytest.raises(UnknownModelError, match=r"stemline export tiny.*--stems-from"):
+        find_separator(library, FACTS)
+
+
+def test_random_weights_are_refused_unless_allowed(tmp_path: Path) -> None:
+    write_beat_artifact(tmp_path, FACTS, trained=False)
+    model = find_beat_model(Library(tmp_path), "clicks")
+    with pytest.raises(UntrainedError, match="--allow-untrained"):
+        model.open(EngineOptions("cpu", 1))
+    tracker = model.open(EngineOptions("cpu", 1, allow_untrained=True))
+    assert tracker.sha256 == read_artifact(tmp_path / "clicks.fp32").sha256
+    tracker.close()
