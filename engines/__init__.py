@@ -12,12 +12,14 @@ from .base import (
     MissingExtraError,
     TensorSpec,
 )
+from .beat_info import BeatInfo
 from .onnx_metadata import read_onnx_metadata
 from .open import open_engine
 
 __all__ = [
     "Artifact",
     "ArtifactError",
+    "BeatInfo",
     "DeviceError",
     "Engine",
     "EngineError",

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from .base import ArtifactError
+from .beat_info import BeatInfo, beat_info_from_json
 
 _log = logging.getLogger(__name__)
 
@@ -55,7 +56,7 @@ class ModelInfo:
     family: str
     precision: str
     stems: tuple[str, ...]
-    """In the order of the network's output."""
+    """In the order of the network's output; none of a network that finds beats."""
     sample_rate_hz: int
     channels: int
     chunk_samples: int
@@ -78,6 +79,8 @@ class ModelInfo:
     """Whether the network takes in chunks of any length, `chunk_samples` being the usual one."""
     member: MemberInfo | None = None
     """Where this network is one of a bag that has the model's name."""
+    beats: BeatInfo | None = None
+    """Of a network that finds beats, and separates nothing."""
 
     @property
     def artifact_stem(self) -> str:
@@ -118,6 +121,8 @@ def info_from_json(values: Mapping[str, Any], source: str) -> ModelInfo:
                 weights=tuple(tuple(float(w) for w in row) for row in member["weights"]),
             )
             _check_member(kept["member"], len(kept["stems"]))
+        if kept.get("beats") is not None:
+            kept["beats"] = beat_info_from_json(kept["beats"], source)
     except (KeyError, TypeError, ValueError) as error:
         raise ArtifactError(f"{source}: {error}") from error
     return ModelInfo(**kept)

@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from stemline.engines import Artifact, open_engine, read_onnx_metadata
+from stemline.engines import Artifact, BeatInfo, open_engine
 
-from .beat_facts import BEAT_FAMILIES, BeatFacts, facts_from_metadata
 from .beats import BeatTracker, check_separator
 from .errors import UnknownModelError, UntrainedError
 from .library import DEFAULT_PRECISION, SMALL_MODEL, EngineOptions, Library
@@ -25,7 +24,7 @@ class BeatModel:
     """A beat model that can be run."""
 
     artifact: Artifact
-    facts: BeatFacts
+    facts: BeatInfo
 
     @property
     def name(self) -> str:
@@ -57,12 +56,12 @@ class BeatModel:
 
 def finds_beats(offer: Offer) -> bool:
     """Whether a model gives beats, and no stems."""
-    return offer.info.family in BEAT_FAMILIES
+    return offer.info.beats is not None
 
 
 def beat_models(library: Library) -> list[BeatModel]:
     """Every beat model there is, by the artifact's name."""
-    return [_model(artifact) for artifact in library.artifacts() if _is_of_beats(artifact)]
+    return [BeatModel(one, one.info.beats) for one in library.artifacts() if one.info.beats]
 
 
 def find_beat_model(library: Library, model: str = "") -> BeatModel:
@@ -80,9 +79,9 @@ def find_beat_model(library: Library, model: str = "") -> BeatModel:
             return named
         if Path(model).suffix == ".onnx":
             offer = library.find(model)
-            if not finds_beats(offer):
+            if offer.info.beats is None:
                 raise UnknownModelError(f"{model} gives stems, no beats; -m takes a beat model")
-            return _model(offer.artifacts[0])
+            return BeatModel(offer.artifacts[0], offer.info.beats)
         there_are = f"there are {', '.join(by_name)}" if found else "there is none"
         raise UnknownModelError(
             f"no beat model {model!r} in {library.root}; {there_are}; export one with: "
@@ -90,7 +89,9 @@ def find_beat_model(library: Library, model: str = "") -> BeatModel:
         )
     trained = {name: one for name, one in by_name.items() if one.artifact.info.trained}
     among = trained or by_name
-    others = [one for one in among.values() if one.facts.model not in (BEST_BEATS, SMALL_BEATS)]
+    others = [
+        one for one in among.values() if one.artifact.info.model not in (BEST_BEATS, SMALL_BEATS)
+    ]
     chosen = (
         among.get(f"{BEST_BEATS}.{DEFAULT_PRECISION}")
         or (others[0] if len(others) == 1 else None)
@@ -110,7 +111,7 @@ def find_beat_model(library: Library, model: str = "") -> BeatModel:
     return chosen
 
 
-def find_separator(library: Library, facts: BeatFacts, separator: str = "") -> Offer:
+def find_separator(library: Library, facts: BeatInfo, separator: str = "") -> Offer:
     """The model whose stems a beat network shall hear.
 
     An empty name means the one it learned from, else another of exactly its stems, trained before
@@ -139,18 +140,8 @@ def find_separator(library: Library, facts: BeatFacts, separator: str = "") -> O
     if not fitting:
         learned_from = facts.separator or SMALL_MODEL
         raise UnknownModelError(
-            f"{facts.model} finds beats in {', '.join(facts.stems)}, and no model in "
+            f"beats are found in {', '.join(facts.stems)}, and no model in "
             f"{library.root} gives these; export one with: stemline export {learned_from}, or give "
             "stems with --stems-from"
         )
     return min(fitting, key=rank)
-
-
-def _is_of_beats(artifact: Artifact) -> bool:
-    return artifact.info.family in BEAT_FAMILIES
-
-
-def _model(artifact: Artifact) -> BeatModel:
-    # The one place that changes when ModelInfo carries these facts.
-    metadata = read_onnx_metadata(artifact.engine_path)
-    return BeatModel(artifact, facts_from_metadata(metadata, str(artifact.engine_path)))

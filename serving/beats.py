@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from stemline.engines import ArtifactError, Engine
+from stemline.engines import ArtifactError, BeatInfo, Engine
 from stemline.engines.base import BATCH, FRAMES, Array
 from stemline.postprocessing.dbn import DownbeatTracker
 from stemline.postprocessing.metrical import downbeat_activations, sigmoid
@@ -25,7 +25,6 @@ from stemline.preprocessing.spectrogram import (
     log_spectrogram,
 )
 
-from .beat_facts import BeatFacts
 from .errors import RequestError
 from .mono_stems import MonoStems, TrackAtRate
 from .pipeline import SeparateOptions, Separator
@@ -94,7 +93,7 @@ class BeatTracker:
     def __init__(
         self,
         engine: Engine,
-        facts: BeatFacts,
+        facts: BeatInfo,
         separator: Separator | None = None,
         *,
         name: str = "",
@@ -125,7 +124,7 @@ class BeatTracker:
         if separator is not None:
             check_separator(separator.info.model, separator.stems, facts)
         self.facts = facts
-        self.name = name or facts.model
+        self.name = name or engine.spec.name
         self.sha256 = sha256
         self.engine = engine
         self.separator = separator
@@ -310,23 +309,22 @@ class BeatTracker:
         )
 
 
-def check_separator(name: str, stems: Iterable[str], facts: BeatFacts) -> None:
+def check_separator(name: str, stems: Iterable[str], facts: BeatInfo) -> None:
     """Raise RequestError unless a separator gives the stems that a beat network hears."""
     given = {stem.lower() for stem in stems}
     if not given.issuperset(stem.lower() for stem in facts.stems):
         raise RequestError(
             "separator",
-            f"{facts.model} finds beats in {', '.join(facts.stems)}; {name} gives "
-            f"{', '.join(sorted(given))}",
+            f"beats are found in {', '.join(facts.stems)}; {name} gives {', '.join(sorted(given))}",
         )
 
 
-def _check_engine(engine: Engine, facts: BeatFacts) -> None:
+def _check_engine(engine: Engine, facts: BeatInfo) -> None:
     made = (SAMPLE_RATE_HZ, HOP_SAMPLES, N_BANDS)
     wanted = (facts.sample_rate_hz, facts.hop_samples, facts.n_bins)
     if wanted != made:
         raise ArtifactError(
-            f"{facts.model} wants spectrograms of (Hz, samples a hop, bands) {wanted}; this "
+            f"{engine.spec.name} wants spectrograms of (Hz, samples a hop, bands) {wanted}; this "
             f"stemline makes {made}"
         )
     shapes: dict[str, tuple[int | str, ...]] = {
@@ -337,6 +335,6 @@ def _check_engine(engine: Engine, facts: BeatFacts) -> None:
     given = {tensor.name: tensor.shape for tensor in (*engine.spec.inputs, *engine.spec.outputs)}
     if given != shapes:
         raise ArtifactError(
-            f"{facts.model}: the graph and its description do not belong together: it has "
+            f"{engine.spec.name}: the graph and its description do not belong together: it has "
             f"{given}, a model of these facts has {shapes}; export it again"
         )

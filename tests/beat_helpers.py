@@ -15,16 +15,16 @@ import onnx
 from helpers import GainEngine, tiny_info
 from onnx import helper, numpy_helper
 
-from stemline.engines import EngineSpec, ModelInfo, TensorSpec
+from stemline.engines import BeatInfo, EngineSpec, ModelInfo, TensorSpec
 from stemline.engines.artifact import SCHEMA_VERSION
 from stemline.engines.base import Array, Arrays, checked_inputs
-from stemline.serving.beat_facts import BeatFacts
 from stemline.serving.pipeline import Separator
 
 RATE = 44100
 STEMS = ("bass", "drums", "other", "vocals")
 LABELS = ("verse", "chorus")
-FACTS = BeatFacts("clicks", STEMS, LABELS, best_threshold_downbeat=0.2, separator="tiny")
+MODEL = "clicks"
+FACTS = BeatInfo(STEMS, LABELS, best_threshold_downbeat=0.2, separator="tiny")
 
 # A click of this amplitude is heard; the spectrum of one sample is as high as the sample.
 HEARD_FROM = 0.25
@@ -42,9 +42,9 @@ _BY_DISTANCE, _NO = (6.0, 3.0, 0.0, -3.0), -7.0
 _YES, _NEVER = 6.0, -200.0
 
 
-def _spec(facts: BeatFacts) -> EngineSpec:
+def _spec(facts: BeatInfo) -> EngineSpec:
     return EngineSpec(
-        name=facts.model,
+        name=MODEL,
         inputs=(
             TensorSpec(
                 "spectrogram", "float32", ("batch", len(facts.stems), "frames", facts.n_bins)
@@ -65,7 +65,7 @@ def _spec(facts: BeatFacts) -> EngineSpec:
 class ClickEngine:
     """Hears clicks and tones in spectrograms; `frames` records how many came."""
 
-    def __init__(self, facts: BeatFacts = FACTS) -> None:
+    def __init__(self, facts: BeatInfo = FACTS) -> None:
         self._spec = _spec(facts)
         self._stems = facts.stems
         self.frames: list[int] = []
@@ -185,17 +185,17 @@ def click_separator() -> Separator:
     return Separator(GainEngine(info, [GAINS[name] for name in names]), info)
 
 
-def write_beat_artifact(root: Path, facts: BeatFacts, *, trained: bool = True) -> Path:
+def write_beat_artifact(
+    root: Path, facts: BeatInfo = FACTS, model: str = MODEL, *, trained: bool = True
+) -> Path:
     """An artifact as export writes them, of a network that hears how loud drums and bass are.
 
     Its logits follow the level of a stem in each frame; all labels are equally likely.
     """
     info = replace(
-        tiny_info(facts.stems, model=facts.model, trained=trained), family="allin1", stft=None
+        tiny_info((), model=model, trained=trained), family="allin1", stft=None, beats=facts
     )
-    return _write_artifact(
-        root, info, _loudness_graph(facts), {**info.to_metadata(), **facts.to_metadata()}
-    )
+    return _write_artifact(root, info, _loudness_graph(facts), info.to_metadata())
 
 
 def write_separator(
@@ -213,7 +213,7 @@ def write_separator(
     return _write_artifact(root, info, graph, info.to_metadata())
 
 
-def _loudness_graph(facts: BeatFacts) -> onnx.GraphProto:
+def _loudness_graph(facts: BeatInfo) -> onnx.GraphProto:
     """logit = 60 · mean of the bands of one stem − 7."""
     n_stems, n_bins, n_labels = len(facts.stems), facts.n_bins, len(facts.labels)
     heard = {"beat": "drums", "downbeat": "bass", "section": "other"}
@@ -243,7 +243,7 @@ def _loudness_graph(facts: BeatFacts) -> onnx.GraphProto:
     ]
     return helper.make_graph(
         nodes,
-        facts.model,
+        MODEL,
         [_value("spectrogram", ("batch", n_stems, "frames", n_bins))],
         [
             *(_value(name, ("batch", "frames")) for name in heard),

@@ -255,7 +255,7 @@ def _json_of(path: Path, result: _Found, opened: _Opened) -> dict[str, Any]:
     spec = opened.tracker.engine.spec
     return {
         "input": str(path),
-        "model": opened.model.facts.model,
+        "model": opened.model.artifact.info.model,
         "artifact": opened.model.name,
         "artifact_sha256": opened.model.artifact.sha256,
         "provider": spec.provider,

@@ -8,23 +8,19 @@ from helpers import tiny_info
 
 from stemline.engines import ArtifactError, read_artifact
 from stemline.engines.artifact import info_from_metadata
-from stemline.serving.beat_facts import facts_from_json, facts_from_metadata
+from stemline.engines.beat_info import beat_info_from_json
 from stemline.serving.beat_models import beat_models, find_beat_model, find_separator
 from stemline.serving.errors import RequestError, UnknownModelError, UntrainedError
 from stemline.serving.library import EngineOptions, Library
 
 
 @pytest.mark.parametrize("threshold", [None, 0.19])
-def test_facts_come_back_from_metadata_and_leave_the_model_s_own_alone(
-    threshold: float | None,
-) -> None:
+def test_facts_come_back_from_metadata(threshold: float | None) -> None:
     facts = replace(FACTS, best_threshold_downbeat=threshold, max_bpm=230.5, beats_per_bar=(2, 4))
-    info = tiny_info()
-    metadata = {**info.to_metadata(), **facts.to_metadata()}
-    assert facts_from_metadata(metadata, "a file") == facts
-    assert info_from_metadata(metadata, "a file") == info
+    info = replace(tiny_info(()), beats=facts)
+    assert info_from_metadata(info.to_metadata(), "a file") == info
     later = {**facts.to_json(), "what_comes_later": 1}
-    assert facts_from_json(json.loads(json.dumps(later)), "a file") == facts
+    assert beat_info_from_json(json.loads(json.dumps(later)), "a file") == facts
 
 
 @pytest.mark.parametrize(
@@ -41,25 +37,19 @@ def test_facts_come_back_from_metadata_and_leave_the_model_s_own_alone(
         ({"hop_samples": True}, "hop_samples cannot be True"),
         ({"beats_per_bar": [0]}, "beats_per_bar must be 1 or more"),
         ({"min_bpm": 215.0}, "min_bpm must be below max_bpm"),
-        ({"model": None}, "model cannot be None"),
     ],
 )
 def test_facts_that_cannot_be_are_named(change: dict[str, object], words: str) -> None:
     with pytest.raises(ArtifactError, match=words):
-        facts_from_json({**FACTS.to_json(), **change}, "a file")
+        beat_info_from_json({**FACTS.to_json(), **change}, "a file")
 
 
-@pytest.mark.parametrize("name", ["model", "stems", "labels", "best_threshold_downbeat"])
+@pytest.mark.parametrize("name", ["stems", "labels", "best_threshold_downbeat"])
 def test_a_fact_that_is_missing_is_named(name: str) -> None:
     values = FACTS.to_json()
     del values[name]
     with pytest.raises(ArtifactError, match=f"no field beats.{name}"):
-        facts_from_json(values, "a file")
-
-
-def test_a_file_without_facts_is_no_beat_network() -> None:
-    with pytest.raises(ArtifactError, match="no beat network"):
-        facts_from_metadata(tiny_info().to_metadata(), "a file")
+        beat_info_from_json(values, "a file")
 
 
 @pytest.mark.parametrize(
@@ -78,8 +68,8 @@ def test_an_empty_name_is_the_best_beat_model_there_is(
 ) -> None:
     write_separator(tmp_path, "htdemucs")
     for name in exported:
-        facts = replace(FACTS, model=name.removeprefix("!"))
-        write_beat_artifact(tmp_path, facts, trained=not name.startswith("!"))
+        model = name.removeprefix("!")
+        write_beat_artifact(tmp_path, model=model, trained=not name.startswith("!"))
     library = Library(tmp_path)
     assert len(beat_models(library)) == len(exported)
     assert find_beat_model(library).name == chosen

@@ -18,10 +18,9 @@ from beat_helpers import (
 )
 from helpers import GainEngine, in_blocks, music, tiny_info
 
-from stemline.engines import ArtifactError
+from stemline.engines import ArtifactError, BeatInfo
 from stemline.postprocessing.sections import Section
 from stemline.preprocessing.audio import AudioError, AudioFormat
-from stemline.serving.beat_facts import BeatFacts
 from stemline.serving.beats import Beats, BeatTracker
 from stemline.serving.errors import RequestError
 from stemline.serving.pipeline import Separator
@@ -261,7 +260,7 @@ def test_a_mixture_needs_a_separator_of_the_right_stems(tracker: BeatTracker) ->
         (replace(FACTS, hop_samples=512), "this stemline makes"),
     ],
 )
-def test_facts_of_another_network_are_refused(facts: BeatFacts, words: str) -> None:
+def test_facts_of_another_network_are_refused(facts: BeatInfo, words: str) -> None:
     with pytest.raises(ArtifactError, match=words):
         BeatTracker(ClickEngine(), facts)
 

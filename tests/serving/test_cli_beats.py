@@ -2,7 +2,6 @@
 
 import csv
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -114,7 +113,7 @@ def test_a_click_track_of_an_unknown_kind_is_refused_at_once(folder: Path) -> No
 
 
 def test_random_weights_are_told_of(folder: Path) -> None:
-    write_beat_artifact(folder / "artifacts", replace(FACTS, model="noise"), trained=False)
+    write_beat_artifact(folder / "artifacts", model="noise", trained=False)
     command = (folder / "song.wav", "-m", "noise", "--stems-from", folder / "separated")
     refused = run(folder, *command)
     assert "--allow-untrained" in str(refused.exception)

@@ -5,25 +5,18 @@ from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any
 
-from stemline.engines import ArtifactError
-from stemline.engines.artifact import METADATA_PREFIX
-
-BEATS_KEY = f"{METADATA_PREFIX}beats"
-"""Of the ONNX file's `metadata_props`; the value is one JSON object."""
-BEAT_FAMILIES = frozenset({"allin1"})
-"""Families of networks that find beats, and give no stems."""
+from .base import ArtifactError
 
 _LEAST_BPM, _GREATEST_BPM = 1.0, 1000.0
 
 
 @dataclass(frozen=True)
-class BeatFacts:
+class BeatInfo:
     """A network that takes in spectrograms of stems and gives logits of beats and sections.
 
     Raises ValueError that names the field when the numbers cannot be.
     """
 
-    model: str
     stems: tuple[str, ...]
     """In the order of the network's input."""
     labels: tuple[str, ...]
@@ -80,14 +73,9 @@ class BeatFacts:
         plain: dict[str, Any] = json.loads(json.dumps(asdict(self)))
         return plain
 
-    def to_metadata(self) -> dict[str, str]:
-        """What joins a ModelInfo's own `metadata_props`."""
-        return {BEATS_KEY: json.dumps(self.to_json())}
 
-
-_REQUIRED = {field.name for field in fields(BeatFacts) if field.default is MISSING}
+_REQUIRED = {field.name for field in fields(BeatInfo) if field.default is MISSING}
 _KINDS: dict[str, tuple[type, ...]] = {
-    "model": (str,),
     "separator": (str,),
     "best_threshold_downbeat": (int, float, type(None)),
     "sample_rate_hz": (int,),
@@ -99,8 +87,8 @@ _KINDS: dict[str, tuple[type, ...]] = {
 _LISTS: dict[str, type] = {"stems": str, "labels": str, "beats_per_bar": int}
 
 
-def facts_from_json(values: Mapping[str, Any], source: str) -> BeatFacts:
-    """Facts from what `to_json` gave; `source` names the file in an error.
+def beat_info_from_json(values: Mapping[str, Any], source: str) -> BeatInfo:
+    """What `to_json` gave; `source` names the file in an error.
 
     What a later stemline added is passed over. Raises ArtifactError that names the first field
     that is missing or cannot be.
@@ -120,25 +108,9 @@ def facts_from_json(values: Mapping[str, Any], source: str) -> BeatFacts:
                 fits = isinstance(found, list) and all(_is(one, (kind,)) for one in found)
                 _require(fits, name, f"cannot be {found!r:.100}")
                 kept[name] = tuple(found)
-        return BeatFacts(**kept)
+        return BeatInfo(**kept)
     except ValueError as error:
         raise ArtifactError(f"{source}: beats.{error}; export it again") from error
-
-
-def facts_from_metadata(metadata: Mapping[str, str], source: str) -> BeatFacts:
-    """Facts from an ONNX file's `metadata_props`.
-
-    Raises ArtifactError when the file is of no beat network, or its facts cannot be.
-    """
-    if BEATS_KEY not in metadata:
-        raise ArtifactError(f"{source} is no beat network: its metadata has no {BEATS_KEY}")
-    try:
-        values = json.loads(metadata[BEATS_KEY])
-    except json.JSONDecodeError as error:
-        raise ArtifactError(f"{source}: damaged metadata ({error})") from error
-    if not isinstance(values, dict):
-        raise ArtifactError(f"{source}: damaged metadata ({BEATS_KEY} is no object)")
-    return facts_from_json(values, source)
 
 
 def _is(value: object, kinds: tuple[type, ...]) -> bool:
