@@ -40,16 +40,23 @@ class Fold:
         return network.eval()
 
 
-def read_fold(path: Path) -> Fold:
+def read_fold(path: Path, usual: AllInOneConfig | None = None) -> Fold:
     """The fold in a `.pth` or `.safetensors` file; nothing in the file is ever run.
 
-    Raises CheckpointError: no such file, no fold, cut short, refused, or of a network that is not
-    known here.
+    `usual` is the configuration of a safetensors file that names none of its own. Raises
+    CheckpointError: no such file, no fold, cut short, refused, or of a network that is not known
+    here.
     """
     state = read_checkpoint(path)
     try:
         if path.suffix == ".safetensors":
-            config = allin1_config_from_json(_header(path))
+            header = _header(path)
+            found = usual if header is None else allin1_config_from_json(header)
+            if found is None:
+                raise CheckpointError(
+                    f"{path} holds no fold of All-In-One: it has no config in its header's metadata"
+                )
+            config = found
         else:
             config = config_from_fold(_pickled_config(path))
     except ConfigError as error:
@@ -66,13 +73,11 @@ def _pickled_config(path: Path) -> Mapping[str, Any]:
     return config
 
 
-def _header(path: Path) -> Mapping[str, Any]:
+def _header(path: Path) -> Mapping[str, Any] | None:
     with safe_open(path, framework="pt") as file:
         header = file.metadata() or {}
     if "config" not in header:
-        raise CheckpointError(
-            f"{path} holds no fold of All-In-One: it has no config in its header's metadata"
-        )
+        return None
     try:
         config = json.loads(header["config"])
     except ValueError as error:

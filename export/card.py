@@ -10,13 +10,18 @@ from typing import Any
 
 import numpy as np
 
+from .beat_quality import BeatQuality, beat_quality_from_json
 from .parity import Parity
 from .quality import Quality, quality_from_json
 
 BUDGET_DB = {"fp32": 70.0}
 """Least SNR of the worst stem, by precision."""
-_LATER = ("quality", "quality_skipped")
-"""What cards of before quality was measured have not."""
+BEATS_BUDGET_DB = {"fp32": 80.0}
+"""The same of the logits of beats and sections."""
+LEAST_BEAT_AGREEMENT = {"fp32": 0.99}
+"""Least F-measure of the beats found, against those that the reference's logits give."""
+_LATER = ("quality", "quality_skipped", "beat_agreement", "beat_quality")
+"""What cards of before these were measured have not."""
 _PACKAGES = ("stemline", "torch", "onnx", "onnxscript", "onnxruntime", "numpy")
 
 
@@ -48,6 +53,11 @@ class Card:
     measuring would have taken long."""
     quality_skipped: str = ""
     """Why it was not measured though it could have been, and the command that does."""
+    beat_agreement: float | None = None
+    """F-measure of the beats and downbeats found, the lowest of all runs, against those that the
+    reference's logits give; None of a separator, and where the reference was not run."""
+    beat_quality: BeatQuality | None = None
+    """On held-out songs; None of a separator and of random weights."""
 
     @property
     def snr_db(self) -> float:
@@ -68,6 +78,12 @@ class Card:
                     f"{self.reference} to {row.snr_db:.1f} dB at batch {row.batch}; "
                     f"the budget is {self.budget_db:.0f} dB"
                 )
+        least = LEAST_BEAT_AGREEMENT["fp32"]
+        if self.beat_agreement is not None and self.beat_agreement < least:
+            raise ParityError(
+                f"{name}: its beats agree with those of {self.reference} to an F-measure of "
+                f"{self.beat_agreement:.3f}; the budget is {least}"
+            )
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; where an SNR is infinite, null stands: JSON has no infinity."""
@@ -77,6 +93,8 @@ class Card:
         values["snr_db"] = _finite(self.snr_db)
         values["latency_ratio"] = self.latency_ratio
         values["quality"] = None if self.quality is None else self.quality.to_json()
+        beats = self.beat_quality
+        values["beat_quality"] = None if beats is None else beats.to_json()
         return values
 
 
@@ -85,12 +103,15 @@ def card_from_json(values: dict[str, Any]) -> Card:
     kept = {name: values[name] for name in Card.__dataclass_fields__ if name not in _LATER}
     rows = [{**row, "snr_db": _infinite(row["snr_db"])} for row in kept["parity"]]
     quality, skipped = values.get("quality"), values.get("quality_skipped", "")
+    beats = values.get("beat_quality")
     if not isinstance(skipped, str):
         raise TypeError(f"quality_skipped is text; got {skipped!r}")
     return Card(
         **{**kept, "parity": tuple(Parity(**row) for row in rows)},
         quality=None if quality is None else quality_from_json(quality),
         quality_skipped=skipped,
+        beat_agreement=values.get("beat_agreement"),
+        beat_quality=None if beats is None else beat_quality_from_json(beats),
     )
 
 

@@ -8,7 +8,7 @@ import importlib.resources
 import json
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -19,28 +19,36 @@ from stemline.engines import ArtifactError, MissingExtraError, ModelInfo
 from .card import Card
 from .config import ConfigError
 from .families import (
+    ALLIN1,
     DEMUCS,
     FAMILIES,
     any_length,
+    audio_channels,
+    beat_info,
     default_overlap,
     input_specs,
     output_specs,
+    separated_stems,
     stft_info,
     traced_lengths,
+    usual_samples,
 )
 from .manifest import GOLDEN, read_manifest, stored_card, write_manifest
 from .models import MODELS, ModelSpec
 from .staging import staged_folder
 from .triton import config_pbtxt
-from .verify import against_reference, first_quality, new_card
+from .verify import against_reference, first_beat_quality, first_quality, new_card
 
 try:
+    from .allin1_onnx import export_allin1
     from .config_file import read_config
+    from .custom_allin1 import custom_allin1
     from .custom_demucs import custom_demucs, member_weights
     from .download import cached_checkpoint
+    from .networks.allin1 import AllInOne, FoldMean
     from .onnx import OPSET, export_onnx
     from .reference import torch_engine
-    from .weights import Weights, is_random, load_network, resolve_weights
+    from .weights import Loaded, Weights, is_random, load_network, resolve_weights
 except ImportError as error:
     raise MissingExtraError(error.name or "torch", "export") from error
 
@@ -57,11 +65,16 @@ _SHAPING_SOURCES = (
     "checkpoints.py",
     "demucs_*.py",
     "diffq.py",
+    "allin1_*.py",
+    "neighbourhood_onnx.py",
     "onnx.py",
+    "onnx_graph.py",
     "triton.py",
     "manifest.py",
     "verify.py",
     "quality.py",
+    "beat_quality.py",
+    "beat_scores.py",
     "held_out.py",
     "separation.py",
     "si_sdr.py",
@@ -76,15 +89,22 @@ _QUALITY_SOURCES = {
         "level.py",
         "mdx23c.py",
         "segments.py",
+        "filterbank.py",
+        "spectrogram.py",
         "stft.py",
     ),
     "stemline.postprocessing": (
+        "beat_states.py",
+        "dbn.py",
         "demucs.py",
         "istft.py",
         "level.py",
         "mdx23c.py",
+        "metrical.py",
         "overlap_add.py",
+        "sections.py",
         "triangle_add.py",
+        "viterbi.py",
     ),
 }
 
@@ -159,7 +179,7 @@ def export_custom(
 
     MDX23C's `config_path` is its YAML, and its `weights` may be `random`. A Demucs package tells
     its own configuration; a bag of them is demucs's YAML of a bag, and `weights` the folder of its
-    networks.
+    networks. A fold of All-In-One tells its own too; `weights` may be a folder of several.
 
     Raises ConfigError, and what `export_model` raises.
     """
@@ -172,6 +192,9 @@ def export_custom(
         raise ConfigError(f"{name} is a model of the table; choose another name for your own")
     if family == DEMUCS:
         spec, found = custom_demucs(name, config_path, weights, CUSTOM_LICENCE)
+        return export_model(spec, variants, found, root, report)
+    if family == ALLIN1:
+        spec, found = custom_allin1(name, config_path, weights, CUSTOM_LICENCE)
         return export_model(spec, variants, found, root, report)
     if config_path is None:
         raise ConfigError(f"--family {family} needs the network's YAML: --config FILE")
@@ -219,22 +242,16 @@ def _write(spec: ModelSpec, variant: str, weights: Weights, root: Path, report: 
         engine_path = folder / ENGINE_FILE
         engine_path.parent.mkdir()
         report(f"{name}: writing the graph")
-        n_winograd = export_onnx(
-            loaded.network,
-            inputs,
-            outputs,
-            engine_path,
-            info.to_metadata(),
-            traced=traced_lengths(config),
-        )
+        n_winograd = _write_graph(loaded, engine_path, info.to_metadata())
         report(f"{name}: comparing with PyTorch")
         reference = torch_engine(loaded.network, config, name=name)
         del loaded  # the engine's alone: it is freed when the engine is closed
         measured = against_reference(engine_path, config, reference)
-        card = new_card(engine_path, variant, measured)
+        card = new_card(engine_path, config, variant, measured)
         card.check(name)
         quality, skipped = first_quality(engine_path, info, card.seconds, report)
-        card = replace(card, quality=quality, quality_skipped=skipped)
+        beats = first_beat_quality(engine_path, info, report)
+        card = replace(card, quality=quality, quality_skipped=skipped, beat_quality=beats)
         measured.golden.save(folder / GOLDEN)
         (folder / "config.pbtxt").write_text(config_pbtxt(name, inputs, outputs))
         write_manifest(
@@ -244,9 +261,31 @@ def _write(spec: ModelSpec, variant: str, weights: Weights, root: Path, report: 
             config=config,
             weights=_weights_json(weights),
             graph={"opset": OPSET, "winograd_convolutions": n_winograd},
-            fingerprint=fingerprint(spec, variant, weights.sha256, quality is not None),
+            fingerprint=fingerprint(spec, variant, weights.sha256, _is_by_songs(card)),
             card=card,
         )
+
+
+def _write_graph(loaded: Loaded, path: Path, metadata: Mapping[str, str]) -> int:
+    """The network's graph; how many of its convolutions are Winograd's."""
+    network, config = loaded.network, loaded.config
+    if isinstance(network, AllInOne | FoldMean):
+        folds = network.networks if isinstance(network, FoldMean) else [network]
+        export_allin1(folds, path, metadata)
+        return 0
+    return export_onnx(
+        network,
+        input_specs(config),
+        output_specs(config),
+        path,
+        metadata,
+        traced=traced_lengths(config),
+    )
+
+
+def _is_by_songs(card: Card) -> bool:
+    """Whether a card has figures that the band's songs decide."""
+    return card.quality is not None or card.beat_quality is not None
 
 
 def model_info(spec: ModelSpec, variant: str, digest: str) -> ModelInfo:
@@ -256,10 +295,10 @@ def model_info(spec: ModelSpec, variant: str, digest: str) -> ModelInfo:
         model=spec.name,
         family=spec.family,
         precision=variant,
-        stems=config.stems,
+        stems=separated_stems(config),
         sample_rate_hz=config.sample_rate_hz,
-        channels=config.audio_channels,
-        chunk_samples=config.chunk_samples,
+        channels=audio_channels(config),
+        chunk_samples=usual_samples(config),
         default_overlap=default_overlap(config),
         stft=stft_info(config),
         trained=not is_random(digest),
@@ -270,6 +309,7 @@ def model_info(spec: ModelSpec, variant: str, digest: str) -> ModelInfo:
         memory_arena=spec.memory_arena,
         any_length=any_length(config),
         member=spec.member,
+        beats=beat_info(config, spec.learned_from),
     )
 
 
@@ -320,14 +360,17 @@ def _is_unchanged(
 ) -> bool:
     if previous is None or digest is None:
         return False
-    has_quality = previous["card"].get("quality") is not None
-    wanted = fingerprint(spec, variant, digest, has_quality)
+    card = previous["card"]
+    by_songs = any(card.get(name) is not None for name in ("quality", "beat_quality"))
+    wanted = fingerprint(spec, variant, digest, by_songs)
     return bool(previous.get("fingerprint") == wanted)
 
 
 def _weights_at_hand(spec: ModelSpec, choice: str | Path) -> Weights | None:
     """The weights, unless they would have to be downloaded."""
-    if choice in ("auto", "official") and spec.files and cached_checkpoint(spec) is None:
+    networks = spec.folds or (spec,)
+    missing = any(one.files and cached_checkpoint(one) is None for one in networks)
+    if choice in ("auto", "official") and missing:
         return None
     return resolve_weights(spec, choice)
 
@@ -347,6 +390,7 @@ def _weights_json(weights: Weights) -> dict[str, Any]:
         "sha256": weights.sha256,
         "trained": weights.trained,
         "reason": weights.reason,
+        **({"parts": [part.sha256 for part in weights.parts]} if weights.parts else {}),
     }
 
 

@@ -10,28 +10,39 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stemline.engines import StftInfo, TensorSpec
+from stemline.engines import BeatInfo, StftInfo, TensorSpec
 from stemline.engines.base import BATCH, FRAMES, SAMPLES
 from stemline.preprocessing import demucs, mdx23c
 from stemline.preprocessing.demucs import DemucsStft
+from stemline.preprocessing.spectrogram import log_spectrogram
 from stemline.preprocessing.stft import Stft
 
+from .allin1_config import FUNCTION, AllInOneConfig, allin1_config_from_json
 from .config import ConfigError, Mdx23cConfig, config_from_json
 from .demucs_config import WAVEFORM, WAVEFORMS, DemucsConfig, demucs_config_from_json
 
 Array = NDArray[np.float32]
-NetworkConfig = Mdx23cConfig | DemucsConfig
+SeparatorConfig = Mdx23cConfig | DemucsConfig
+BeatConfig = AllInOneConfig
+NetworkConfig = SeparatorConfig | BeatConfig
 
-MDX23C, DEMUCS = "mdx23c", "demucs"
+MDX23C, DEMUCS, ALLIN1 = "mdx23c", "demucs", "allin1"
 DEMUCS_OVERLAP = 0.25
 """What `apply_model` has segments overlap by, as a share of their length."""
 # Networks of any length are judged on so much: more than two frames of HDemucs's LSTMs and no
 # round number of hops. Its usual 44 s would take minutes at a batch of 3, and show no more.
 _ANY_LENGTH_S = 10.01
 
+# Beat networks hear whole tracks: this is what an artifact is judged on. Padding to the widest
+# window of attention makes shorter ones cost as much.
+_BEATS_S = 30.0
+_MIN_BPM, _MAX_BPM = 55.0, 215.0
+"""The tempi that All-In-One's decoder tries, whatever a fold's configuration names."""
+
 _CONFIGS: dict[str, Callable[[Mapping[str, Any]], NetworkConfig]] = {
     MDX23C: lambda values: config_from_json(dict(values)),
     DEMUCS: demucs_config_from_json,
+    ALLIN1: allin1_config_from_json,
 }
 FAMILIES = tuple(_CONFIGS)
 
@@ -44,18 +55,73 @@ def config_of(family: str, values: Mapping[str, Any]) -> NetworkConfig:
     return read(values)
 
 
+def finds_beats(config: NetworkConfig) -> bool:
+    """Whether the network finds beats, and separates nothing."""
+    return isinstance(config, BeatConfig)
+
+
+def separated_stems(config: NetworkConfig) -> tuple[str, ...]:
+    """The stems that the network gives, in order; none of one that finds beats."""
+    return () if isinstance(config, BeatConfig) else config.stems
+
+
+def parts_of(config: NetworkConfig, output: str) -> tuple[str, ...]:
+    """What one output holds, each to be judged by itself: stems, labels, or one thing."""
+    if isinstance(config, BeatConfig):
+        return config.labels if output == FUNCTION else (output,)
+    return config.stems
+
+
+def beat_info(config: NetworkConfig, learned_from: str) -> BeatInfo | None:
+    """What a run of a beat network needs; None of a separator.
+
+    `learned_from` is the model whose stems it was trained on.
+    """
+    if not isinstance(config, BeatConfig):
+        return None
+    return BeatInfo(
+        stems=config.stems,
+        labels=config.labels,
+        best_threshold_downbeat=config.best_threshold_downbeat,
+        separator=learned_from,
+        sample_rate_hz=config.sample_rate_hz,
+        hop_samples=config.hop_samples,
+        n_bins=config.n_bins,
+        min_bpm=_MIN_BPM,
+        max_bpm=_MAX_BPM,
+    )
+
+
 def any_length(config: NetworkConfig) -> bool:
     """Whether the network takes in chunks of any length."""
+    if isinstance(config, BeatConfig):
+        return True
     return isinstance(config, DemucsConfig) and config.architecture == "hdemucs"
 
 
 def default_overlap(config: NetworkConfig) -> float:
-    """Of a run that sets none."""
+    """Of a run that sets none; a network that hears whole tracks has none."""
+    if isinstance(config, BeatConfig):
+        return 0.0
     return config.default_overlap if isinstance(config, Mdx23cConfig) else DEMUCS_OVERLAP
 
 
-def stft_info(config: NetworkConfig) -> StftInfo:
-    """The STFT around the network."""
+def audio_channels(config: NetworkConfig) -> int:
+    """Of the audio that the network works on."""
+    return 1 if isinstance(config, BeatConfig) else config.audio_channels
+
+
+def usual_samples(config: NetworkConfig) -> int:
+    """The length of a chunk; of a network that hears whole tracks, what it is judged on."""
+    if isinstance(config, BeatConfig):
+        return int(_BEATS_S * config.sample_rate_hz)
+    return config.chunk_samples
+
+
+def stft_info(config: NetworkConfig) -> StftInfo | None:
+    """The STFT around the network; None of a network that finds beats."""
+    if isinstance(config, BeatConfig):
+        return None
     if isinstance(config, Mdx23cConfig):
         return StftInfo(config.n_fft, config.hop_samples, config.n_bins)
     return StftInfo(config.n_fft, config.hop_samples, config.n_bins, config.cac, config.hybrid_old)
@@ -72,12 +138,12 @@ def output_specs(config: NetworkConfig) -> list[TensorSpec]:
 
 
 def _specs(
-    config: NetworkConfig, shapes: Mapping[str, tuple[int, ...]], waveform: str
+    config: NetworkConfig, shapes: Mapping[str, tuple[int | str, ...]], waveform: str
 ) -> list[TensorSpec]:
     specs = []
     for name, shape in shapes.items():
         axes: tuple[int | str, ...] = (BATCH, *shape)
-        if any_length(config):
+        if any_length(config) and not isinstance(config, BeatConfig):  # those name their own
             axes = (*axes[:-1], SAMPLES if name == waveform else FRAMES)
         specs.append(TensorSpec(name, "float32", axes))
     return specs
@@ -85,9 +151,15 @@ def _specs(
 
 def judged_chunk_samples(config: NetworkConfig) -> int:
     """The length of the chunks that an artifact is judged on."""
-    if any_length(config):
-        return min(config.chunk_samples, int(_ANY_LENGTH_S * config.sample_rate_hz))
-    return config.chunk_samples
+    usual = usual_samples(config)
+    if any_length(config) and not isinstance(config, BeatConfig):
+        return min(usual, int(_ANY_LENGTH_S * config.sample_rate_hz))
+    return usual
+
+
+def judged_channels(config: NetworkConfig) -> int:
+    """Channels of the chunks that an artifact is judged on; of beats, one for each stem."""
+    return len(config.stems) if isinstance(config, BeatConfig) else config.audio_channels
 
 
 def traced_lengths(config: NetworkConfig) -> dict[str, int]:
@@ -99,7 +171,10 @@ def traced_lengths(config: NetworkConfig) -> dict[str, int]:
 
 
 def network_inputs(config: NetworkConfig, chunks: Array) -> dict[str, Array]:
-    """Chunks (batch, channels, n) -> the network's inputs."""
+    """Chunks (batch, channels, n) -> the network's inputs; of beats a channel is a stem."""
+    if isinstance(config, BeatConfig):
+        (name,) = config.inputs
+        return {name: np.stack([log_spectrogram(c, config.sample_rate_hz) for c in chunks])}
     if isinstance(config, Mdx23cConfig):
         stft = Stft(config.n_fft, config.hop_samples, config.n_bins)
         (name,) = config.inputs

@@ -1,16 +1,18 @@
 """The models `stemline export` knows by name: a row is all that a new one of a family needs."""
 
+import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from stemline.engines import MemberInfo
 
+from .allin1_config import AllInOneConfig, allin1_config_from_json
 from .config import Mdx23cConfig
 from .demucs_bags import BAGS, CheckpointFile, OfficialBag
 from .demucs_bags import LICENCE as DEMUCS_LICENCE
 from .demucs_config import HDEMUCS, HTDEMUCS, HTDEMUCS_6S, DemucsConfig
-from .families import DEMUCS, NetworkConfig
+from .families import ALLIN1, DEMUCS, NetworkConfig, finds_beats, separated_stems
 
 _RELEASES = "https://github.com/{}/releases/download/{}"
 
@@ -49,6 +51,12 @@ class ModelSpec:
     """Where it is one of a bag's networks; `name` is then the bag's."""
     members: tuple["ModelSpec", ...] = ()
     """The networks of a bag."""
+    folds: tuple["ModelSpec", ...] = ()
+    """The networks whose logits one graph gives the mean of."""
+    fold: int = 0
+    """Which of the folds this network is."""
+    learned_from: str = ""
+    """The model whose stems a beat network was trained on."""
 
     @property
     def networks(self) -> tuple["ModelSpec", ...]:
@@ -71,12 +79,17 @@ class ModelSpec:
     @property
     def seed(self) -> int:
         """Of random weights: each network of a bag has its own."""
-        return self.member.index if self.member else 0
+        return self.member.index if self.member else self.fold
 
     @property
     def stems(self) -> tuple[str, ...]:
-        """In the order of the network's output."""
-        return self.config.stems
+        """In the order of the network's output; none of a network that finds beats."""
+        return separated_stems(self.config)
+
+    @property
+    def finds_beats(self) -> bool:
+        """Whether it finds beats and sections, and separates nothing."""
+        return finds_beats(self.config)
 
 
 MDX23C = ModelSpec(
@@ -225,9 +238,66 @@ def _official(bag: OfficialBag) -> ModelSpec:
     )
 
 
+_MINI_BEATS = Path(__file__).parent / "mini_beats"
+MINI_BEATS = ModelSpec(
+    name="mini-beats",
+    family=ALLIN1,
+    title="mini-beats, trained on a synthetic band",
+    config=allin1_config_from_json(json.loads((_MINI_BEATS / "config.json").read_text())),
+    urls=(),
+    sha256="bd06bf3afd0c97c0b67a0a959168f0e8de7321c71b4ccd5307567a4f9013be1c",
+    size_bytes=185_122,
+    licence="MIT (stemline)",
+    bundled=_MINI_BEATS / "mini_beats.safetensors",
+    learned_from="mini",
+)
+
+# The file names of `taejunkim/allinone`, and the one digest that is known.
+_FOLDS = tuple("0vra4ys2 3ozjhtsj gmgo0nsy i92b7m8p 1bql5qo0 x4z5zeef x7t226rq qwwskhg6".split())
+_FOLD0_SHA256 = "0db596dfb0995f41d62f6267d76a9d54c046f1649bd35e1dbeca0c5f9a7b8acd"
+_FOLD0_BYTES = 1_400_571
+
+
+def _allin1_fold(fold: int, name: str) -> ModelSpec:
+    return ModelSpec(
+        name=f"allin1-fold{fold}",
+        family=ALLIN1,
+        title=f"All-In-One, fold {fold}",
+        config=AllInOneConfig(),
+        urls=(
+            f"https://huggingface.co/taejunkim/allinone/resolve/main/harmonix-fold{fold}-{name}.pth",
+        ),
+        sha256=_FOLD0_SHA256 if fold == 0 else None,
+        size_bytes=_FOLD0_BYTES if fold == 0 else None,
+        licence="MIT (Taejun Kim)",
+        fold=fold,
+        learned_from="htdemucs",
+    )
+
+
+ALLIN1_FOLDS = tuple(_allin1_fold(fold, name) for fold, name in enumerate(_FOLDS))
+ALLIN1_MEAN = replace(
+    ALLIN1_FOLDS[0],
+    name="allin1",
+    title="All-In-One, the mean of its eight folds",
+    urls=(),
+    sha256=None,
+    size_bytes=None,
+    folds=ALLIN1_FOLDS,
+)
+
 MODELS = {
     spec.name: spec
-    for spec in (MINI, MDX23C, MDX23C_DRUMSEP, MDX23C_DRUMSEP5, *map(_official, BAGS.values()))
+    for spec in (
+        MINI,
+        MDX23C,
+        MDX23C_DRUMSEP,
+        MDX23C_DRUMSEP5,
+        *map(_official, BAGS.values()),
+        MINI_BEATS,
+        ALLIN1_MEAN,
+        *ALLIN1_FOLDS,
+    )
 }
 
 

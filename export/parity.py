@@ -13,7 +13,7 @@ N_GOLDEN = 4096
 
 @dataclass(frozen=True)
 class Parity:
-    """One stem of one output at one batch size, against the reference."""
+    """One stem, or other part, of one output at one batch size, against the reference."""
 
     output: str
     stem: str
@@ -69,7 +69,8 @@ def load_golden(path: Path) -> Golden:
 def compare(
     output: str, stems: tuple[str, ...], wanted: Array, got: Array, batch: int
 ) -> tuple[Parity, ...]:
-    """Each stem of `got` against `wanted`, both (rows, S, ...)."""
+    """Each stem of `got` against `wanted`, both (rows, S, ...); of one stem also (rows, ...)."""
+    wanted, got = (array.reshape(len(array), len(stems), -1) for array in (wanted, got))
     return tuple(
         Parity(
             output=output,
@@ -95,13 +96,12 @@ def snr_db(wanted: Array, got: Array) -> float:
     return 10 * float(np.log10(signal / noise)) if signal > 0 else float("-inf")
 
 
-def sample_output(reference: Array, seed: int) -> Sampled:
+def sample_output(reference: Array, n_stems: int, seed: int) -> Sampled:
     """Positions in one output of the reference (S, ...): half where a stem is loudest.
 
     The other half is anywhere. The loudest make up most of the energy that an SNR compares; the
     others find what is off where little sounds.
     """
-    n_stems = len(reference)
     flat = reference.reshape(n_stems, -1)
     n_each = min(N_GOLDEN // n_stems, flat.shape[1])
     n_loud = n_each // 2
@@ -116,4 +116,5 @@ def sample_output(reference: Array, seed: int) -> Sampled:
 
 def at_golden(output: Array, golden: Sampled) -> Array:
     """The values of an output (S, ...) at the golden positions, (S, n)."""
-    return np.take_along_axis(output.reshape(len(output), -1), golden.positions, axis=1)
+    flat = output.reshape(len(golden.positions), -1)
+    return np.take_along_axis(flat, golden.positions, axis=1)

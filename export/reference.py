@@ -1,6 +1,8 @@
 """The PyTorch engine that an artifact is compared with, rebuilt from its manifest."""
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 from torch import nn
 
@@ -14,7 +16,7 @@ from .download import cached_checkpoint
 from .families import NetworkConfig, input_specs, output_specs
 from .manifest import read_manifest, stored_config
 from .models import MODELS, ModelSpec
-from .weights import Weights, WeightsError, is_random, load_network, random_digest
+from .weights import Weights, WeightsError, fold_files, is_random, load_network, random_digest
 
 
 def reference_engine(
@@ -27,7 +29,7 @@ def reference_engine(
     """The network an artifact was exported from, in PyTorch, with the weights it was given.
 
     `weights` is the checkpoint, needed where it is not in the cache; of a bag's network it may be
-    the folder of all of them.
+    the folder of all of them, of several folds it must be the folder of their files.
 
     Raises
     ------
@@ -41,9 +43,19 @@ def reference_engine(
     info = info_from_json(manifest["model"], str(folder))
     # Only the name and the configuration matter to what is loaded from a file at hand.
     spec = ModelSpec(info.model, info.family, "", config, (), None, None, "", member=info.member)
+    stored = manifest["weights"]
+    digests = stored.get("parts", [])
+    if digests:
+        spec = replace(spec, folds=tuple(replace(spec, fold=fold) for fold in range(len(digests))))
+    elif (row := _row_of(spec)) is not None:
+        spec = replace(spec, fold=row.fold, folds=row.folds)
     if weights is not None and weights.is_dir() and info.member:
         weights = find_member(weights, info.member.signature)
-    loaded = load_network(spec, _weights_of(folder, manifest["weights"]["sha256"], spec, weights))
+    if digests:
+        found = _weights_of_folds(folder, stored["sha256"], digests, spec, weights)
+    else:
+        found = _weights_of(folder, stored["sha256"], spec, weights)
+    loaded = load_network(spec, found)
     return torch_engine(
         loaded.network, loaded.config, name=folder.name, device=device, threads=threads
     )
@@ -95,6 +107,30 @@ def _weights_of(folder: Path, sha256: str, spec: ModelSpec, given: Path | None) 
             "--weights PATH"
         )
     return Weights("official", *found)
+
+
+def _weights_of_folds(
+    folder: Path, sha256: str, digests: list[str], spec: ModelSpec, given: Path | None
+) -> Weights:
+    """The weights of several folds: given as their files' folder, or in the cache."""
+    row = _row_of(spec)
+    if given is not None:
+        if not given.is_dir():
+            raise WeightsError(f"--weights {given}: {folder.name} wants the folder of its folds")
+        at_hand = {file_sha256(path): path for path in fold_files(given)}
+        kind: Literal["file", "official"] = "file"
+    else:
+        cached = [cached_checkpoint(fold) for fold in row.folds] if row else []
+        at_hand = {digest: path for path, digest in filter(None, cached)}
+        kind = "official"
+    missing = [digest for digest in digests if digest not in at_hand]
+    if missing:
+        raise WeightsError(
+            f"{len(missing)} of the {len(digests)} checkpoints {folder.name} was made from are not "
+            f"in {given or 'the cache'}; give the folder that holds them with --weights"
+        )
+    parts = tuple(Weights(kind, at_hand[digest], digest) for digest in digests)
+    return Weights(kind, None, sha256, parts=parts)
 
 
 def _row_of(spec: ModelSpec) -> ModelSpec | None:

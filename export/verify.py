@@ -9,9 +9,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stemline.engines import (
     ArtifactError,
+    BeatInfo,
     Engine,
     MissingExtraError,
     ModelInfo,
@@ -22,8 +24,31 @@ from stemline.engines import (
 from stemline.engines.artifact import info_from_metadata
 from stemline.engines.base import Arrays
 
-from .card import BUDGET_DB, Card, graph_dtypes, package_versions, this_machine
-from .families import NetworkConfig, judged_chunk_samples, network_inputs
+from .beat_quality import (
+    CARD_BEAT_SONGS,
+    BeatQuality,
+    agreement,
+    beats_of,
+    can_measure_beats,
+    measure_beats,
+)
+from .card import (
+    BEATS_BUDGET_DB,
+    BUDGET_DB,
+    Card,
+    graph_dtypes,
+    package_versions,
+    this_machine,
+)
+from .families import (
+    NetworkConfig,
+    beat_info,
+    finds_beats,
+    judged_channels,
+    judged_chunk_samples,
+    network_inputs,
+    parts_of,
+)
 from .held_out import HeldOut
 from .manifest import GOLDEN, check_files, read_manifest, stored_card, stored_config
 from .parity import Golden, Parity, at_golden, compare, load_golden, sample_output
@@ -47,6 +72,8 @@ class Measured:
     """The same in PyTorch, run by turns with it; None when it was not run."""
     golden: Golden
     """What of PyTorch's output is, or was, kept beside the artifact."""
+    beat_agreement: float | None = None
+    """See `Card.beat_agreement`."""
 
 
 def verify_artifact(folder: Path, weights: Path | None = None) -> Card:
@@ -60,8 +87,8 @@ def verify_artifact(folder: Path, weights: Path | None = None) -> Card:
     ------
     ParityError
         A stem lies below the budget of the artifact's precision.
-    QualityError
-        It separates worse than when it was exported.
+    QualityError, BeatQualityError
+        It separates, or hears, worse than when it was exported.
     ArtifactError
         A file is missing, damaged, or not what the manifest says.
     WeightsError
@@ -78,7 +105,7 @@ def verify_artifact(folder: Path, weights: Path | None = None) -> Card:
     if inside != artifact.info:
         raise ArtifactError(f"{folder}: the graph's metadata and the manifest do not agree")
     config, stored = stored_config(manifest, folder), stored_card(manifest, folder)
-    budget_db = BUDGET_DB.get(artifact.info.precision)
+    budget_db = _budgets(config).get(artifact.info.precision)
     if budget_db is None:
         raise ArtifactError(f"{folder}: no budget is known for {artifact.info.precision}")
     reference = _reference(folder, weights)
@@ -97,8 +124,14 @@ def verify_artifact(folder: Path, weights: Path | None = None) -> Card:
         reference_seconds=measured.reference_seconds,
         machine=this_machine(),
         versions=package_versions(),
+        beat_agreement=measured.beat_agreement,
     )
     card.check(folder.name)
+    if stored.beat_quality is not None:
+        beats = measured_beats(artifact.engine_path, artifact.info, stored.beat_quality.songs)
+        if beats is not None:
+            beats.check(stored.beat_quality, folder.name)
+        return replace(card, beat_quality=beats)
     if stored.quality is None:
         return replace(card, quality_skipped=stored.quality_skipped)
     quality = remeasured(artifact.engine_path, artifact.info, stored.quality)
@@ -134,6 +167,27 @@ def first_quality(
     return _quality(path, info, CARD_SONGS, info.default_overlap), ""
 
 
+def first_beat_quality(
+    path: Path, info: ModelInfo, report: Callable[[str], None] = lambda _: None
+) -> BeatQuality | None:
+    """How well a graph hears the card's songs; None where the band has no truth for it."""
+    if not can_measure_beats(info):
+        return None
+    report(f"{info.artifact_stem}.{info.precision}: finding the beats of held-out songs")
+    return measured_beats(path, info, CARD_BEAT_SONGS)
+
+
+def measured_beats(path: Path, info: ModelInfo, songs: HeldOut) -> BeatQuality | None:
+    """How well a graph hears these songs; None of a separator."""
+    if info.beats is None:
+        return None
+    engine = open_engine(path, device="cpu")
+    try:
+        return measure_beats(engine, info.beats, songs)
+    finally:
+        engine.close()
+
+
 def remeasured(path: Path, info: ModelInfo, stored: Quality) -> Quality | None:
     """The quality of a graph on the songs and at the overlap of a stored one."""
     return _quality(path, info, stored.songs, stored.overlap)
@@ -147,12 +201,12 @@ def _quality(path: Path, info: ModelInfo, songs: HeldOut, overlap: float) -> Qua
         engine.close()
 
 
-def new_card(path: Path, precision: str, measured: Measured) -> Card:
+def new_card(path: Path, config: NetworkConfig, precision: str, measured: Measured) -> Card:
     """The card of a graph that was just written; nothing is judged yet."""
     nodes, weights = graph_dtypes(path)
     return Card(
         reference="pytorch",
-        budget_db=BUDGET_DB[precision],
+        budget_db=_budgets(config)[precision],
         parity=measured.parity,
         node_dtypes=nodes,
         weight_dtypes=weights,
@@ -161,7 +215,12 @@ def new_card(path: Path, precision: str, measured: Measured) -> Card:
         reference_seconds=measured.reference_seconds,
         machine=this_machine(),
         versions=package_versions(),
+        beat_agreement=measured.beat_agreement,
     )
+
+
+def _budgets(config: NetworkConfig) -> dict[str, float]:
+    return BEATS_BUDGET_DB if finds_beats(config) else BUDGET_DB
 
 
 def against_reference(path: Path, config: NetworkConfig, reference: Engine) -> Measured:
@@ -190,15 +249,43 @@ def against_reference(path: Path, config: NetworkConfig, reference: Engine) -> M
     for name in config.outputs:
         of_reference = np.concatenate([output[name] for output in wanted])
         one_by_one = np.concatenate([output[name] for output in alone])
-        parity += compare(name, config.stems, of_reference, one_by_one, 1)
-        parity += compare(name, config.stems, of_reference, together[name], len(rows))
-    golden = {name: sample_output(wanted[0][name][0], SEED) for name in config.outputs}
+        parts = parts_of(config, name)
+        parity += compare(name, parts, of_reference, one_by_one, 1)
+        parity += compare(name, parts, of_reference, together[name], len(rows))
+    golden = {
+        name: sample_output(wanted[0][name][0], len(parts_of(config, name)), SEED)
+        for name in config.outputs
+    }
     return Measured(
         parity=tuple(parity),
         seconds=min(seconds),
         reference_seconds=min(reference_seconds),
         golden=Golden(SEED, golden),
+        beat_agreement=_beat_agreement(config, wanted, (*alone, *_rows_of(together, len(rows)))),
     )
+
+
+def _rows_of(outputs: Arrays, n_rows: int) -> list[Arrays]:
+    """A batch's rows, each at batch 1."""
+    return [{name: a[row : row + 1] for name, a in outputs.items()} for row in range(n_rows)]
+
+
+def _beat_agreement(
+    config: NetworkConfig, wanted: Sequence[Arrays], runs: Sequence[Arrays]
+) -> float | None:
+    """The lowest F-measure of beats between the runs and what was wanted of their rows."""
+    info = beat_info(config, "")
+    if info is None:
+        return None
+    of_reference = [_beats(row, info) for row in wanted]
+    return min(
+        agreement(of_reference[index % len(wanted)], _beats(run, info))
+        for index, run in enumerate(runs)
+    )
+
+
+def _beats(outputs: Arrays, info: BeatInfo) -> NDArray[np.float64]:
+    return beats_of({name: values[0] for name, values in outputs.items()}, info)
 
 
 def against_golden(path: Path, config: NetworkConfig, golden: Golden) -> Measured:
@@ -212,7 +299,8 @@ def against_golden(path: Path, config: NetworkConfig, golden: Golden) -> Measure
     for outputs, batch in ((runs[0][0], 1), (together, len(rows))):
         for name, sampled in golden.outputs.items():
             got = at_golden(outputs[name][0], sampled)
-            parity += compare(name, config.stems, sampled.values[None], got[None], batch)
+            parts = parts_of(config, name)
+            parity += compare(name, parts, sampled.values[None], got[None], batch)
     return Measured(parity, min(seconds for _, seconds in runs), None, golden)
 
 
@@ -230,7 +318,7 @@ def signal_rows(config: NetworkConfig, seed: int = SEED) -> Sequence[Arrays]:
     return [
         network_inputs(
             config,
-            music_like(n_samples, config.sample_rate_hz, config.audio_channels, seed + row)[None],
+            music_like(n_samples, config.sample_rate_hz, judged_channels(config), seed + row)[None],
         )
         for row in range(_N_ROWS)
     ]

@@ -1,13 +1,16 @@
 """Which weights an export takes: cached, downloaded, a file given, or seeded random ones."""
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 from torch import nn
 
+from .allin1_checkpoints import read_fold
+from .allin1_config import AllInOneConfig
 from .checkpoints import CheckpointError, load_strictly, read_checkpoint
 from .config import ConfigError
 from .demucs_checkpoints import DemucsPackage, read_package
@@ -18,8 +21,10 @@ from .download import DownloadError, IntegrityError, cached_checkpoint, fetch
 from .families import NetworkConfig
 from .models import ModelSpec
 from .networks import build_network, random_network
+from .networks.allin1 import AllInOne, FoldMean
 
 _RANDOM = "random:"
+_FOLD_SUFFIXES = (".pth", ".safetensors")
 
 
 class WeightsError(LookupError):
@@ -34,9 +39,11 @@ class Weights:
     path: Path | None
     """None when random."""
     sha256: str
-    """Of the file; `random:SEED`."""
+    """Of the file; `random:SEED`; of several files that of their digests."""
     reason: str = ""
     """Why random weights were taken when they were not asked for."""
+    parts: tuple["Weights", ...] = ()
+    """Of each of the folds that one graph has; `path` is None then."""
 
     @property
     def trained(self) -> bool:
@@ -51,13 +58,16 @@ def resolve_weights(
 
     `auto`: those that ship with stemline, else the cache, else a download, else (where no address
     answers) seeded random ones;
-    `official`: as auto, but fails instead; `random`; or a checkpoint file.
+    `official`: as auto, but fails instead; `random`; or a checkpoint file, of several folds the
+    folder of their files.
 
     Raises WeightsError, DownloadError, or IntegrityError; a file that is not the right one is
     never answered by random weights.
     """
     if choice == "random":
         return Weights("random", None, random_digest(spec))
+    if spec.folds:
+        return _resolve_folds(spec, choice, report)
     if choice not in ("auto", "official"):
         path = Path(choice)
         if not path.is_file():
@@ -86,6 +96,40 @@ def resolve_weights(
     return Weights("official", *found)
 
 
+def _resolve_folds(spec: ModelSpec, choice: str | Path, report: Callable[[str], None]) -> Weights:
+    """The weights of every fold; random ones for all where one is not to be had."""
+    choices: Sequence[str | Path] = [choice] * len(spec.folds)
+    if choice not in ("auto", "official"):
+        choices = fold_files(Path(choice))
+        if len(choices) != len(spec.folds):
+            raise WeightsError(
+                f"{spec.name} has {len(spec.folds)} folds; --weights {choice} holds "
+                f"{len(choices)} files of networks"
+            )
+    parts = []
+    for fold, chosen in zip(spec.folds, choices, strict=True):
+        part = resolve_weights(fold, chosen, report)
+        if not part.trained:
+            return Weights("random", None, random_digest(spec), part.reason)
+        parts.append(part)
+    return Weights(parts[0].kind, None, parts_digest(parts), parts=tuple(parts))
+
+
+def fold_files(folder: Path) -> list[Path]:
+    """The files of networks in a folder, by name. Raises WeightsError where there are none."""
+    found = sorted(path for path in folder.glob("*") if path.suffix in _FOLD_SUFFIXES)
+    if not found:
+        raise WeightsError(
+            f"--weights {folder}: no folder with files of networks ({', '.join(_FOLD_SUFFIXES)})"
+        )
+    return found
+
+
+def parts_digest(parts: Iterable[Weights]) -> str:
+    """One digest for the files of several networks, in order."""
+    return hashlib.sha256("\n".join(part.sha256 for part in parts).encode()).hexdigest()
+
+
 @dataclass(frozen=True)
 class Loaded:
     """A network with its weights."""
@@ -102,10 +146,18 @@ def load_network(spec: ModelSpec, weights: Weights) -> Loaded:
     Raises CheckpointError when the file is no checkpoint or does not fit the configuration,
     ConfigError when a configuration in it is not one that is built here.
     """
+    if spec.folds:
+        parts = weights.parts or (weights,) * len(spec.folds)
+        loaded = [load_network(*one) for one in zip(spec.folds, parts, strict=True)]
+        mean = FoldMean(cast("AllInOne", one.network) for one in loaded)
+        return Loaded(mean, mean.config)
     if weights.path is None:
         return Loaded(random_network(spec.config, spec.seed), spec.config)
     if isinstance(spec.config, DemucsConfig):
         return _load_package(spec, spec.config, weights.path)
+    if isinstance(spec.config, AllInOneConfig):
+        fold = read_fold(weights.path, spec.config)
+        return Loaded(fold.network(), fold.config)
     state = read_checkpoint(weights.path)
     with torch.device("meta"):  # shapes only: the file brings the numbers
         network = build_network(spec.config)

@@ -7,6 +7,7 @@ folds, so such a file loads as it is. Dropout is left out.
 
 import math
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import cast
 
 import torch
@@ -52,6 +53,43 @@ class AllInOne(nn.Module):
             self.get_submodule(f"{name}_classifier")(x) for name in OUTPUTS
         )
         return beat[..., 0], downbeat[..., 0], section[..., 0], function.transpose(1, 2)
+
+
+class FoldMean(nn.Module):
+    """Networks of one size, trained on different songs: the mean of their logits.
+
+    Their configurations differ in the thresholds alone; the mean's are the means of theirs.
+    """
+
+    def __init__(self, folds: Iterable[AllInOne]) -> None:
+        super().__init__()
+        self.folds = nn.ModuleList(folds)
+        self.eval()
+
+    @property
+    def networks(self) -> list[AllInOne]:
+        """The folds, in order."""
+        return [cast("AllInOne", fold) for fold in self.folds]
+
+    @property
+    def config(self) -> AllInOneConfig:
+        """The folds' own, with the means of their thresholds; None where one has none."""
+        configs = [fold.config for fold in self.networks]
+        return replace(
+            configs[0],
+            best_threshold_beat=_mean([one.best_threshold_beat for one in configs]),
+            best_threshold_downbeat=_mean([one.best_threshold_downbeat for one in configs]),
+        )
+
+    def forward(self, spectrogram: Tensor) -> tuple[Tensor, ...]:
+        """As AllInOne's."""
+        logits = zip(*(fold(spectrogram) for fold in self.networks), strict=True)
+        return tuple(torch.stack(of_one_output).mean(0) for of_one_output in logits)
+
+
+def _mean(values: list[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if len(known) == len(values) else None
 
 
 class Embeddings(nn.Module):

@@ -3,8 +3,10 @@
 import torch
 from torch import nn
 
+from ..allin1_config import AllInOneConfig
 from ..config import Mdx23cConfig
 from ..families import NetworkConfig
+from .allin1 import AllInOne
 from .demucs import build_demucs
 from .mdx23c import Mdx23c
 
@@ -13,6 +15,8 @@ def build_network(config: NetworkConfig) -> nn.Module:
     """The network in evaluation mode, its weights as torch initialises them."""
     if isinstance(config, Mdx23cConfig):
         return Mdx23c(config).eval()
+    if isinstance(config, AllInOneConfig):
+        return AllInOne(config).eval()
     return build_demucs(config)
 
 

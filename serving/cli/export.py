@@ -81,10 +81,13 @@ def export(
     variants: Annotated[str, typer.Option(help="Precisions, separated by commas.")] = "fp32",
     weights: Annotated[
         str,
-        typer.Option(help="auto, official, random, a checkpoint's path, or the folder of a bag's."),
+        typer.Option(
+            help="auto, official, random, a checkpoint, or the folder of a bag's or of folds."
+        ),
     ] = "auto",
     family: Annotated[
-        str, typer.Option(help="Of a checkpoint that is not in the table: mdx23c or demucs.")
+        str,
+        typer.Option(help="Of a checkpoint that is not in the table: mdx23c, demucs or allin1."),
     ] = "",
     config: Annotated[
         Path | None,
@@ -185,7 +188,7 @@ def _report(
         if not result.trained:
             warn(
                 f"{result.artifact} has RANDOM WEIGHTS, it is NOT A TRAINED MODEL: its speed and "
-                f"shapes are real, its stems are noise. {result.reason}".rstrip()
+                f"shapes are real, what it gives is noise. {result.reason}".rstrip()
             )
         elif result.status == "kept":
             warn(

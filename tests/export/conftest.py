@@ -40,6 +40,7 @@ def short_songs() -> Iterator[None]:
     """Cards of trained networks are measured on three seconds: a minute is no better a test."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(verify, "CARD_SONGS", held_out(2, 1.5))
+        patch.setattr(verify, "CARD_BEAT_SONGS", held_out(2, 4.0))
         yield
 
 
