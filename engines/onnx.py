@@ -40,9 +40,10 @@ _OUT_OF_MEMORY = ("failed to allocate", "bad_alloc", "bad allocation", "out of m
 class OnnxEngine:
     """A network loaded by ONNX Runtime."""
 
-    def __init__(self, session: Any, spec: EngineSpec) -> None:
+    def __init__(self, session: Any, spec: EngineSpec, run_options: Any = None) -> None:
         self._session = session
         self._spec = spec
+        self._run_options = run_options
         self._outputs = [tensor.name for tensor in spec.outputs]
 
     @property
@@ -59,7 +60,7 @@ class OnnxEngine:
             raise EngineError(f"{self._spec.name} is closed")
         batch = checked_inputs(self._spec, inputs)
         try:
-            results = self._session.run(self._outputs, dict(inputs))
+            results = self._session.run(self._outputs, dict(inputs), self._run_options)
         except _runtime_errors() as error:
             message = str(error)
             if any(words in message.lower() for words in _OUT_OF_MEMORY):
@@ -120,11 +121,12 @@ def open_onnx(
     # asked of the system again; but not with memory patterns, which then hold 2.4 GB.
     options.enable_cpu_mem_arena = metadata.get("stemline.memory_arena") == "true"
     if options.enable_cpu_mem_arena:
-        # An arena never shrinks, and a bag's networks run in turn: one for all of them.
+        # An arena keeps what it had, and a bag's networks run in turn: one for all of them.
         _share_arena(runtime)
         options.add_session_config_entry("session.use_env_allocators", "1")
         # Weights laid out anew are a second copy: 100 MB, and no faster.
         options.add_session_config_entry("session.disable_prepacking", "1")
+        # All-In-One: 8 to 13 % faster.
     options.enable_mem_pattern = False
     if threads is not None:
         options.intra_op_num_threads = threads
@@ -163,7 +165,20 @@ def open_onnx(
         provider=provider,
         device=f"cuda:{index}" if provider == CUDA_PROVIDER else "cpu",
     )
-    return OnnxEngine(session, spec)
+    # What one long track needed would be kept for ever: 1.3 GB for 3 minutes of All-In-One.
+    shrinks = (
+        spec.device == "cpu"
+        and options.enable_cpu_mem_arena
+        and metadata.get("stemline.any_length") == "true"
+    )
+    return OnnxEngine(session, spec, _shrinking(runtime) if shrinks else None)
+
+
+def _shrinking(runtime: Any) -> Any:
+    """Of runs after which the arena gives its free memory back to the system."""
+    options = runtime.RunOptions()
+    options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+    return options
 
 
 _arena_lock = threading.Lock()

@@ -36,6 +36,7 @@ def custom_allin1(
             sha256=None,
             size_bytes=None,
             licence=licence,
+            memory_arena=True,
             fold=index,
         )
         for index, file in enumerate(files)

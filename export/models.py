@@ -249,6 +249,7 @@ MINI_BEATS = ModelSpec(
     size_bytes=185_122,
     licence="MIT (stemline)",
     bundled=_MINI_BEATS / "mini_beats.safetensors",
+    memory_arena=True,
     learned_from="mini",
 )
 
@@ -270,6 +271,7 @@ def _allin1_fold(fold: int, name: str) -> ModelSpec:
         sha256=_FOLD0_SHA256 if fold == 0 else None,
         size_bytes=_FOLD0_BYTES if fold == 0 else None,
         licence="MIT (Taejun Kim)",
+        memory_arena=True,
         fold=fold,
         learned_from="htdemucs",
     )
