@@ -7,20 +7,23 @@ from typing import Any
 
 from .base import ArtifactError
 
+LOG_SPECTROGRAM, MADMOM_DOWNBEATS = "log_spectrogram", "madmom_downbeats"
+"""What a network hears: logarithmic spectrograms of stems, or madmom's features of the mixture."""
+
 _LEAST_BPM, _GREATEST_BPM = 1.0, 1000.0
 
 
 @dataclass(frozen=True)
 class BeatInfo:
-    """A network that takes in spectrograms of stems and gives logits of beats and sections.
+    """A network that hears stems or the mixture, and tells beats and perhaps sections.
 
     Raises ValueError that names the field when the numbers cannot be.
     """
 
     stems: tuple[str, ...]
-    """In the order of the network's input."""
+    """In the order of the network's input; none of one that hears the mixture."""
     labels: tuple[str, ...]
-    """Of sections, in the order of the output `function`."""
+    """Of sections, in the order of the output `function`; none of one that tells no sections."""
     best_threshold_downbeat: float | None
     """Tracks are decoded from the first to the last frame that reaches it; None: all of them."""
     separator: str = ""
@@ -29,15 +32,26 @@ class BeatInfo:
     hop_samples: int = 441
     """Samples between frames."""
     n_bins: int = 81
-    """Bands of the spectrogram."""
+    """Numbers of a frame: bands of the spectrogram, or features."""
     beats_per_bar: tuple[int, ...] = (3, 4)
     """Bars that are tried; the likelier length is taken for the whole track."""
     min_bpm: float = 55.0
     max_bpm: float = 215.0
+    features: str = LOG_SPECTROGRAM
+    """LOG_SPECTROGRAM, which is of stems and comes with sections, or MADMOM_DOWNBEATS."""
 
     def __post_init__(self) -> None:
+        known = (LOG_SPECTROGRAM, MADMOM_DOWNBEATS)
+        _require(
+            self.features in known,
+            "features",
+            f"must be {' or '.join(known)}; got {self.features!r:.100}",
+        )
         for name in ("stems", "labels"):
             names = getattr(self, name)
+            if self.features == MADMOM_DOWNBEATS:
+                _require(not names, name, f"there are none of {MADMOM_DOWNBEATS}; got {names}")
+                continue
             _require(
                 bool(names) and all(names) and len(set(names)) == len(names),
                 name,
@@ -77,6 +91,7 @@ class BeatInfo:
 _REQUIRED = {field.name for field in fields(BeatInfo) if field.default is MISSING}
 _KINDS: dict[str, tuple[type, ...]] = {
     "separator": (str,),
+    "features": (str,),
     "best_threshold_downbeat": (int, float, type(None)),
     "sample_rate_hz": (int,),
     "hop_samples": (int,),

@@ -1,21 +1,27 @@
-"""How well a beat network hears: beats and sections of held-out songs, from their true stems."""
+"""How well a beat network hears: beats and sections of held-out songs, before any separation."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stemline.engines import BeatInfo, Engine, ModelInfo
+from stemline.engines.beat_info import MADMOM_DOWNBEATS
 from stemline.postprocessing.dbn import DownbeatTracker
 from stemline.postprocessing.metrical import downbeat_activations
 from stemline.postprocessing.sections import find_sections
+from stemline.preprocessing.madmom_features import downbeat_features
 from stemline.preprocessing.spectrogram import log_spectrogram
 
 from .allin1_config import BEAT, DOWNBEAT, FUNCTION, SECTION, SPECTROGRAM
 from .beat_scores import boundary_f_measure, f_measure, label_accuracy
 from .held_out import HeldOut, Recording, held_out, knows_stems
+from .madmom_config import FEATURES
+
+if TYPE_CHECKING:
+    from stemline.band import Song
 
 Array = NDArray[np.float32]
 Beats = NDArray[np.float64]
@@ -45,10 +51,11 @@ class BeatQuality:
     """F-measure, 70 ms."""
     downbeat: float
     """The same."""
-    boundary: float
-    """F-measure of the sections' boundaries, 3 s, beginning and end among them."""
-    label: float
-    """Share of the time that has the right label."""
+    boundary: float | None
+    """F-measure of the sections' boundaries, 3 s, beginning and end among them; None of a network
+    that tells no sections."""
+    label: float | None
+    """Share of the time that has the right label; None as above."""
 
     @property
     def songs(self) -> HeldOut:
@@ -72,7 +79,7 @@ class BeatQuality:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; `beat_quality_from_json` reads them back."""
-        return {"measured_on": "true stems of held-out songs of the synthetic band", **asdict(self)}
+        return {"measured_on": "held-out songs of the synthetic band, unseparated", **asdict(self)}
 
 
 def beat_quality_from_json(values: Mapping[str, Any]) -> BeatQuality:
@@ -80,50 +87,60 @@ def beat_quality_from_json(values: Mapping[str, Any]) -> BeatQuality:
     kept = {name: values[name] for name in BeatQuality.__dataclass_fields__}
     found = BeatQuality(**{**kept, "seeds": tuple(int(seed) for seed in kept["seeds"])})
     for name in ("beat", "downbeat", "boundary", "label"):
-        if not 0 <= getattr(found, name) <= 1:
+        value = getattr(found, name)
+        if not (value is None and name in ("boundary", "label")) and not 0 <= value <= 1:
             raise ValueError(f"{name} is 0 to 1; got {getattr(found, name)!r}")
     return found
 
 
 def can_measure_beats(info: ModelInfo) -> bool:
     """Whether the band has what a model hears, and what it says is more than noise."""
-    return info.trained and info.beats is not None and knows_stems(info.beats.stems)
+    beats = info.beats
+    return info.trained and beats is not None and (not beats.stems or knows_stems(beats.stems))
 
 
 def measure_beats(engine: Engine, info: BeatInfo, songs: HeldOut = CARD_BEAT_SONGS) -> BeatQuality:
-    """Find beats and sections in the true stems of every song. Raises EngineError."""
-    scores = []
+    """Find beats and sections in every song, as its true stems or its mixture.
+
+    Raises EngineError.
+    """
+    found: list[tuple[float, float]] = []
+    sections: list[tuple[float, float]] = []
     n_beats = 0
     for song in songs.play():
         outputs = engine.run(network_inputs_of(song, info))
         row = {name: values[0] for name, values in outputs.items()}
         truth = np.array([(beat.time_s, beat.position) for beat in song.truth.beats])
         truth = truth.reshape(-1, 2)
-        found = beats_of(row, info)
-        sections = find_sections(row[SECTION], row[FUNCTION], labels=info.labels)
-        starts_s = [section.start for section in sections]
-        true_starts_s = [section.start_s for section in song.truth.sections]
-        duration_s = song.mixture.shape[1] / info.sample_rate_hz
         n_beats += len(truth)
-        scores.append(
-            (
-                *f_measures(truth, found),
-                boundary_f_measure(true_starts_s, starts_s, duration_s, _BOUNDARY_S),
-                label_accuracy(
-                    true_starts_s,
-                    [section.label for section in song.truth.sections],
-                    starts_s,
-                    [section.label for section in sections],
-                    duration_s,
-                ),
-            )
-        )
-    means = (float(value) for value in np.mean(scores, axis=0))
-    return BeatQuality(songs.seeds, songs.seconds_each, n_beats, *means)
+        found.append(f_measures(truth, beats_of(row, info)))
+        if info.labels:
+            sections.append(_section_scores(song, row, info))
+    beat, downbeat = np.mean(found, axis=0).tolist()
+    boundary, label = np.mean(sections, axis=0).tolist() if sections else (None, None)
+    return BeatQuality(songs.seeds, songs.seconds_each, n_beats, beat, downbeat, boundary, label)
+
+
+def _section_scores(
+    song: "Song", outputs: Mapping[str, Array], info: BeatInfo
+) -> tuple[float, float]:
+    """F-measure of the boundaries, and share of the time that has the right label."""
+    sections = find_sections(outputs[SECTION], outputs[FUNCTION], labels=info.labels)
+    starts_s, labels = [s.start for s in sections], [s.label for s in sections]
+    true = song.truth.sections
+    true_starts_s, true_labels = [s.start_s for s in true], [s.label for s in true]
+    duration_s = song.mixture.shape[1] / info.sample_rate_hz
+    return (
+        boundary_f_measure(true_starts_s, starts_s, duration_s, _BOUNDARY_S),
+        label_accuracy(true_starts_s, true_labels, starts_s, labels, duration_s),
+    )
 
 
 def network_inputs_of(song: Recording, info: BeatInfo) -> dict[str, Array]:
-    """A song's true stems as the network's input, at batch 1."""
+    """What a network hears of a song, at batch 1: its true stems, or the mixture."""
+    if info.features == MADMOM_DOWNBEATS:
+        features = downbeat_features(song.mixture.mean(0), info.sample_rate_hz)
+        return {FEATURES: features[np.newaxis]}
     mono = np.stack([song.stems[stem].mean(0) for stem in info.stems])
     return {SPECTROGRAM: log_spectrogram(mono, info.sample_rate_hz)[np.newaxis]}
 
@@ -137,6 +154,8 @@ def beats_of(outputs: Mapping[str, Array], info: BeatInfo) -> Beats:
         threshold=info.best_threshold_downbeat,
         fps=info.frame_rate_hz,
     )
+    if info.features == MADMOM_DOWNBEATS:  # probabilities already, and of two kinds of beats
+        return tracker(np.stack([outputs[BEAT], outputs[DOWNBEAT]], axis=1))
     return tracker(downbeat_activations(outputs[BEAT], outputs[DOWNBEAT]))
 
 

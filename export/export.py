@@ -22,6 +22,7 @@ from .families import (
     ALLIN1,
     DEMUCS,
     FAMILIES,
+    MADMOM,
     any_length,
     audio_channels,
     beat_info,
@@ -45,7 +46,10 @@ try:
     from .custom_allin1 import custom_allin1
     from .custom_demucs import custom_demucs, member_weights
     from .download import cached_checkpoint
+    from .madmom_checkpoints import find_madmom
+    from .madmom_onnx import export_madmom
     from .networks.allin1 import AllInOne, FoldMean
+    from .networks.madmom_blstm import MadmomBlstm
     from .onnx import OPSET, export_onnx
     from .reference import torch_engine
     from .weights import Loaded, Weights, is_random, load_network, resolve_weights
@@ -66,6 +70,7 @@ _SHAPING_SOURCES = (
     "demucs_*.py",
     "diffq.py",
     "allin1_*.py",
+    "madmom_*.py",
     "neighbourhood_onnx.py",
     "onnx.py",
     "onnx_graph.py",
@@ -87,6 +92,7 @@ _QUALITY_SOURCES = {
         "chunks.py",
         "demucs.py",
         "level.py",
+        "madmom_features.py",
         "mdx23c.py",
         "segments.py",
         "filterbank.py",
@@ -185,6 +191,8 @@ def export_custom(
     """
     if family not in FAMILIES:
         raise ConfigError(f"--family {family!r} is not known; there is {', '.join(FAMILIES)}")
+    if family == MADMOM:
+        raise ConfigError("madmom's network is in the table: stemline export madmom-downbeats")
     if not _NAME.fullmatch(name):
         raise ConfigError(f"{name!r} is no name for a model; use a-z, 0-9, '.', '-' and '_'")
     taken = {network.artifact_stem for spec in MODELS.values() for network in spec.networks}
@@ -272,6 +280,9 @@ def _write_graph(loaded: Loaded, path: Path, metadata: Mapping[str, str]) -> int
     if isinstance(network, AllInOne | FoldMean):
         folds = network.networks if isinstance(network, FoldMean) else [network]
         export_allin1(folds, path, metadata)
+        return 0
+    if isinstance(network, MadmomBlstm):
+        export_madmom(network, path, metadata)
         return 0
     return export_onnx(
         network,
@@ -367,17 +378,23 @@ def _is_unchanged(
 
 
 def _weights_at_hand(spec: ModelSpec, choice: str | Path) -> Weights | None:
-    """The weights, unless they would have to be downloaded."""
-    networks = spec.folds or (spec,)
-    missing = any(one.files and cached_checkpoint(one) is None for one in networks)
-    if choice in ("auto", "official") and missing:
-        return None
+    """The weights, unless they would have to be downloaded or installed."""
+    if choice in ("auto", "official"):
+        networks = spec.folds or (spec,)
+        missing = any(one.files and cached_checkpoint(one) is None for one in networks)
+        if missing or (spec.family == MADMOM and find_madmom() is None):
+            return None
     return resolve_weights(spec, choice)
 
 
 def _expected_digest(spec: ModelSpec, previous: dict[str, Any] | None) -> str | None:
-    """What a download would have: an artifact made of it is up to date without fetching again."""
+    """What a download would have, or an installation had.
+
+    An artifact made of it is up to date without fetching again.
+    """
     stored = (previous or {}).get("weights", {})
+    if stored.get("kind") == "installed":
+        return str(stored["sha256"])
     if stored.get("kind") != "official" or (spec.sha256 and not spec.other_files):
         return spec.sha256
     return str(stored["sha256"])

@@ -12,21 +12,24 @@ from numpy.typing import NDArray
 
 from stemline.engines import BeatInfo, StftInfo, TensorSpec
 from stemline.engines.base import BATCH, FRAMES, SAMPLES
+from stemline.engines.beat_info import MADMOM_DOWNBEATS
 from stemline.preprocessing import demucs, mdx23c
 from stemline.preprocessing.demucs import DemucsStft
+from stemline.preprocessing.madmom_features import downbeat_features
 from stemline.preprocessing.spectrogram import log_spectrogram
 from stemline.preprocessing.stft import Stft
 
 from .allin1_config import FUNCTION, AllInOneConfig, allin1_config_from_json
 from .config import ConfigError, Mdx23cConfig, config_from_json
 from .demucs_config import WAVEFORM, WAVEFORMS, DemucsConfig, demucs_config_from_json
+from .madmom_config import MadmomConfig, madmom_config_from_json
 
 Array = NDArray[np.float32]
 SeparatorConfig = Mdx23cConfig | DemucsConfig
-BeatConfig = AllInOneConfig
+BeatConfig = AllInOneConfig | MadmomConfig
 NetworkConfig = SeparatorConfig | BeatConfig
 
-MDX23C, DEMUCS, ALLIN1 = "mdx23c", "demucs", "allin1"
+MDX23C, DEMUCS, ALLIN1, MADMOM = "mdx23c", "demucs", "allin1", "madmom"
 DEMUCS_OVERLAP = 0.25
 """What `apply_model` has segments overlap by, as a share of their length."""
 # Networks of any length are judged on so much: more than two frames of HDemucs's LSTMs and no
@@ -43,6 +46,7 @@ _CONFIGS: dict[str, Callable[[Mapping[str, Any]], NetworkConfig]] = {
     MDX23C: lambda values: config_from_json(dict(values)),
     DEMUCS: demucs_config_from_json,
     ALLIN1: allin1_config_from_json,
+    MADMOM: madmom_config_from_json,
 }
 FAMILIES = tuple(_CONFIGS)
 
@@ -79,6 +83,19 @@ def beat_info(config: NetworkConfig, learned_from: str) -> BeatInfo | None:
     """
     if not isinstance(config, BeatConfig):
         return None
+    if isinstance(config, MadmomConfig):
+        return BeatInfo(
+            stems=(),
+            labels=(),
+            best_threshold_downbeat=config.threshold,
+            sample_rate_hz=config.sample_rate_hz,
+            hop_samples=config.hop_samples,
+            n_bins=config.n_features,
+            beats_per_bar=config.beats_per_bar,
+            min_bpm=config.min_bpm,
+            max_bpm=config.max_bpm,
+            features=MADMOM_DOWNBEATS,
+        )
     return BeatInfo(
         stems=config.stems,
         labels=config.labels,
@@ -159,7 +176,7 @@ def judged_chunk_samples(config: NetworkConfig) -> int:
 
 def judged_channels(config: NetworkConfig) -> int:
     """Channels of the chunks that an artifact is judged on; of beats, one for each stem."""
-    return len(config.stems) if isinstance(config, BeatConfig) else config.audio_channels
+    return len(config.stems) or 1 if isinstance(config, BeatConfig) else config.audio_channels
 
 
 def traced_lengths(config: NetworkConfig) -> dict[str, int]:
@@ -174,7 +191,10 @@ def network_inputs(config: NetworkConfig, chunks: Array) -> dict[str, Array]:
     """Chunks (batch, channels, n) -> the network's inputs; of beats a channel is a stem."""
     if isinstance(config, BeatConfig):
         (name,) = config.inputs
-        return {name: np.stack([log_spectrogram(c, config.sample_rate_hz) for c in chunks])}
+        rate_hz = config.sample_rate_hz
+        if isinstance(config, MadmomConfig):
+            return {name: np.stack([downbeat_features(c.mean(0), rate_hz) for c in chunks])}
+        return {name: np.stack([log_spectrogram(c, rate_hz) for c in chunks])}
     if isinstance(config, Mdx23cConfig):
         stft = Stft(config.n_fft, config.hop_samples, config.n_bins)
         (name,) = config.inputs

@@ -12,7 +12,8 @@ from .config import Mdx23cConfig
 from .demucs_bags import BAGS, CheckpointFile, OfficialBag
 from .demucs_bags import LICENCE as DEMUCS_LICENCE
 from .demucs_config import HDEMUCS, HTDEMUCS, HTDEMUCS_6S, DemucsConfig
-from .families import ALLIN1, DEMUCS, NetworkConfig, finds_beats, separated_stems
+from .families import ALLIN1, DEMUCS, MADMOM, NetworkConfig, finds_beats, separated_stems
+from .madmom_config import MadmomConfig
 
 _RELEASES = "https://github.com/{}/releases/download/{}"
 
@@ -288,6 +289,17 @@ ALLIN1_MEAN = replace(
     folds=ALLIN1_FOLDS,
 )
 
+MADMOM_DOWNBEATS = ModelSpec(
+    name="madmom-downbeats",
+    family=MADMOM,
+    title="madmom's RNN of beats and downbeats, from a madmom that you installed",
+    config=MadmomConfig(),
+    urls=(),
+    sha256=None,
+    size_bytes=None,
+    licence="CC BY-NC-SA 4.0 (madmom)",
+)
+
 MODELS = {
     spec.name: spec
     for spec in (
@@ -299,6 +311,7 @@ MODELS = {
         MINI_BEATS,
         ALLIN1_MEAN,
         *ALLIN1_FOLDS,
+        MADMOM_DOWNBEATS,
     )
 }
 

@@ -14,6 +14,8 @@ from .demucs_bag_file import find_member
 from .digest import file_sha256
 from .download import cached_checkpoint
 from .families import NetworkConfig, input_specs, output_specs
+from .madmom_checkpoints import find_madmom, madmom_digest
+from .madmom_config import MadmomConfig
 from .manifest import read_manifest, stored_config
 from .models import MODELS, ModelSpec
 from .weights import Weights, WeightsError, fold_files, is_random, load_network, random_digest
@@ -81,7 +83,9 @@ def torch_engine(
 
 
 def _weights_of(folder: Path, sha256: str, spec: ModelSpec, given: Path | None) -> Weights:
-    """The weights with this digest: random, given, or in the cache."""
+    """The weights with this digest: random, given, in the cache, or installed."""
+    if isinstance(spec.config, MadmomConfig) and not is_random(sha256):
+        return _weights_of_madmom(folder, sha256, given)
     if given is not None:
         if not given.is_file():
             raise WeightsError(f"--weights {given}: no such file")
@@ -107,6 +111,16 @@ def _weights_of(folder: Path, sha256: str, spec: ModelSpec, given: Path | None) 
             "--weights PATH"
         )
     return Weights("official", *found)
+
+
+def _weights_of_madmom(folder: Path, sha256: str, given: Path | None) -> Weights:
+    found = find_madmom(given)
+    if found is None or madmom_digest(found) != sha256:
+        raise WeightsError(
+            f"the madmom that {folder.name} was made from is not {given or 'installed here'}; give "
+            "the virtual environment that has it with --weights PATH"
+        )
+    return Weights("installed", found, sha256)
 
 
 def _weights_of_folds(

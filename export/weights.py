@@ -19,6 +19,8 @@ from .demucs_kwargs import config_from_kwargs
 from .digest import file_sha256
 from .download import DownloadError, IntegrityError, cached_checkpoint, fetch
 from .families import NetworkConfig
+from .madmom_checkpoints import find_madmom, madmom_digest, read_madmom
+from .madmom_config import MadmomConfig
 from .models import ModelSpec
 from .networks import build_network, random_network
 from .networks.allin1 import AllInOne, FoldMean
@@ -35,9 +37,10 @@ class WeightsError(LookupError):
 class Weights:
     """Where a network's weights come from."""
 
-    kind: Literal["official", "bundled", "file", "random"]
+    kind: Literal["official", "bundled", "installed", "file", "random"]
+    """`installed`: with a package of others that the user has."""
     path: Path | None
-    """None when random."""
+    """A file; a folder, of networks that are several files; None when random."""
     sha256: str
     """Of the file; `random:SEED`; of several files that of their digests."""
     reason: str = ""
@@ -59,7 +62,7 @@ def resolve_weights(
     `auto`: those that ship with stemline, else the cache, else a download, else (where no address
     answers) seeded random ones;
     `official`: as auto, but fails instead; `random`; or a checkpoint file, of several folds the
-    folder of their files.
+    folder of their files, of madmom where it is installed.
 
     Raises WeightsError, DownloadError, or IntegrityError; a file that is not the right one is
     never answered by random weights.
@@ -68,6 +71,8 @@ def resolve_weights(
         return Weights("random", None, random_digest(spec))
     if spec.folds:
         return _resolve_folds(spec, choice, report)
+    if isinstance(spec.config, MadmomConfig):
+        return _resolve_madmom(spec, choice)
     if choice not in ("auto", "official"):
         path = Path(choice)
         if not path.is_file():
@@ -115,6 +120,26 @@ def _resolve_folds(spec: ModelSpec, choice: str | Path, report: Callable[[str], 
     return Weights(parts[0].kind, None, parts_digest(parts), parts=tuple(parts))
 
 
+def _resolve_madmom(spec: ModelSpec, choice: str | Path) -> Weights:
+    """Of the madmom that is installed, here or where the choice says."""
+    given = None if choice in ("auto", "official") else Path(choice)
+    folder = find_madmom(given)
+    if folder is not None:
+        return Weights("installed", folder, madmom_digest(folder))
+    if given is not None:
+        raise WeightsError(
+            f"--weights {given} holds no madmom with its models; give the folder of one, or of the "
+            "virtual environment that has it"
+        )
+    reason = (
+        f"{spec.name} is exported from a madmom that you installed, and none is installed beside "
+        "stemline; give the virtual environment that has one: --weights PATH"
+    )
+    if choice == "official":
+        raise WeightsError(reason)
+    return Weights("random", None, random_digest(spec), reason)
+
+
 def fold_files(folder: Path) -> list[Path]:
     """The files of networks in a folder, by name. Raises WeightsError where there are none."""
     found = sorted(path for path in folder.glob("*") if path.suffix in _FOLD_SUFFIXES)
@@ -155,6 +180,9 @@ def load_network(spec: ModelSpec, weights: Weights) -> Loaded:
         return Loaded(random_network(spec.config, spec.seed), spec.config)
     if isinstance(spec.config, DemucsConfig):
         return _load_package(spec, spec.config, weights.path)
+    if isinstance(spec.config, MadmomConfig):
+        madmom = read_madmom(weights.path)
+        return Loaded(madmom.network(), madmom.config)
     if isinstance(spec.config, AllInOneConfig):
         fold = read_fold(weights.path, spec.config)
         return Loaded(fold.network(), fold.config)

@@ -1,7 +1,8 @@
-"""Stems to the logarithmic spectrograms that the beat networks were trained on.
+"""Audio to the logarithmic spectrograms that the beat networks were trained on.
 
-madmom's chain of FramedSignal, ShortTimeFourierTransform, FilteredSpectrogram (12 bands an octave,
-30 Hz to 17 kHz, normalised) and LogarithmicSpectrogram, on the stems in memory.
+madmom's chain of FramedSignal, ShortTimeFourierTransform, FilteredSpectrogram (30 Hz to 17 kHz,
+normalised) and LogarithmicSpectrogram, on samples in memory. All-In-One hears stems, in frames of
+2048 samples and 12 bands an octave; madmom_features.py has what madmom's own network hears.
 """
 
 from functools import cache
@@ -12,6 +13,7 @@ import scipy.fft
 from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
+from ._power import FRAME_SAMPLES as KERNEL_FRAME_SAMPLES
 from ._power import power_spectra
 from .filterbank import band_bins, products, triangles
 
@@ -50,26 +52,31 @@ def log_spectrogram(
         raise ValueError(
             f"stems must be floats (n_stems, n_samples); got {stems.dtype} {stems.shape}"
         )
-    front_end = _front_end(stems.dtype.name)
+    bands = log_bands(FRAME_SAMPLES, _BANDS_PER_OCTAVE, stems.dtype.name)
     out = np.empty((len(stems), n_frames(stems.shape[1]), N_BANDS), np.float32)
     for stem, samples in enumerate(stems):
-        front_end.write(samples, out[stem])
+        bands.write(samples, out[stem])
     return out
 
 
-class _FrontEnd:
+class LogBands:
     """What does not depend on the samples: the window and the bands, in one precision."""
 
-    def __init__(self, dtype: str) -> None:
-        n_bins = FRAME_SAMPLES // 2  # that of half the sample rate is left out
-        bins = band_bins(n_bins, SAMPLE_RATE_HZ, _BANDS_PER_OCTAVE, _LOW_HZ, _HIGH_HZ)
-        self._window = np.hanning(FRAME_SAMPLES).astype(dtype)
+    def __init__(self, frame_samples: int, bands_per_octave: int, dtype: str) -> None:
+        n_bins = frame_samples // 2  # that of half the sample rate is left out
+        bins = band_bins(n_bins, SAMPLE_RATE_HZ, bands_per_octave, _LOW_HZ, _HIGH_HZ)
+        self._window = np.hanning(frame_samples).astype(dtype)
         self._products = products(triangles(bins), _BANDS_OF_A_PRODUCT)
+        self.n_bands = self._products[-1].bands.stop
 
     def write(self, samples: NDArray[Any], out: NDArray[np.float32]) -> None:
-        """Samples (n_samples,) to bands (n_frames, 81)."""
-        padded = np.zeros(len(out) * HOP_SAMPLES + FRAME_SAMPLES, samples.dtype)
-        padded[FRAME_SAMPLES // 2 :][: len(samples)] = samples
+        """Samples (n_samples,), of the precision, to log10(1 + bands), (n_frames, n_bands).
+
+        `out` has the frames of `n_frames`, and its rows may be parts of longer ones.
+        """
+        frame_samples = len(self._window)
+        padded = np.zeros(len(out) * HOP_SAMPLES + frame_samples, samples.dtype)
+        padded[frame_samples // 2 :][: len(samples)] = samples
         high = self._products[-1].bins.stop
         for first in range(0, len(out), _FRAMES_AT_A_TIME):
             some = slice(first, first + _FRAMES_AT_A_TIME)
@@ -83,13 +90,13 @@ class _FrontEnd:
 
     def _magnitudes(self, padded: NDArray[Any], count: int, n_bins: int) -> NDArray[np.float32]:
         """Of the first `count` frames, (count, n_bins)."""
-        if padded.dtype == np.float32:
+        if padded.dtype == np.float32 and len(self._window) == KERNEL_FRAME_SAMPLES:
             power = np.empty((count, n_bins), np.float32)
             power_spectra(padded, HOP_SAMPLES, power)
             return np.sqrt(power, out=power)
         frames = as_strided(
             padded,
-            shape=(count, FRAME_SAMPLES),
+            shape=(count, len(self._window)),
             strides=(HOP_SAMPLES * padded.itemsize, padded.itemsize),
             writeable=False,
         )
@@ -103,5 +110,6 @@ class _FrontEnd:
 
 
 @cache
-def _front_end(dtype: str) -> _FrontEnd:
-    return _FrontEnd(dtype)
+def log_bands(frame_samples: int, bands_per_octave: int, dtype: str) -> LogBands:
+    """One for each of a kind."""
+    return LogBands(frame_samples, bands_per_octave, dtype)

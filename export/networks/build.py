@@ -6,8 +6,10 @@ from torch import nn
 from ..allin1_config import AllInOneConfig
 from ..config import Mdx23cConfig
 from ..families import NetworkConfig
+from ..madmom_config import MadmomConfig
 from .allin1 import AllInOne
 from .demucs import build_demucs
+from .madmom_blstm import MadmomBlstm
 from .mdx23c import Mdx23c
 
 
@@ -17,6 +19,8 @@ def build_network(config: NetworkConfig) -> nn.Module:
         return Mdx23c(config).eval()
     if isinstance(config, AllInOneConfig):
         return AllInOne(config).eval()
+    if isinstance(config, MadmomConfig):
+        return MadmomBlstm(config).eval()
     return build_demucs(config)
 
 
