@@ -60,7 +60,7 @@ class Admission:
             self.check()
             if self._n_inside >= self._max_streams:
                 raise LimitError(
-                    f"the server runs {self._max_streams} separations at once and all are taken; "
+                    f"the server runs {self._max_streams} calls at once and all are taken; "
                     "try again later"
                 )
             self._n_inside += 1

@@ -59,7 +59,7 @@ def beats_csv(beats: Beats) -> str:
     ]
     rows += [(round(one.time_s, 3), 2, "beat", None, str(one.position)) for one in beats.beats]
     if beats.bpm is not None:
-        rows.append((0.0, 0, "tempo", beats.segments[-1].end, str(beats.bpm)))
+        rows.append((0.0, 0, "tempo", beats.duration_s, str(beats.bpm)))
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(CSV_COLUMNS)

@@ -1,15 +1,13 @@
 """The beat models at hand, and which separator each hears the stems of."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
-from stemline.engines import Artifact, BeatInfo, open_engine
+from stemline.engines import BeatInfo
 
 from .beats import BeatTracker, check_separator
-from .errors import UnknownModelError, UntrainedError
-from .library import DEFAULT_PRECISION, SMALL_MODEL, EngineOptions, Library
+from .errors import RequestError, UnknownModelError, WrongModelError
+from .library import DEFAULT_PRECISION, SMALL_MODEL, Library
 from .offers import Offer
-from .pipeline import Separator
 
 BEST_BEATS = "allin1"
 """What an empty name means where it is exported, trained."""
@@ -23,45 +21,32 @@ _SEPARATORS = ("htdemucs_ft", "htdemucs", SMALL_MODEL)
 class BeatModel:
     """A beat model that can be run."""
 
-    artifact: Artifact
+    offer: Offer
     facts: BeatInfo
 
     @property
     def name(self) -> str:
         """The artifact's."""
-        return self.artifact.name
+        return self.offer.name
 
-    def open(self, options: EngineOptions, separator: Separator | None = None) -> BeatTracker:
-        """Load its engine.
+    def open(self, library: Library, separator: Offer | None = None) -> BeatTracker:
+        """Its tracker, hearing the stems of a separator; both are kept by the library.
 
-        Raises UntrainedError unless it is trained or untrained ones are allowed, ArtifactError,
+        Raises UntrainedError unless both are trained or untrained ones are allowed, ArtifactError,
         DeviceError, MissingExtraError, or RequestError for a separator of other stems.
         """
-        if not (self.artifact.info.trained or options.allow_untrained):
-            raise UntrainedError(
-                f"{self.name} has random weights, not trained ones: its beats would mean nothing. "
-                "Export it with --weights official or --weights PATH, or pass --allow-untrained"
-            )
-        if separator is not None:  # before the engine is loaded
-            check_separator(separator.info.model, separator.stems, self.facts)
-        engine = open_engine(self.artifact.engine_path, options.device, options.threads)
-        try:
-            return BeatTracker(
-                engine, self.facts, separator, name=self.name, sha256=self.artifact.sha256
-            )
-        except BaseException:
-            engine.close()
-            raise
-
-
-def finds_beats(offer: Offer) -> bool:
-    """Whether a model gives beats, and no stems."""
-    return offer.info.beats is not None
+        if separator is None:
+            return library.beat_tracker(self.offer)
+        library.check_trained(self.offer)
+        library.check_trained(separator)
+        check_separator(separator.info.model, separator.stems, self.facts)  # before any is loaded
+        tracker = library.beat_tracker(self.offer)
+        return tracker.with_separator(library.separator_of(separator))
 
 
 def beat_models(library: Library) -> list[BeatModel]:
     """Every beat model there is, by the artifact's name."""
-    return [BeatModel(one, one.info.beats) for one in library.artifacts() if one.info.beats]
+    return [_beat_model(offer) for offer in library.beat_models()]
 
 
 def find_beat_model(library: Library, model: str = "") -> BeatModel:
@@ -69,28 +54,23 @@ def find_beat_model(library: Library, model: str = "") -> BeatModel:
 
     An empty name means `allin1`, else the only model besides `mini-beats`, else `mini-beats`; of
     random weights only where none is trained. Raises UnknownModelError that names those there are,
-    or ArtifactError for a damaged file.
+    WrongModelError for one that gives stems, or ArtifactError for a damaged file.
     """
     found = beat_models(library)
     by_name = {one.name: one for one in found}
     if model:
-        named = by_name.get(model) or by_name.get(f"{model}.{DEFAULT_PRECISION}")
-        if named is not None:
-            return named
-        if Path(model).suffix == ".onnx":
-            offer = library.find(model)
-            if offer.info.beats is None:
-                raise UnknownModelError(f"{model} gives stems, no beats; -m takes a beat model")
-            return BeatModel(offer.artifacts[0], offer.info.beats)
-        there_are = f"there are {', '.join(by_name)}" if found else "there is none"
-        raise UnknownModelError(
-            f"no beat model {model!r} in {library.root}; {there_are}; export one with: "
-            f"stemline export {model}"
-        )
-    trained = {name: one for name, one in by_name.items() if one.artifact.info.trained}
+        offer = library.named(model)
+        if not offer.finds_beats:
+            there_are = ", ".join(by_name) or f"none; get one with: stemline export {SMALL_BEATS}"
+            raise WrongModelError(
+                f"{offer.name} gives stems and finds no beats; run it with: stemline separate -m "
+                f"{model}. Models that find beats: {there_are}"
+            )
+        return _beat_model(offer)
+    trained = {name: one for name, one in by_name.items() if one.offer.info.trained}
     among = trained or by_name
     others = [
-        one for one in among.values() if one.artifact.info.model not in (BEST_BEATS, SMALL_BEATS)
+        one for one in among.values() if one.offer.info.model not in (BEST_BEATS, SMALL_BEATS)
     ]
     chosen = (
         among.get(f"{BEST_BEATS}.{DEFAULT_PRECISION}")
@@ -111,23 +91,28 @@ def find_beat_model(library: Library, model: str = "") -> BeatModel:
     return chosen
 
 
-def find_separator(library: Library, facts: BeatInfo, separator: str = "") -> Offer:
-    """The model whose stems a beat network shall hear.
+def find_separator(library: Library, facts: BeatInfo, separator: str = "") -> Offer | None:
+    """The model whose stems a beat network shall hear; None for one that hears the mixture.
 
     An empty name means the one it learned from, else another of exactly its stems, trained before
-    untrained. Raises UnknownModelError where there is none, RequestError for one of other stems.
+    untrained. Raises UnknownModelError where there is none, RequestError for one of other stems or
+    where none is needed, WrongModelError for one that gives no stems.
     """
+    if not facts.stems:
+        if separator:
+            raise RequestError(
+                "separator", f"this beat model hears the mixture; leave {separator!r} out"
+            )
+        return None
     if separator:
         offer = library.find(separator)
-        check_separator(offer.name, () if finds_beats(offer) else offer.stems, facts)
+        check_separator(offer.name, offer.stems, facts)
         return offer
     wanted = {stem.lower() for stem in facts.stems}
     fitting = [
         offer
-        for offer in library.offers()
-        if not finds_beats(offer)
-        and library.may_run(offer)
-        and {stem.lower() for stem in offer.stems} == wanted
+        for offer in library.separators()
+        if library.may_run(offer) and {stem.lower() for stem in offer.stems} == wanted
     ]
     order = (facts.separator, *_SEPARATORS)
 
@@ -145,3 +130,8 @@ def find_separator(library: Library, facts: BeatInfo, separator: str = "") -> Of
             "stems with --stems-from"
         )
     return min(fitting, key=rank)
+
+
+def _beat_model(offer: Offer) -> BeatModel:
+    assert offer.info.beats is not None
+    return BeatModel(offer, offer.info.beats)

@@ -65,7 +65,7 @@ def check_can_plot() -> None:
 
 def plot_beats(path: Path, title: str, waveform: Waveform, beats: Beats) -> None:
     """Draw a PNG. Raises MissingExtraError, or OSError when the file cannot be written."""
-    end_s = max(waveform.duration_s, beats.segments[-1].end)
+    end_s = max(waveform.duration_s, beats.duration_s)
     row_s = min(end_s, max(_ROW_S, end_s / _MOST_ROWS))
     n_rows = max(1, int(np.ceil(end_s / row_s - 1e-9)))
     figure = _figure(n_rows)
@@ -122,6 +122,6 @@ def _figure(n_rows: int) -> Any:
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise MissingExtraError("matplotlib", "bench") from error
+        raise MissingExtraError("matplotlib", "plot") from error
     # Not by pyplot, which would open a display and keep every figure.
     return Figure(figsize=(_INCHES_WIDE, 0.9 + _INCHES_A_ROW * n_rows), layout="constrained")

@@ -2,38 +2,68 @@
 
 audio blocks ─► [Separator] ─► mono stems ─► spectrograms ─► [engine] ─► beats, sections
                  stems never leave memory     (stems, frames, bands)      of the whole track
+                └───────────────── `Tracking`, one a track ─────────────────┘
+
+A network that hears the mixture has no separator before it; `beat_networks.py` has what one
+network takes in and gives, and another does not.
+
+The network takes whole tracks, one at a time: callers wait for their turn in one queue.
 """
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from copy import copy
 from dataclasses import dataclass, field, replace
+from types import TracebackType
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stemline.engines import ArtifactError, BeatInfo, Engine
-from stemline.engines.base import BATCH, FRAMES, Array
+from stemline.engines import BeatInfo, Engine
+from stemline.engines.base import Array
 from stemline.postprocessing.dbn import DownbeatTracker
-from stemline.postprocessing.metrical import downbeat_activations, sigmoid
-from stemline.postprocessing.sections import Section, find_sections
+from stemline.postprocessing.sections import Section
 from stemline.postprocessing.tempo import tempo_bpm
 from stemline.preprocessing.audio import AudioFormat, checked
-from stemline.preprocessing.spectrogram import (
-    HOP_SAMPLES,
-    N_BANDS,
-    SAMPLE_RATE_HZ,
-    log_spectrogram,
-)
 
+from .beat_networks import (
+    BEAT,
+    DOWNBEAT,
+    FUNCTION,
+    SECTION,
+    SPECTROGRAM,
+    BeatActivations,
+    check_engine,
+    network_of,
+)
 from .errors import RequestError
 from .mono_stems import MonoStems, TrackAtRate
-from .pipeline import SeparateOptions, Separator
+from .pipeline import SeparatedBlock, SeparateOptions, Separation, Separator
+from .scheduler import Scheduler
+from .turn import Turn
 
-SPECTROGRAM = "spectrogram"
-BEAT, DOWNBEAT, SECTION, FUNCTION = "beat", "downbeat", "section", "function"
-"""What beat networks take in and give: logits, of function (labels) too."""
+__all__ = [
+    "BEAT",
+    "DOWNBEAT",
+    "FUNCTION",
+    "MIXTURE",
+    "SECTION",
+    "SPECTROGRAM",
+    "STAGES",
+    "Beat",
+    "BeatActivations",
+    "BeatTracker",
+    "Beats",
+    "Progress",
+    "Tracking",
+    "check_separator",
+]
 
-STAGES = ("separate", "spectrogram", "engine", "decode")
+MIXTURE = "mixture"
+"""What a network of no stems is given in their place."""
+
+STAGES = ("separate", "spectrogram", "queue", "engine", "decode")
 
 _BLOCK_SAMPLES = 1 << 16
 
@@ -49,22 +79,6 @@ class Beat:
     """In its bar, from 1: the downbeat."""
 
 
-@dataclass(frozen=True, eq=False)
-class BeatActivations:
-    """Probabilities of every frame, which beats and sections were found in."""
-
-    beat: Array
-    """Of a beat, a downbeat or not, (n_frames,)."""
-    downbeat: Array
-    section: Array
-    """Of a section's beginning, (n_frames,)."""
-    function: Array
-    """Of each label, (n_labels, n_frames); over the labels they add up to 1."""
-    labels: tuple[str, ...]
-    frame_rate_hz: float
-    """Frame i is at i / frame_rate_hz seconds."""
-
-
 @dataclass(frozen=True)
 class Beats:
     """What was found in a track; times are seconds from its beginning."""
@@ -74,8 +88,10 @@ class Beats:
     beats: tuple[Beat, ...]
     """Ascending."""
     segments: tuple[Section, ...]
-    """At least one; they follow each other without a gap, and the last ends with the last frame,
-    up to 10 ms after the last sample."""
+    """None of a network that tells no sections. Else at least one; they follow each other without
+    a gap, and the last ends with the last frame."""
+    duration_s: float
+    """To the end of the last frame, up to 10 ms after the last sample."""
     seconds: dict[str, float] = field(compare=False)
     """By stage: those in STAGES."""
     activations: BeatActivations | None = field(default=None, compare=False)
@@ -108,19 +124,21 @@ class BeatTracker:
         facts
             Of the network, as its artifact has them.
         separator
-            What takes mixtures apart; None where only stems will be given.
+            What takes mixtures apart; None where only stems will be given, or the network hears
+            mixtures.
         name, sha256
             The artifact's.
 
         Raises
         ------
         ArtifactError
-            The engine is of another network than the facts, or the network wants spectrograms
-            that are not made here.
+            The engine is of another network than the facts, or the network wants an input that
+            is not made here.
         RequestError
             The separator does not give the stems that the network hears.
         """
-        _check_engine(engine, facts)
+        self._network = network_of(facts)
+        check_engine(engine, self._network)
         if separator is not None:
             check_separator(separator.info.model, separator.stems, facts)
         self.facts = facts
@@ -128,6 +146,8 @@ class BeatTracker:
         self.sha256 = sha256
         self.engine = engine
         self.separator = separator
+        # A whole track may take gigabytes: two never run at once.
+        self._scheduler = Scheduler(engine, 1)
         # Its tables depend on nothing but the facts.
         self._tracker = DownbeatTracker(
             facts.beats_per_bar,
@@ -136,6 +156,32 @@ class BeatTracker:
             threshold=facts.best_threshold_downbeat,
             fps=facts.frame_rate_hz,
         )
+
+    @property
+    def needs_separator(self) -> bool:
+        """Whether the network hears stems, not the mixture."""
+        return bool(self.facts.stems)
+
+    @property
+    def heard(self) -> tuple[str, ...]:
+        """What the network hears, in its order: its stems, or MIXTURE."""
+        return self.facts.stems or (MIXTURE,)
+
+    @property
+    def n_queued(self) -> int:
+        """Tracks of all callers waiting for the network."""
+        return self._scheduler.n_queued
+
+    def with_separator(self, separator: Separator | None) -> Self:
+        """The same network, engine and queue, hearing the stems of another separator.
+
+        Closing either closes both. Raises RequestError as the constructor does.
+        """
+        if separator is not None:
+            check_separator(separator.info.model, separator.stems, self.facts)
+        other = copy(self)
+        other.separator = separator
+        return other
 
     def track(
         self,
@@ -188,28 +234,26 @@ class BeatTracker:
         AudioError, ArtifactError, EngineError
             And whatever `blocks` raises.
         """
-        if self.separator is None:
-            raise RequestError(
-                "separator", f"{self.name} hears stems, and was given no model that makes them"
-            )
-        started = time.perf_counter()
-        rate_hz = self.facts.sample_rate_hz
-        track = TrackAtRate(blocks, audio, rate_hz)
-        mono = self.collect(rate_hz)
-        options = SeparateOptions(stems=self.facts.stems)
-        # What can be read again from where it came need not be kept for a second pass.
-        comes_once = iter(blocks) is blocks
-        once_or_more: Iterable[Array] = iter(track) if comes_once else track
-        with self.separator.stream(once_or_more, track.format, options) as separation:
-            for block in separation:
-                mono.push(block.stems)
+        with self.stream(blocks, audio) as tracking:
+            for _ in tracking:
                 if on_progress is not None:
-                    done = separation.n_samples_done * audio.sample_rate_hz // rate_hz
-                    on_progress(done, audio.n_samples)
-        separate_s = time.perf_counter() - started - mono.seconds
-        # A network's noise where it was given silence is no music.
-        found = self.find(mono, with_activations=with_activations, is_silent=track.is_silent)
-        return replace(found, seconds={**found.seconds, "separate": separate_s})
+                    on_progress(tracking.n_samples_done, audio.n_samples)
+            return tracking.find(with_activations=with_activations)
+
+    def stream(
+        self,
+        blocks: Iterable[Array],
+        audio: AudioFormat,
+        options: SeparateOptions | None = None,
+    ) -> "Tracking":
+        """A track that comes in blocks, as `track_blocks` takes it, in steps.
+
+        With `options` its stems are wanted too: they are those of `Separator.stream`, and the
+        beats are found in these, at the rate of the track. Without, the track is brought to the
+        network's rate before it is separated, so that no stem is resampled. Raises RequestError,
+        UnknownStemError or OverlapError at once.
+        """
+        return Tracking(self, blocks, audio, options)
 
     def track_stems(
         self,
@@ -224,7 +268,7 @@ class BeatTracker:
         samples, EngineError.
         """
         for name, samples in stems.items():
-            if name.lower() in {stem.lower() for stem in self.facts.stems}:
+            if name.lower() in {heard.lower() for heard in self.heard}:
                 AudioFormat(sample_rate_hz, samples.shape[0], samples.shape[1])
                 for _ in checked([samples], name):
                     pass
@@ -233,80 +277,199 @@ class BeatTracker:
         return self.find(mono, with_activations=with_activations)
 
     def collect(self, sample_rate_hz: int) -> MonoStems:
-        """What stems of this rate are pushed into, block by block, to `find` the beats at last."""
-        return MonoStems(self.facts.stems, sample_rate_hz, self.facts.sample_rate_hz)
+        """What stems of this rate are pushed into, block by block, to `find` the beats at last.
+
+        Of a network that hears mixtures the one stem is called MIXTURE.
+        """
+        return MonoStems(self.heard, sample_rate_hz, self.facts.sample_rate_hz)
+
+    def open_turn(self) -> Turn:
+        """A place in the network's queue, for one track."""
+        return Turn(self._scheduler.open_lane())
 
     def find(
-        self, stems: MonoStems, *, with_activations: bool = False, is_silent: bool = False
+        self,
+        stems: MonoStems,
+        *,
+        with_activations: bool = False,
+        is_silent: bool = False,
+        turn: Turn | None = None,
     ) -> Beats:
         """Beats and sections of stems that have been collected; `stems` is spent then.
 
-        A silent track (as its stems are, or as the caller knows) has no beats and one section.
-        Raises EngineError.
+        A silent track (as its stems are, or as the caller knows) has no beats, and of a network
+        that tells sections one.
+        Whoever has a `turn` can close it meanwhile, from another thread. Raises EngineError, and
+        SeparationClosedError for a turn that was closed.
         """
-        times = [time.perf_counter()]
-        logits = self._run(self._spectrogram(stems), times)
-        found = self._decoded(logits, is_silent or stems.is_silent)
+        turn = turn or self.open_turn()
+        started = time.perf_counter()
+        inputs = self._network.inputs(stems.finish())
+        made = time.perf_counter()
+        outputs = self._run(turn, inputs)
+        inputs.clear()
+        ran = time.perf_counter()
+        found = self._decoded(outputs, is_silent or stems.is_silent)
         if with_activations:
-            found = replace(found, activations=self._activations(logits))
-        times.append(time.perf_counter())
-        spectrogram_s, engine_s, decode_s = np.diff(times).tolist()
-        seconds = (0.0, spectrogram_s + stems.seconds, engine_s, decode_s)
+            found = replace(found, activations=self._network.activations(outputs))
+        decode_s = time.perf_counter() - ran
+        seconds = (0.0, made - started + stems.seconds, turn.queue_s, turn.engine_s, decode_s)
         return replace(found, seconds=dict(zip(STAGES, seconds, strict=True)))
 
     def close(self) -> None:
-        """Free the engine."""
+        """Drop what waits for the network, and free the engine."""
+        self._scheduler.close()
         self.engine.close()
 
-    def _spectrogram(self, stems: MonoStems) -> Array:
-        """Stems → (1, n_stems, n_frames, n_bins)."""
-        spectrograms = [
-            log_spectrogram(samples, self.facts.sample_rate_hz) for samples in stems.finish()
-        ]
-        return np.concatenate(spectrograms)[np.newaxis]
-
-    def _run(self, spectrogram: Array, times: list[float]) -> dict[str, Array]:
-        """The network's logits, the batch's axis gone."""
-        times.append(time.perf_counter())
-        outputs = self.engine.run({SPECTROGRAM: spectrogram})
-        times.append(time.perf_counter())
+    def _run(self, turn: Turn, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """What the network gives, the batch's axis gone."""
         return {
-            name: outputs[name][0].astype(np.float32, copy=False)
-            for name in (BEAT, DOWNBEAT, SECTION, FUNCTION)
+            name: values[0].astype(np.float32, copy=False)
+            for name, values in turn.run(inputs).items()
         }
 
-    def _decoded(self, logits: dict[str, Array], is_silent: bool) -> Beats:
-        facts = self.facts
+    def _decoded(self, outputs: Mapping[str, Array], is_silent: bool) -> Beats:
+        network = self._network
         # (n_beats, 2): times in seconds, positions in the bar
         found: NDArray[np.float64] = np.empty((0, 2))
-        # Where all frames are alike, as in silence, the peaks of sections are everywhere.
-        boundaries = np.full_like(logits[SECTION], -np.inf) if is_silent else logits[SECTION]
         if not is_silent:
-            found = self._tracker(downbeat_activations(logits[BEAT], logits[DOWNBEAT]))
-        segments = find_sections(
-            boundaries,
-            logits[FUNCTION],
-            labels=facts.labels,
-            sample_rate_hz=facts.sample_rate_hz,
-            hop_samples=facts.hop_samples,
-        )
+            found = self._tracker(network.decoder_input(outputs))
         return Beats(
             bpm=tempo_bpm(found[:, 0]),
             beats=tuple(Beat(time_s, int(position)) for time_s, position in found.tolist()),
-            segments=tuple(segments),
+            segments=network.sections(outputs, is_silent=is_silent),
+            duration_s=network.n_frames(outputs) / self.facts.frame_rate_hz,
             seconds={},
         )
 
-    def _activations(self, logits: dict[str, Array]) -> BeatActivations:
-        powers = np.exp(logits[FUNCTION] - logits[FUNCTION].max(axis=0))
-        return BeatActivations(
-            beat=sigmoid(logits[BEAT]),
-            downbeat=sigmoid(logits[DOWNBEAT]),
-            section=sigmoid(logits[SECTION]),
-            function=powers / powers.sum(axis=0),
-            labels=self.facts.labels,
-            frame_rate_hz=self.facts.frame_rate_hz,
+
+class Tracking(Iterator[SeparatedBlock]):
+    """One track on its way to its beats: iterate over it for the stems, then `find`.
+
+    Without `options` a block may hold no stems, and tells only how far the track has come.
+    `close` ends whatever is under way, from any thread.
+    """
+
+    def __init__(
+        self,
+        tracker: BeatTracker,
+        blocks: Iterable[Array],
+        audio: AudioFormat,
+        options: SeparateOptions | None,
+    ) -> None:
+        """Made by `BeatTracker.stream`."""
+        facts = tracker.facts
+        self.audio = audio
+        self.separation: Separation | None = None
+        """None where the mixture is heard and no stems are wanted."""
+        self._tracker = tracker
+        self._rate_hz = facts.sample_rate_hz if options is None else audio.sample_rate_hz
+        self._mono = tracker.collect(self._rate_hz)
+        self._turn = tracker.open_turn()
+        self._started = time.perf_counter()
+        self._track = TrackAtRate(blocks, audio, self._rate_hz)
+        self._n_heard = 0
+        if options is None and not tracker.needs_separator:
+            self._output = self._heard_as_it_is()
+            return
+        if tracker.separator is None:
+            raise RequestError(
+                "separator", f"{tracker.name} hears stems, and was given no model that makes them"
+            )
+        # What can be read again from where it came need not be kept for a second pass.
+        track: Iterable[Array] = self._track
+        if not tracker.needs_separator:
+            track = _Overheard(track, self._mono)
+        if iter(blocks) is blocks:
+            track = iter(track)
+        wanted = (
+            SeparateOptions(stems=facts.stems)
+            if options is None
+            else replace(options, also=facts.stems)
         )
+        self.separation = tracker.separator.stream(track, self._track.format, wanted)
+        self._output = self._separated(self.separation)
+
+    @property
+    def stems(self) -> tuple[str, ...]:
+        """The names in every block: those wanted, others that are heard, the residual last."""
+        return () if self.separation is None else self.separation.stems
+
+    @property
+    def n_samples_done(self) -> int:
+        """Of the track, heard so far."""
+        done = self._n_heard if self.separation is None else self.separation.n_samples_done
+        return done * self.audio.sample_rate_hz // self._rate_hz
+
+    @property
+    def n_samples(self) -> int:
+        """Of the whole track, once every block has been given."""
+        return self._track.n_samples_in
+
+    def __next__(self) -> SeparatedBlock:
+        return next(self._output)
+
+    def find(self, *, with_activations: bool = False) -> Beats:
+        """The beats, once every block has been given.
+
+        Raises EngineError, and SeparationClosedError after `close`.
+        """
+        separate_s = time.perf_counter() - self._started - self._mono.seconds
+        # A network's noise where it was given silence is no music.
+        found = self._tracker.find(
+            self._mono,
+            with_activations=with_activations,
+            is_silent=self._track.is_silent,
+            turn=self._turn,
+        )
+        return replace(found, seconds={**found.seconds, "separate": separate_s})
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._turn.close()
+        if self.separation is not None:
+            self.separation.__exit__(kind, error, traceback)
+
+    def close(self) -> None:
+        """Drop what is still under way, at once; safe from any thread, and more than once."""
+        self._turn.close()
+        if self.separation is not None:
+            self.separation.close()
+
+    def _separated(self, separation: Separation) -> Iterator[SeparatedBlock]:
+        for block in separation:
+            if self._tracker.needs_separator:
+                self._mono.push(block.stems)
+            yield block
+
+    def _heard_as_it_is(self) -> Iterator[SeparatedBlock]:
+        for block in self._track:
+            self._mono.push({MIXTURE: block})
+            offset = self._n_heard
+            self._n_heard += block.shape[1]
+            yield SeparatedBlock(offset, {})
+
+
+class _Overheard:
+    """A track's blocks, of which the first pass is pushed into what hears the mixture."""
+
+    def __init__(self, blocks: Iterable[Array], mono: MonoStems) -> None:
+        self._blocks = blocks
+        self._mono: MonoStems | None = mono
+
+    def __iter__(self) -> Iterator[Array]:
+        mono, self._mono = self._mono, None
+        for block in self._blocks:
+            if mono is not None:
+                mono.push({MIXTURE: block})
+            yield block
 
 
 def check_separator(name: str, stems: Iterable[str], facts: BeatInfo) -> None:
@@ -316,25 +479,4 @@ def check_separator(name: str, stems: Iterable[str], facts: BeatInfo) -> None:
         raise RequestError(
             "separator",
             f"beats are found in {', '.join(facts.stems)}; {name} gives {', '.join(sorted(given))}",
-        )
-
-
-def _check_engine(engine: Engine, facts: BeatInfo) -> None:
-    made = (SAMPLE_RATE_HZ, HOP_SAMPLES, N_BANDS)
-    wanted = (facts.sample_rate_hz, facts.hop_samples, facts.n_bins)
-    if wanted != made:
-        raise ArtifactError(
-            f"{engine.spec.name} wants spectrograms of (Hz, samples a hop, bands) {wanted}; this "
-            f"stemline makes {made}"
-        )
-    shapes: dict[str, tuple[int | str, ...]] = {
-        SPECTROGRAM: (BATCH, len(facts.stems), FRAMES, facts.n_bins),
-        **{name: (BATCH, FRAMES) for name in (BEAT, DOWNBEAT, SECTION)},
-        FUNCTION: (BATCH, len(facts.labels), FRAMES),
-    }
-    given = {tensor.name: tensor.shape for tensor in (*engine.spec.inputs, *engine.spec.outputs)}
-    if given != shapes:
-        raise ArtifactError(
-            f"{engine.spec.name}: the graph and its description do not belong together: it has "
-            f"{given}, a model of these facts has {shapes}; export it again"
         )

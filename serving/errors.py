@@ -22,6 +22,10 @@ class UnknownModelError(LookupError):
     """No such model is exported; the message names those there are."""
 
 
+class WrongModelError(ValueError):
+    """The model finds beats where stems are wanted, or the reverse; the message says which do."""
+
+
 class MissingNetworkError(ArtifactError):
     """A bag lacks a network that the stems need; the message is how to get it."""
 
@@ -75,7 +79,7 @@ class RemoteError(RuntimeError):
 
 
 class SeparationClosedError(RuntimeError):
-    """The separation was closed before it was complete."""
+    """What was asked for was closed before it was complete."""
 
 
 FAILED, USAGE, MISSING = 1, 2, 3
@@ -91,6 +95,7 @@ STATUS_AND_EXIT: dict[type[Exception], tuple[grpc.StatusCode, int]] = {
     EncodingError: (_Code.INVALID_ARGUMENT, USAGE),
     OverlapError: (_Code.INVALID_ARGUMENT, USAGE),
     RequestError: (_Code.INVALID_ARGUMENT, USAGE),
+    WrongModelError: (_Code.INVALID_ARGUMENT, USAGE),
     UnknownModelError: (_Code.NOT_FOUND, MISSING),
     UnknownStemError: (_Code.NOT_FOUND, USAGE),
     UntrainedError: (_Code.FAILED_PRECONDITION, MISSING),

@@ -15,6 +15,7 @@ from stemline.preprocessing.audio import AudioFormat, open_audio
 from stemline.preprocessing.channels import output_channels
 
 from .pipeline import SeparatedBlock, SeparateOptions
+from .stem_files import FileBlocks
 
 
 class BlockStream(Protocol):
@@ -74,17 +75,6 @@ class SeparatedFile:
         return self.audio_s / self.seconds["wall"]
 
 
-class _FileBlocks:
-    """An audio file's blocks, from the first each time."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def __iter__(self) -> Iterator[Array]:
-        with open_audio(self._path) as reader:
-            yield from reader.blocks()
-
-
 def separate_file(
     path: Path,
     source: Source,
@@ -117,7 +107,7 @@ def separate_file(
     with ExitStack() as undo:
         with open_audio(path) as reader:
             audio = reader.format
-        stream = undo.enter_context(source.stream(_FileBlocks(path), audio, options))
+        stream = undo.enter_context(source.stream(FileBlocks(path), audio, options))
         made = _make_folder(folder)
         writers: dict[str, StemWriter] = {}
         try:

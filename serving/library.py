@@ -1,7 +1,10 @@
-"""The models at hand: find an artifact by any of its names, open it once, refuse untrained ones."""
+"""The models at hand: find an artifact by any of its names, open it once, refuse untrained ones.
+
+A model is a separator, which gives stems, or finds beats; neither is ever taken for the other.
+"""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,7 +20,8 @@ from stemline.engines import (
 )
 from stemline.engines.artifact import MANIFEST, info_from_metadata
 
-from .errors import UnknownModelError, UntrainedError
+from .beats import BeatTracker
+from .errors import UnknownModelError, UntrainedError, WrongModelError
 from .offers import Offer, bag_name, offer_of, offers_of
 from .pipeline import Member, SeparateOptions, Separator
 
@@ -45,12 +49,13 @@ class EngineOptions:
 
 
 class Library:
-    """The artifacts below one folder, and the separators opened from them."""
+    """The artifacts below one folder, and what was opened from them."""
 
     def __init__(self, root: Path, options: EngineOptions | None = None) -> None:
         self.root = root
         self._options = options or EngineOptions()
         self._separators: dict[tuple[Path, ...], Separator] = {}
+        self._trackers: dict[tuple[Path, ...], BeatTracker] = {}
         self._opening = threading.Lock()
 
     def artifacts(self) -> list[Artifact]:
@@ -61,20 +66,47 @@ class Library:
         """Every model there is, by name; the networks of a bag are one."""
         return offers_of(self.artifacts())
 
+    def separators(self) -> list[Offer]:
+        """The models that give stems, by name."""
+        return [offer for offer in self.offers() if not offer.finds_beats]
+
+    def beat_models(self) -> list[Offer]:
+        """The models that find beats, by name."""
+        return [offer for offer in self.offers() if offer.finds_beats]
+
     def is_open(self, offer: Offer) -> bool:
         """Whether its engine is loaded, or some of them are."""
-        return _key(offer) in self._separators
+        return _key(offer) in (self._trackers if offer.finds_beats else self._separators)
 
     def may_run(self, offer: Offer) -> bool:
         """Whether it is trained, or untrained ones are allowed."""
         return offer.info.trained or self._options.allow_untrained
 
     def find(self, model: str = "") -> Offer:
-        """What a user means by a model's name, an artifact's name or a path.
+        """The separator that a user means by a model's name, an artifact's name or a path.
 
         An empty name means `htdemucs`, else `mdx23c`, else the only model besides `mini` that takes
         whole mixes apart, else `mini`; of random weights only where none is trained. Raises
-        UnknownModelError that names those there are, or ArtifactError for a damaged file.
+        UnknownModelError that names those there are, WrongModelError for one that finds beats, or
+        ArtifactError for a damaged file.
+        """
+        if model:
+            offer = self.named(model)
+            if offer.finds_beats:
+                raise WrongModelError(
+                    f"{offer.name} finds beats and gives no stems; run it with: stemline beats -m "
+                    f"{model}. {_there_are('Models that give stems', self.separators())}"
+                )
+            return offer
+        offers = {offer.name: offer for offer in self.separators()}
+        if offers:
+            return _default_of(offers, self.root)
+        raise nothing_exported(self.root, instead=self.beat_models())
+
+    def named(self, model: str) -> Offer:
+        """The model of either kind that is called so, or is at this path.
+
+        Raises UnknownModelError or ArtifactError, as `find` does.
         """
         if model.endswith(".onnx"):
             return offer_of(_lone_artifact(Path(model)))
@@ -86,9 +118,7 @@ class Library:
         offers = {offer.name: offer for offer in self.offers()}
         if not offers:
             raise nothing_exported(self.root, model)
-        if not model:
-            return _default_of(offers, self.root)
-        found = _named(offers, model)
+        found = offers.get(model) or offers.get(f"{model}.{DEFAULT_PRECISION}")
         if found is None:
             parts = [a.name for a in self.artifacts() if model in (a.info.model, bag_name(a.info))]
             if parts:
@@ -104,14 +134,14 @@ class Library:
     def separator(self, model: str = "") -> Separator:
         """The separator of a model, opened on first use and kept.
 
-        Raises UnknownModelError, UntrainedError, ArtifactError, DeviceError or MissingExtraError.
+        Raises UnknownModelError, WrongModelError, UntrainedError, ArtifactError, DeviceError or
+        MissingExtraError.
         """
-        offer = self.find(model)
-        if not self.may_run(offer):
-            raise UntrainedError(
-                f"{offer.name} has random weights, not trained ones: it would give noise. "
-                "Export it with --weights official or --weights PATH, or pass --allow-untrained"
-            )
+        return self.separator_of(self.find(model))
+
+    def separator_of(self, offer: Offer) -> Separator:
+        """As `separator`, of a model that was found."""
+        self.check_trained(offer)
         key = _key(offer)
         opened = self._separators.get(key)
         if opened is not None:  # without waiting for another engine that is being opened
@@ -121,6 +151,33 @@ class Library:
             if opened is None:
                 opened = self._separators[key] = self._opened(offer)
             return opened
+
+    def beat_tracker(self, offer: Offer) -> BeatTracker:
+        """The tracker of a model that finds beats, opened on first use and kept.
+
+        It has no separator: `BeatTracker.with_separator` gives one that has, of the same engine.
+        Raises UntrainedError, ArtifactError, DeviceError or MissingExtraError.
+        """
+        self.check_trained(offer)
+        key = _key(offer)
+        opened = self._trackers.get(key)
+        if opened is not None:
+            return opened
+        with self._opening:
+            opened = self._trackers.get(key)
+            if opened is None:
+                opened = self._trackers[key] = _tracker(offer, self._options)
+            return opened
+
+    def check_trained(self, offer: Offer) -> None:
+        """Raise UntrainedError unless it is trained, or untrained ones are allowed."""
+        if self.may_run(offer):
+            return
+        gives = "its beats would mean nothing" if offer.finds_beats else "it would give noise"
+        raise UntrainedError(
+            f"{offer.name} has random weights, not trained ones: {gives}. "
+            "Export it with --weights official or --weights PATH, or pass --allow-untrained"
+        )
 
     def _opened(self, offer: Offer) -> Separator:
         """Of one artifact with its engine loaded; a bag loads each as it is needed."""
@@ -139,15 +196,23 @@ class Library:
         return separator
 
     def close(self) -> None:
-        """Close every separator that was opened."""
+        """Close every engine that was opened."""
         with self._opening:
+            for tracker in self._trackers.values():
+                tracker.close()
             for separator in self._separators.values():
                 separator.close()
+            self._trackers.clear()
             self._separators.clear()
 
 
-def nothing_exported(root: Path, model: str = "") -> UnknownModelError:
-    """What to tell a user who asks for a model, or for any, where there is none."""
+def nothing_exported(
+    root: Path, model: str = "", instead: Sequence[Offer] = ()
+) -> UnknownModelError:
+    """What to tell a user who asks for a separator, or for any model, where there is none.
+
+    `instead` is what there is: models that find beats.
+    """
     if model:
         how = f"export a model with: stemline export {model}"
     else:
@@ -156,7 +221,18 @@ def nothing_exported(root: Path, model: str = "") -> UnknownModelError:
             f"stemline export {BEST_MODEL} gets an official model, which separates real music far "
             "better"
         )
+    if instead:
+        names = ", ".join(offer.name for offer in instead)
+        return UnknownModelError(
+            f"no model that gives stems is exported in {root}, only what finds beats: {names}; "
+            f"{how}"
+        )
     return UnknownModelError(f"nothing is exported in {root}; {how}")
+
+
+def _there_are(what: str, offers: Sequence[Offer]) -> str:
+    names = ", ".join(offer.name for offer in offers)
+    return f"{what}: {names}" if names else f"{what}: none is exported"
 
 
 def _key(offer: Offer) -> tuple[Path, ...]:
@@ -169,6 +245,18 @@ def _member(artifact: Artifact, options: EngineOptions) -> Member:
         artifact.info,
         partial(open_engine, artifact.engine_path, options.device, options.threads),
     )
+
+
+def _tracker(offer: Offer, options: EngineOptions) -> BeatTracker:
+    (artifact,) = offer.artifacts
+    facts = artifact.info.beats
+    assert facts is not None
+    engine = open_engine(artifact.engine_path, options.device, options.threads)
+    try:
+        return BeatTracker(engine, facts, name=artifact.name, sha256=artifact.sha256)
+    except BaseException:
+        engine.close()
+        raise
 
 
 def _named(offers: Mapping[str, Offer], model: str) -> Offer | None:

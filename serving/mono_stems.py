@@ -28,12 +28,15 @@ class TrackAtRate:
         self.format = AudioFormat(to_hz, output_channels(audio.channels), None)
         self.is_silent = True
         """Of what has been read."""
+        self.n_samples_in = 0
+        """Read so far, at the rate it came with."""
 
     def __iter__(self) -> Iterator[Array]:
         channels = self.format.channels
         resampler = Resampler(self._from_hz, self.format.sample_rate_hz, channels)
-        n_given = 0
+        n_given = self.n_samples_in = 0
         for block in checked(self._blocks):
+            self.n_samples_in += block.shape[1]
             self.is_silent = self.is_silent and not np.any(np.abs(block) >= SILENT_BELOW)
             ours = resampler.push(to_channels(block, channels))
             n_given += ours.shape[1]

@@ -30,6 +30,11 @@ class Offer:
         return tuple(artifact for artifact in self.networks if artifact is not None)
 
     @property
+    def finds_beats(self) -> bool:
+        """Whether it finds beats, and gives no stems."""
+        return self.info.beats is not None
+
+    @property
     def stems(self) -> tuple[str, ...]:
         """Those that can be had: some network counts for them, and all that do are here."""
         stems = []

@@ -68,6 +68,9 @@ class SeparateOptions:
     mean; 0 is once, as it is, without anything random."""
     seed: int = 0
     """Of the shifts; the same one, the same stems."""
+    also: tuple[str, ...] = ()
+    """Given besides those wanted, for another's use: the residual is what the wanted alone leave.
+    """
 
 
 def check_shifts(options: SeparateOptions) -> None:
@@ -222,7 +225,7 @@ class Separator:
             networks={index: self._network(index, engine) for index, engine in engines.items()},
             passes=self._passes(chosen, wanted),
             wanted=wanted,
-            with_residual=chosen.residual,
+            residual_of=self._wanted(chosen.stems) if chosen.residual else (),
             lane=scheduler.open_lane(),
             n_under_way=self._n_under_way(scheduler.batch_size),
         )
@@ -320,7 +323,8 @@ class Separator:
 
     def _checked(self, options: SeparateOptions) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """The indices of the wanted stems, and of the networks that count for them."""
-        wanted = self._wanted(options.stems)
+        # All of them where none is named.
+        wanted = self._wanted((*options.stems, *options.also) if options.stems else ())
         members = tuple(
             index for index, row in enumerate(self._weights) if any(row[stem] for stem in wanted)
         )
@@ -410,7 +414,7 @@ class Separation(Iterator[SeparatedBlock]):
         networks: dict[int, _Network],
         passes: Passes,
         wanted: tuple[int, ...],
-        with_residual: bool,
+        residual_of: tuple[int, ...],
         lane: Lane,
         n_under_way: int,
     ) -> None:
@@ -423,7 +427,10 @@ class Separation(Iterator[SeparatedBlock]):
         self._passes = passes
         self._wanted = wanted
         self._names = [info.stems[index] for index in wanted]
-        self._residual_name = residual_name(self._names) if with_residual else None
+        self._residual_name = (
+            residual_name([info.stems[index] for index in residual_of]) if residual_of else None
+        )
+        self._residual_of = [wanted.index(index) for index in residual_of]
         self._lane = lane
         self._seconds = {"input": 0.0, "preprocess": 0.0, "postprocess": 0.0}
         self._channels = output_channels(audio.channels)
@@ -626,7 +633,8 @@ class Separation(Iterator[SeparatedBlock]):
         parts = block.reshape(len(self._wanted), self._channels, n_samples)
         stems = dict(zip(self._names, parts, strict=True))
         if self._residual_name:
-            stems[self._residual_name] = residual(self._take_mixture(n_samples), parts)
+            counted = parts[self._residual_of]
+            stems[self._residual_name] = residual(self._take_mixture(n_samples), counted)
         offset = self.n_samples_done
         self.n_samples_done += n_samples
         yield SeparatedBlock(offset, stems)

@@ -10,7 +10,14 @@ from stemline.postprocessing.encode import EncodingError
 from stemline.preprocessing.audio import AudioError
 from stemline.preprocessing.chunks import OverlapError
 
-from .errors import REASON_KEY, LimitError, RequestError, reason_of, status_of
+from .errors import (
+    REASON_KEY,
+    LimitError,
+    RequestError,
+    WrongModelError,
+    reason_of,
+    status_of,
+)
 
 try:
     from google.protobuf.message import Message
@@ -29,16 +36,21 @@ FIELD_OF: dict[type[Exception], str] = {
     AudioError: "audio",
     EncodingError: "config.output",
     OverlapError: "config.overlap",
+    WrongModelError: "config.model",
 }
 """The field of the request that an error is about; a RequestError names its own."""
+
+CONFIG = "config"
+"""Where the fields of a call's config are."""
 
 _RETRIED = {grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.UNAVAILABLE}
 
 
-def rpc_status_of(error: BaseException, request_id: str) -> grpc.Status:
+def rpc_status_of(error: BaseException, request_id: str, config: str = CONFIG) -> grpc.Status:
     """The status to end a call with.
 
-    A fault of ours is logged with its traceback; the client is told the request's id alone.
+    `config` is where the call has the fields of a separation's config. A fault of ours is logged
+    with its traceback; the client is told the request's id alone.
     """
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         error = LimitError("the server's disk is full; try again later")
@@ -54,7 +66,7 @@ def rpc_status_of(error: BaseException, request_id: str) -> grpc.Status:
     details: list[Message] = []
     if code is grpc.StatusCode.INVALID_ARGUMENT:
         violation = error_details_pb2.BadRequest.FieldViolation(
-            field=_field(error), description=message[:_MAX_MESSAGE_CHARS]
+            field=_field(error, config), description=message[:_MAX_MESSAGE_CHARS]
         )
         details.append(error_details_pb2.BadRequest(field_violations=[violation]))
     elif code in _RETRIED:
@@ -64,10 +76,13 @@ def rpc_status_of(error: BaseException, request_id: str) -> grpc.Status:
     return _status(code, message, reason_of(error), *details)
 
 
-def _field(error: BaseException) -> str:
+def _field(error: BaseException, config: str) -> str:
     if isinstance(error, RequestError):
-        return error.field
-    return next((FIELD_OF[kind] for kind in type(error).__mro__ if kind in FIELD_OF), "config")
+        field = error.field
+    else:
+        field = next((FIELD_OF[kind] for kind in type(error).__mro__ if kind in FIELD_OF), CONFIG)
+    inside = field.startswith(f"{CONFIG}.")
+    return config + field.removeprefix(CONFIG) if inside else field
 
 
 def _status(code: grpc.StatusCode, message: str, reason: str, *details: Message) -> grpc.Status:

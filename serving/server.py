@@ -79,7 +79,7 @@ class StemlineServer:
 
     @property
     def n_streams(self) -> int:
-        """Separate calls under way."""
+        """Streaming calls under way."""
         return self._admission.n_inside
 
     def start(self) -> int:
@@ -136,9 +136,16 @@ class StemlineServer:
         for name in names:
             if not go_on():
                 return
-            separator = self._library.separator(name)
-            separator.load()
-            _log.info("%s is loaded, on %s", separator.name, separator.engine_spec.provider)
+            offer = self._library.named(name)
+            if offer.finds_beats:
+                spec = self._library.beat_tracker(offer).engine.spec
+            else:
+                separator = self._library.separator_of(offer)
+                separator.load()
+                spec = separator.engine_spec
+            if not offer.info.trained:
+                _log.warning("%s has random weights: what it gives means nothing", offer.name)
+            _log.info("%s is loaded, on %s", offer.name, spec.provider)
 
     def open(self) -> None:
         """Take calls, and say so to health checks."""
@@ -186,8 +193,8 @@ class StemlineServer:
         servicer = StemlineServicer(
             self._library,
             self._admission,
-            UploadLimits(settings.max_upload_bytes, settings.max_audio_s),
-            default_model=settings.models[0] if settings.models else "",
+            UploadLimits(settings.max_upload_bytes, settings.max_audio_s, settings.max_beats_s),
+            preferred=settings.models,
             idle_s=settings.idle_s,
         )
         stemline_pb2_grpc.add_StemlineServiceServicer_to_server(servicer, server)  # type: ignore[no-untyped-call]

@@ -28,18 +28,22 @@ class ServerSettings(BaseSettings):
 
     artifacts: Path = Path("artifacts")
     models: Annotated[tuple[str, ...], NoDecode] = ()
-    """Loaded before the server is ready, comma-separated; empty: all. The first is the default."""
+    """Loaded before the server is ready, comma-separated; empty: all. The first that gives stems
+    and the first that finds beats are the defaults."""
     device: str = "auto"
     threads: int | None = Field(None, ge=1)
     batch_size: int | None = Field(None, ge=1)
     allow_untrained: bool = False
 
     max_streams: int = Field(64, ge=1)
-    """Separate calls at once; more are refused."""
+    """Streaming calls at once; more are refused."""
     max_upload_mb: float = Field(2048, gt=0)
     """Of one call, in units of 10⁶ bytes."""
     max_audio_s: float = Field(4 * 3600, gt=0)
     """Of one call."""
+    max_beats_s: float = Field(1200, gt=0)
+    """Of one call that finds beats: its network takes the whole recording at once, with 0.2 GB or
+    more for every minute."""
     max_message_mb: float = Field(4.2, gt=0.6, le=2000)
     """Of one message; audio is best sent in messages of 512 KiB."""
     idle_s: float = Field(60, gt=0, le=86_400)

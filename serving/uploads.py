@@ -1,10 +1,11 @@
-"""Messages of a Separate call → its config, and audio blocks at the input's rate and channels."""
+"""Messages of a call → its config, and audio blocks at the input's rate and channels."""
 
+import math
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
-from typing import IO
+from dataclasses import dataclass, replace
+from typing import IO, Any, Protocol
 
 from stemline.engines.base import Array
 from stemline.preprocessing.audio import AudioError, AudioFormat, decode_pcm, open_audio
@@ -13,7 +14,21 @@ from stemline.v1 import stemline_pb2 as pb
 
 from .errors import LimitError, RequestError
 
-Requests = Iterator[pb.SeparateRequest]
+
+class UploadMessage(Protocol):
+    """A message of a client: the config first, audio ever after."""
+
+    @property
+    def audio(self) -> bytes:
+        """The next bytes of the recording."""
+
+    @property
+    def config(self) -> Any:
+        """What is to be done; `input` tells what the audio is."""
+
+    def WhichOneof(self, oneof_group: str, /) -> str | None:
+        """What it carries."""
+
 
 ENCODINGS = {
     pb.PCM_ENCODING_UNSPECIFIED: "f32le",
@@ -29,10 +44,16 @@ class UploadLimits:
 
     max_bytes: int
     max_audio_s: float
+    max_beats_s: float = math.inf
+    """Where beats are found: a beat network's memory grows with the length of the track."""
+
+    def for_beats(self) -> "UploadLimits":
+        """Those of a call that finds beats."""
+        return replace(self, max_audio_s=min(self.max_audio_s, self.max_beats_s))
 
 
-def config_of(requests: Requests) -> pb.SeparateConfig:
-    """The config, which the first message must carry. Raises RequestError otherwise."""
+def config_of(requests: Iterator[UploadMessage]) -> Any:
+    """The call's config, which the first message must carry. Raises RequestError otherwise."""
     first = next(requests, None)
     carried = None if first is None else first.WhichOneof("request")
     if first is None or carried != "config":
@@ -43,9 +64,12 @@ def config_of(requests: Requests) -> pb.SeparateConfig:
 
 
 def audio_of(
-    requests: Requests, config: pb.SeparateConfig, limits: UploadLimits, stack: ExitStack
+    requests: Iterator[UploadMessage],
+    wanted: pb.InputFormat,
+    limits: UploadLimits,
+    stack: ExitStack,
 ) -> tuple[Iterable[Array], AudioFormat]:
-    """The audio that follows the config: blocks (channels, n_samples), and what they are.
+    """The audio that follows a config: blocks (channels, n_samples), and what they are.
 
     PCM is decoded as it arrives, once; a container can be read again and again. It is
     first received whole, into a temporary file without a name, so that nothing is left behind
@@ -54,9 +78,9 @@ def audio_of(
     Raises RequestError, AudioError or LimitError, at once or while iterating.
     """
     parts = _bounded(_audio_parts(requests), limits)
-    if config.input.WhichOneof("format") == "pcm":
-        audio = _pcm_format(config.input.pcm)
-        blocks = decode_pcm(parts, _encoding(config.input.pcm), audio.channels)
+    if wanted.WhichOneof("format") == "pcm":
+        audio = _pcm_format(wanted.pcm)
+        blocks = decode_pcm(parts, _encoding(wanted.pcm), audio.channels)
         return _within(blocks, audio, limits), audio
     spool = stack.enter_context(tempfile.TemporaryFile(prefix="stemline-"))
     for part in parts:
@@ -68,14 +92,14 @@ def audio_of(
     return _Received(spool, limits), audio
 
 
-def check_input(config: pb.SeparateConfig) -> None:
+def check_input(wanted: pb.InputFormat) -> None:
     """Raise RequestError when the input format cannot be."""
-    if config.input.WhichOneof("format") == "pcm":
-        _pcm_format(config.input.pcm)
-        _encoding(config.input.pcm)
+    if wanted.WhichOneof("format") == "pcm":
+        _pcm_format(wanted.pcm)
+        _encoding(wanted.pcm)
 
 
-def _audio_parts(requests: Requests) -> Iterator[bytes]:
+def _audio_parts(requests: Iterator[UploadMessage]) -> Iterator[bytes]:
     for request in requests:
         carried = request.WhichOneof("request")
         if carried != "audio":
@@ -130,7 +154,8 @@ def _most_samples(audio: AudioFormat, limits: UploadLimits) -> float:
 
 def _too_long(limits: UploadLimits) -> LimitError:
     return LimitError(
-        f"the recording is longer than {limits.max_audio_s:g} s, this server's limit; split it"
+        f"the recording is longer than {limits.max_audio_s:g} s, this server's limit for such a "
+        "call; split it"
     )
 
 

@@ -1,17 +1,19 @@
 """A server in this process over separators of known gains, and raw calls to it."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import grpc
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
-from helpers import gain_separator
+from helpers import gain_separator, tiny_info
 
 from stemline.engines import Artifact
-from stemline.serving.errors import UntrainedError
+from stemline.serving.beats import BeatTracker
 from stemline.serving.library import EngineOptions, Library
+from stemline.serving.offers import Offer
 from stemline.serving.pipeline import Separator
 from stemline.serving.server import StemlineServer
 from stemline.serving.settings import ServerSettings
@@ -22,36 +24,53 @@ SHA256 = "ab" * 32
 
 
 class GainLibrary(Library):
-    """A library whose separators are made beforehand, by artifact name."""
+    """A library whose separators and beat trackers are made beforehand, by artifact name."""
 
     def __init__(
-        self, separators: Mapping[str, Separator] | None = None, allow_untrained: bool = False
+        self,
+        separators: Mapping[str, Separator] | None = None,
+        allow_untrained: bool = False,
+        trackers: Mapping[str, BeatTracker] | None = None,
+        untrained: Collection[str] = (),
     ) -> None:
+        """`untrained` are the trackers of random weights."""
         super().__init__(Path("nowhere"), EngineOptions(allow_untrained=allow_untrained))
-        self._given = dict(separators or {"tiny.fp32": gain_separator()})
+        self._given = dict({"tiny.fp32": gain_separator()} if separators is None else separators)
         for separator in self._given.values():
             separator.sha256 = SHA256
+        self._given_trackers = dict(trackers or {})
+        self._untrained = untrained
         self.opened: list[str] = []
 
     def artifacts(self) -> list[Artifact]:
-        return [
-            Artifact(name, Path(name), separator.info, SHA256)
-            for name, separator in sorted(self._given.items())
-        ]
+        infos = {name: separator.info for name, separator in self._given.items()} | {
+            name: replace(
+                tiny_info(
+                    (), model=name.removesuffix(".fp32"), trained=name not in self._untrained
+                ),
+                family="allin1",
+                beats=tracker.facts,
+            )
+            for name, tracker in self._given_trackers.items()
+        }
+        return [Artifact(name, Path(name), info, SHA256) for name, info in sorted(infos.items())]
 
-    def is_open(self, artifact: Artifact) -> bool:
-        return artifact.name in self.opened
+    def is_open(self, offer: Offer) -> bool:
+        return offer.name in self.opened
 
-    def separator(self, model: str = "") -> Separator:
-        artifact = self.find(model)
-        if not self.may_run(artifact):
-            raise UntrainedError(f"{artifact.name} has random weights")
-        self.opened.append(artifact.name)
-        return self._given[artifact.name]
+    def separator_of(self, offer: Offer) -> Separator:
+        self.check_trained(offer)
+        self.opened.append(offer.name)
+        return self._given[offer.name]
+
+    def beat_tracker(self, offer: Offer) -> BeatTracker:
+        self.check_trained(offer)
+        self.opened.append(offer.name)
+        return self._given_trackers[offer.name]
 
     def close(self) -> None:
-        for separator in self._given.values():
-            separator.close()
+        for engine in (*self._given.values(), *self._given_trackers.values()):
+            engine.close()
 
 
 def settings(**given: object) -> ServerSettings:

@@ -83,7 +83,7 @@ def test_every_folder_of_code_has_its_arrows() -> None:
 
 
 @pytest.mark.parametrize(
-    "verb", ["demo", "models", "separate", "serve", "export", "verify", "bench", "band"]
+    "verb", ["demo", "models", "separate", "beats", "serve", "export", "verify", "bench", "band"]
 )
 def test_every_verb_explains_itself_with_torch_absent(verb: str) -> None:
     done = run_without_torch(verb, "--help")

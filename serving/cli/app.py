@@ -9,6 +9,7 @@ import typer
 
 from ..errors import FAILED, exit_code_of
 from .band import band
+from .beats import beats
 from .bench import bench
 from .demo import demo
 from .export import ExportFailure, export
@@ -25,7 +26,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for verb in (demo, models, export, verify, separate, serve, bench, band):
+for verb in (demo, models, export, verify, separate, beats, serve, bench, band):
     app.command()(verb)
 
 

@@ -1,43 +1,29 @@
 """`stemline models`: what is known, what is exported, what is trained."""
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
-from stemline.engines import Artifact, ArtifactError
-from stemline.export.models import MODELS
+from stemline.engines import ArtifactError
+from stemline.export.beat_quality import beat_quality_from_json
+from stemline.export.families import BeatConfig
+from stemline.export.manifest import read_manifest, stored_quality
+from stemline.export.models import MODELS, ModelSpec
 
 from ..library import Library
+from ..offers import Offer
 from .options import DEFAULT_ARTIFACTS, Artifacts, Json
 from .report import print_json, print_table, warn
 
-_IMPROVEMENT = "SI-SDR improvement on the synthetic band"
+_QUALITY = "on the synthetic band: SI-SDR improvement, or F-measure of beats"
 
 
 def models(artifacts: Artifacts = DEFAULT_ARTIFACTS, as_json: Json = False) -> None:
     """List the models there are, and what of them is exported."""
-    rows: dict[str, dict[str, Any]] = {
-        spec.name: {
-            "model": spec.name,
-            "family": spec.family,
-            "stems": list(spec.stems),
-            "sample_rate_hz": spec.config.sample_rate_hz,
-            "licence": spec.licence,
-            "artifacts": [],
-        }
-        for spec in MODELS.values()
-    }
+    rows: dict[str, dict[str, Any]] = {spec.name: _row_of_spec(spec) for spec in MODELS.values()}
     for offer in Library(artifacts).offers():
         info = offer.info
-        row = rows.setdefault(
-            info.model,
-            {
-                "model": info.model,
-                "family": info.family,
-                "stems": list(info.stems),
-                "sample_rate_hz": info.sample_rate_hz,
-                "licence": info.licence,
-                "artifacts": [],
-            },
-        )
+        row = rows.setdefault(info.model, _row_of_offer(offer))
         row["artifacts"].append(
             {
                 "artifact": offer.name,
@@ -46,7 +32,7 @@ def models(artifacts: Artifacts = DEFAULT_ARTIFACTS, as_json: Json = False) -> N
                 "networks": [artifact.name for artifact in offer.artifacts],
                 "complete": len(offer.artifacts) == len(offer.networks),
                 "sha256": offer.sha256,
-                "quality": _quality(offer.artifacts[0]) if len(offer.networks) == 1 else None,
+                "quality": _quality(offer),
             }
         )
     if as_json:
@@ -54,15 +40,15 @@ def models(artifacts: Artifacts = DEFAULT_ARTIFACTS, as_json: Json = False) -> N
         return
     print_table(
         "models",
-        ("model", "family", "stems", "rate", "exported", _IMPROVEMENT, "licence"),
+        ("model", "family", "gives", "rate", "exported", _QUALITY, "licence"),
         [
             (
                 row["model"],
                 row["family"],
-                ", ".join(row["stems"]),
+                ", ".join(row["gives"]),
                 f"{row['sample_rate_hz']} Hz",
                 ", ".join(_exported(artifact) for artifact in row["artifacts"]) or "no",
-                ", ".join(filter(None, map(_improvement, row["artifacts"]))),
+                ", ".join(filter(None, map(_measured, row["artifacts"]))),
                 row["licence"],
             )
             for row in rows.values()
@@ -70,23 +56,94 @@ def models(artifacts: Artifacts = DEFAULT_ARTIFACTS, as_json: Json = False) -> N
     )
 
 
-def _quality(artifact: Artifact) -> dict[str, Any] | None:
-    """As its card has it; a damaged card is no reason to withhold the artifact."""
-    from stemline.export.manifest import stored_quality
+def _row_of_spec(spec: ModelSpec) -> dict[str, Any]:
+    config = spec.config
+    if isinstance(config, BeatConfig):
+        return _row(
+            spec.name,
+            spec.family,
+            config.sample_rate_hz,
+            spec.licence,
+            gives=_found(getattr(config, "labels", ())),
+            hears=getattr(config, "stems", ()),
+        )
+    return _row(spec.name, spec.family, config.sample_rate_hz, spec.licence, stems=spec.stems)
 
+
+def _row_of_offer(offer: Offer) -> dict[str, Any]:
+    info = offer.info
+    if info.beats is None:
+        return _row(info.model, info.family, info.sample_rate_hz, info.licence, stems=info.stems)
+    return _row(
+        info.model,
+        info.family,
+        info.beats.sample_rate_hz,
+        info.licence,
+        gives=_found(info.beats.labels),
+        hears=info.beats.stems,
+    )
+
+
+def _row(
+    model: str,
+    family: str,
+    sample_rate_hz: int,
+    licence: str,
+    *,
+    stems: Sequence[str] = (),
+    gives: Sequence[str] = (),
+    hears: Sequence[str] = (),
+) -> dict[str, Any]:
+    """A model of which nothing is exported yet."""
+    return {
+        "model": model,
+        "family": family,
+        "gives": list(gives or stems),
+        "stems": list(stems),
+        "hears": list(hears),
+        "sample_rate_hz": sample_rate_hz,
+        "licence": licence,
+        "artifacts": [],
+    }
+
+
+def _found(labels: Sequence[str]) -> list[str]:
+    """What a beat model gives; without labels it tells no sections."""
+    return ["beats", "sections"] if labels else ["beats"]
+
+
+def _quality(offer: Offer) -> dict[str, Any] | None:
+    """As its card has it, of a model of one network; a damaged card is no reason to withhold it."""
+    if len(offer.networks) > 1:
+        return None
+    folder = offer.artifacts[0].engine_path.parent.parent
     try:
-        quality = stored_quality(artifact.engine_path.parent.parent)
+        if offer.finds_beats:
+            return _stored_beat_quality(folder)
+        quality = stored_quality(folder)
     except ArtifactError as error:
         warn(str(error))
         return None
     return None if quality is None else quality.to_json()
 
 
-def _improvement(artifact: dict[str, Any]) -> str:
-    """`12.1 dB (drums 11.0, bass 13.2)`, the mean first."""
+def _stored_beat_quality(folder: Path) -> dict[str, Any] | None:
+    """How well an artifact hears beats, as export measured it. Raises ArtifactError."""
+    card = read_manifest(folder).get("card") or {}
+    try:
+        quality = card.get("beat_quality")
+        return None if quality is None else beat_quality_from_json(quality).to_json()
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ArtifactError(f"{folder}: its card is damaged; export it again") from error
+
+
+def _measured(artifact: dict[str, Any]) -> str:
+    """`12.1 dB (drums 11.0, bass 13.2)`, the mean first; `beats 0.98, downbeats 0.95`."""
     quality = artifact["quality"]
     if quality is None:
         return ""
+    if "beat" in quality:
+        return f"beats {quality['beat']:.2f}, downbeats {quality['downbeat']:.2f}"
     stems = ", ".join(f"{stem['stem']} {stem['improvement_db']:.1f}" for stem in quality["stems"])
     return f"{quality['mean_improvement_db']:.1f} dB ({stems})"
 

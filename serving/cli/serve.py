@@ -15,7 +15,8 @@ from .small_model import tell_of_small_model
 
 def serve(
     models: Annotated[
-        str | None, typer.Option(help="Loaded at the start, by commas; the first is the default.")
+        str | None,
+        typer.Option(help="Loaded at the start, by commas; the first of each kind is the default."),
     ] = None,
     host: Annotated[str | None, typer.Option(help="127.0.0.1 if unset.")] = None,
     port: Annotated[int | None, typer.Option(help="8500 if unset; 0 takes a free one.")] = None,
@@ -30,6 +31,9 @@ def serve(
     max_streams: Annotated[int | None, typer.Option(help="Calls at once; 64 if unset.")] = None,
     max_upload_mb: Annotated[float | None, typer.Option(help="Of one call, 10⁶ bytes.")] = None,
     max_audio_s: Annotated[float | None, typer.Option(help="Of one call, seconds.")] = None,
+    max_beats_s: Annotated[
+        float | None, typer.Option(help="The same where beats are found; 1200 if unset.")
+    ] = None,
     idle_s: Annotated[
         float | None, typer.Option(help="Wait for a client's next message, seconds; 60 if unset.")
     ] = None,
@@ -49,9 +53,9 @@ def serve(
     ] = None,
     reflection: Annotated[bool | None, typer.Option(help="gRPC reflection; on.")] = None,
 ) -> None:
-    """Serve `Separate` and `ListModels` over gRPC until SIGTERM, then finish what was accepted.
+    """Serve stems, beats and the list of models over gRPC until SIGTERM.
 
-    A second SIGTERM stops at once.
+    Then finish what was accepted. A second SIGTERM stops at once.
 
     Every option is also an environment variable: --max-streams is STEMLINE_MAX_STREAMS.
     """
@@ -70,6 +74,7 @@ def serve(
         max_streams=max_streams,
         max_upload_mb=max_upload_mb,
         max_audio_s=max_audio_s,
+        max_beats_s=max_beats_s,
         idle_s=idle_s,
         grace_s=grace_s,
         tls_cert=tls_cert,

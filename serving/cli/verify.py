@@ -15,6 +15,7 @@ from .options import DEFAULT_ARTIFACTS, Artifacts, Json
 from .report import print_json, print_table, say, warn
 
 if TYPE_CHECKING:
+    from stemline.export.beat_quality import BeatQuality
     from stemline.export.quality import Quality
 
 
@@ -24,7 +25,9 @@ def verify(
     ],
     weights: Annotated[
         Path | None,
-        typer.Option(help="The checkpoint, or a bag's folder, when it is not in the cache."),
+        typer.Option(
+            help="The checkpoint, or the folder of a bag's or of folds, when not in the cache."
+        ),
     ] = None,
     artifacts: Artifacts = DEFAULT_ARTIFACTS,
     as_json: Json = False,
@@ -75,6 +78,13 @@ def verify(
                 for row in card.parity
             ],
         )
+        if card.beat_agreement is not None:
+            say(
+                f"{folder.name}: beats agree with those of {card.reference} to an F-measure of "
+                f"{card.beat_agreement:.3f}"
+            )
+        if card.beat_quality:
+            say(f"{folder.name}: {_words_of(card.beat_quality)}")
         if card.quality:
             _print_quality(folder.name, card.quality, stored)
         elif card.quality_skipped:
@@ -111,14 +121,29 @@ def _print_quality(name: str, quality: "Quality", stored: "Quality | None") -> N
     )
 
 
+def _words_of(beats: "BeatQuality") -> str:
+    words = (
+        f"in {len(beats.seeds)} held-out songs of {beats.seconds_each:g} s, unseparated, F-measure "
+        f"of beats {beats.beat:.3f}, of downbeats {beats.downbeat:.3f}"
+    )
+    if beats.boundary is not None and beats.label is not None:
+        words += (
+            f", of sections within 3 s {beats.boundary:.3f}; {beats.label:.0%} of the time has the "
+            "right label"
+        )
+    return words
+
+
 def _exit_codes() -> dict[type[Exception], int]:
     """What may be wrong with one artifact and must not keep the others from being verified."""
+    from stemline.export.beat_quality import BeatQualityError
     from stemline.export.card import ParityError
     from stemline.export.config import ConfigError
     from stemline.export.quality import QualityError
 
     codes = {kind: code for kind, (_, code) in STATUS_AND_EXIT.items()}
-    codes |= {ConfigError: FAILED, ParityError: FAILED, QualityError: FAILED, OSError: FAILED}
+    kinds = (BeatQualityError, ConfigError, OSError, ParityError, QualityError)
+    codes |= dict.fromkeys(kinds, FAILED)
     try:
         return codes | weights_exit_codes()
     except ImportError:  # then no weights are loaded either

@@ -44,9 +44,12 @@ FOUND = Beats(
         Section(0.0, 1.0700000000000003, "intro"),
         Section(1.0700000000000003, 2.0, "verse, quiet"),
     ),
+    duration_s=2.0,
     seconds={"engine": 1.0},
 )
-NOTHING = Beats(bpm=None, beats=(), segments=(Section(0.0, 0.5, "start"),), seconds={})
+NOTHING = Beats(
+    bpm=None, beats=(), segments=(Section(0.0, 0.5, "start"),), duration_s=0.5, seconds={}
+)
 
 
 def test_text_is_a_line_a_beat_as_mir_eval_reads_it() -> None:

@@ -2,15 +2,22 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
-from beat_helpers import FACTS, write_beat_artifact, write_separator
+from beat_helpers import FACTS, STEMS, write_beat_artifact, write_separator
+from demucs_track_helpers import gain_info, write_gains
 from helpers import tiny_info
 
-from stemline.engines import ArtifactError, read_artifact
+from stemline.engines import ArtifactError, EngineError, read_artifact
 from stemline.engines.artifact import info_from_metadata
-from stemline.engines.beat_info import beat_info_from_json
+from stemline.engines.beat_info import MADMOM_DOWNBEATS, beat_info_from_json
 from stemline.serving.beat_models import beat_models, find_beat_model, find_separator
-from stemline.serving.errors import RequestError, UnknownModelError, UntrainedError
+from stemline.serving.errors import (
+    RequestError,
+    UnknownModelError,
+    UntrainedError,
+    WrongModelError,
+)
 from stemline.serving.library import EngineOptions, Library
 
 
@@ -84,8 +91,10 @@ def test_a_beat_model_is_found_by_its_names_and_its_file(tmp_path: Path) -> None
     lone = tmp_path / "carried.onnx"
     lone.write_bytes((written / "1" / "model.onnx").read_bytes())
     assert find_beat_model(library, str(lone)).facts == FACTS
-    with pytest.raises(UnknownModelError, match=r"no beat model 'mini' .* clicks\.fp32"):
+    with pytest.raises(WrongModelError, match=r"mini\.fp32 gives stems .* clicks\.fp32"):
         find_beat_model(library, "mini")
+    with pytest.raises(UnknownModelError, match=r"no model 'beets' .* clicks\.fp32, mini\.fp32"):
+        find_beat_model(library, "beets")
     with pytest.raises(UnknownModelError, match="stemline export mini-beats"):
         find_beat_model(Library(tmp_path / "nowhere"))
 
@@ -117,18 +126,66 @@ def test_a_separator_must_give_the_stems(tmp_path: Path) -> None:
     write_separator(tmp_path, "six", ("drums", "bass", "other", "vocals", "guitar", "piano"))
     library = Library(tmp_path)
     assert find_separator(library, FACTS, "six").name == "six.fp32"
-    for name in ("mdx23c", "clicks"):
-        with pytest.raises(RequestError, match="bass, drums, other, vocals"):
-            find_separator(library, FACTS, name)
+    with pytest.raises(RequestError, match="bass, drums, other, vocals"):
+        find_separator(library, FACTS, "mdx23c")
+    with pytest.raises(WrongModelError, match=r"clicks\.fp32 finds beats and gives no stems"):
+        find_separator(library, FACTS, "clicks")
     with pytest.raises(UnknownModelError, match=r"stemline export tiny.*--stems-from"):
         find_separator(library, FACTS)
 
 
 def test_random_weights_are_refused_unless_allowed(tmp_path: Path) -> None:
     write_beat_artifact(tmp_path, FACTS, trained=False)
-    model = find_beat_model(Library(tmp_path), "clicks")
+    library = Library(tmp_path, EngineOptions("cpu", 1))
+    model = find_beat_model(library, "clicks")
     with pytest.raises(UntrainedError, match="--allow-untrained"):
-        model.open(EngineOptions("cpu", 1))
-    tracker = model.open(EngineOptions("cpu", 1, allow_untrained=True))
-    assert tracker.sha256 == read_artifact(tmp_path / "clicks.fp32").sha256
-    tracker.close()
+        model.open(library)
+    allowing = Library(tmp_path, EngineOptions("cpu", 1, allow_untrained=True))
+    assert model.open(allowing).sha256 == read_artifact(tmp_path / "clicks.fp32").sha256
+    allowing.close()
+
+
+def test_one_engine_serves_every_separator_and_is_opened_once(tmp_path: Path) -> None:
+    write_beat_artifact(tmp_path, FACTS)
+    for name in ("mine", "yours"):
+        write_gains(tmp_path, gain_info(name, stems=STEMS), (1.0, 1.0, 1.0, 1.0))
+    library = Library(tmp_path, EngineOptions("cpu", 1))
+    model = find_beat_model(library)
+    trackers = [model.open(library)]
+    for name in ("mine", "yours", "mine"):
+        trackers.append(model.open(library, library.find(name)))
+    assert {id(tracker.engine) for tracker in trackers} == {id(trackers[0].engine)}
+    assert [tracker.separator and tracker.separator.name for tracker in trackers] == [
+        None,
+        "mine.fp32",
+        "yours.fp32",
+        "mine.fp32",
+    ]
+    assert library.is_open(model.offer)
+    library.close()
+    with pytest.raises(EngineError, match="closed"):
+        trackers[0].track_stems(dict.fromkeys(STEMS, np.ones((1, 9000), np.float32)), 44100)
+
+
+def test_a_beat_model_is_never_taken_for_a_separator(tmp_path: Path) -> None:
+    written = write_beat_artifact(tmp_path, FACTS, model="htdemucs")  # whatever it is called
+    library = Library(tmp_path)
+    for name in ("htdemucs", "htdemucs.fp32", str(written / "1" / "model.onnx")):
+        for ask in (library.find, library.separator):
+            with pytest.raises(WrongModelError, match="stemline beats -m"):
+                ask(name)
+    with pytest.raises(UnknownModelError, match=r"only what finds beats: htdemucs\.fp32"):
+        library.find()
+    write_separator(tmp_path, "mini")
+    assert library.find().name == "mini.fp32"
+    assert [offer.name for offer in library.separators()] == ["mini.fp32"]
+    assert [offer.name for offer in library.beat_models()] == ["htdemucs.fp32"]
+
+
+def test_a_model_that_hears_the_mixture_needs_no_separator(tmp_path: Path) -> None:
+    write_separator(tmp_path, "mini")
+    library = Library(tmp_path)
+    mixture = replace(FACTS, stems=(), labels=(), features=MADMOM_DOWNBEATS)
+    assert find_separator(library, mixture) is None
+    with pytest.raises(RequestError, match="hears the mixture; leave 'mini' out"):
+        find_separator(library, mixture, "mini")

@@ -220,7 +220,7 @@ def test_stages_are_timed_and_progress_is_told_in_samples_of_the_track() -> None
         mixture, 48000, on_progress=lambda done, total: told.append((done, total))
     )
     separator.close()
-    assert set(found.seconds) == {"separate", "spectrogram", "engine", "decode"}
+    assert set(found.seconds) == {"separate", "spectrogram", "queue", "engine", "decode"}
     assert all(value > 0 for value in found.seconds.values())
     assert {total for _, total in told} == {3 * 48000}
     assert all(one < other for (one, _), (other, _) in pairwise(told))

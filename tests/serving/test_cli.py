@@ -191,10 +191,17 @@ def test_models_shows_what_is_exported_and_untrained(artifacts: Path) -> None:
     (row,) = [line for line in done.stdout.splitlines() if line.startswith("tiny\t")]
     assert "fp32 (random weights)" in row
     listed = json.loads(run("models", "--artifacts", artifacts, "--json").stdout)
-    assert [row["model"] for row in listed if not row["artifacts"]] == [
+    of_table = [row for row in listed if not row["artifacts"]]
+    assert [row["model"] for row in of_table if row["stems"]] == [
         "mini", "mdx23c", "mdx23c-drumsep", "mdx23c-drumsep5", "htdemucs", "htdemucs_ft",
         "htdemucs_6s", "hdemucs_mmi", "mdx_extra", "mdx_extra_q",
     ]  # fmt: skip
+    found = {row["model"]: (row["gives"], row["hears"]) for row in of_table if not row["stems"]}
+    of_stems = (["beats", "sections"], ["bass", "drums", "other", "vocals"])
+    assert found == {
+        **dict.fromkeys(["mini-beats", "allin1", *(f"allin1-fold{i}" for i in range(8))], of_stems),
+        "madmom-downbeats": (["beats"], []),
+    }
 
 
 def test_verify_recomputes_the_card_and_finds_damage(artifacts: Path, tmp_path: Path) -> None:

@@ -2,18 +2,32 @@
 
 import csv
 import json
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 import typer
-from beat_helpers import FACTS, RATE, STEMS, click_stems, click_times, write_beat_artifact
+from beat_helpers import (
+    FACTS,
+    GAINS,
+    RATE,
+    STEMS,
+    click_mixture,
+    click_stems,
+    click_times,
+    write_beat_artifact,
+)
+from demucs_track_helpers import gain_info, write_gains
+from grpc_helpers import running_server
 from typer.testing import CliRunner, Result
 
 from stemline.postprocessing.encode import EncodingError
+from stemline.serving.cli.app import app as whole_app
 from stemline.serving.cli.beats import beats
-from stemline.serving.errors import RequestError
+from stemline.serving.errors import RequestError, WrongModelError
+from stemline.serving.library import EngineOptions, Library
 
 app = typer.Typer()
 app.command()(beats)
@@ -120,3 +134,141 @@ def test_random_weights_are_told_of(folder: Path) -> None:
     allowed = run(folder, *command, "--allow-untrained")
     assert allowed.exit_code == 0, allowed.output
     assert "random weights" in allowed.stderr
+
+
+ORDER = ("drums", "bass", "other", "vocals")
+
+
+@pytest.fixture
+def songs(tmp_path: Path) -> Path:
+    """`one.wav`, `two.flac`, a separator and a beat model that hears its stems."""
+    song = click_mixture(WANTED, (2.5,), ((2.5, 8.0),), DURATION_S)
+    soundfile.write(tmp_path / "one.wav", song.T, RATE, "FLOAT")
+    soundfile.write(tmp_path / "two.flac", 0.5 * song[:1, : 9 * RATE].T, RATE, "PCM_24")
+    write_beat_artifact(tmp_path / "artifacts", FACTS)
+    gains = [GAINS[name] for name in ORDER]
+    write_gains(tmp_path / "artifacts", gain_info("tiny", stems=ORDER), gains)
+    write_gains(tmp_path / "artifacts", gain_info("two", stems=("vocals", "rest")), (1.0, 0.5))
+    return tmp_path
+
+
+def outputs(folder: Path, is_plotted: bool) -> list[object]:
+    names = ["csv", "click", "beats", "activations", *(["plot"] if is_plotted else [])]
+    return [part for name in names for part in (f"--{name}", folder / name)]
+
+
+def run_remote(address: str, *arguments: object) -> Result:
+    command = ["--server", address, *arguments]
+    return CliRunner().invoke(app, [str(one) for one in command])
+
+
+@pytest.mark.parametrize("n_songs", [1, 2])
+def test_a_server_writes_the_files_of_a_local_run_and_tells_the_same(
+    songs: Path, n_songs: int
+) -> None:
+    files = [songs / "one.wav", songs / "two.flac"][:n_songs]
+    is_plotted = n_songs == 1 and find_spec("matplotlib") is not None
+    for folder in ("here", "there"):
+        for name in ("csv", "click", "beats", "activations", "plot"):
+            (songs / folder / name).mkdir(parents=True)
+    here = run(songs, *files, "--json", *outputs(songs / "here", is_plotted))
+    assert here.exit_code == 0, here.output
+    with running_server(library=Library(songs / "artifacts", EngineOptions("cpu", 1))) as (
+        address,
+        _,
+    ):
+        there = run_remote(address, *files, "--json", *outputs(songs / "there", is_plotted))
+    assert there.exit_code == 0, there.output
+    for ours, theirs in zip(here.stdout.splitlines(), there.stdout.splitlines(), strict=True):
+        reports = json.loads(ours), json.loads(theirs)
+        assert len(reports[0]["beats"]) > 10
+        assert set(reports[0]) == set(reports[1])
+        assert set(reports[0]["seconds"]) == set(reports[1]["seconds"])
+        for report in reports:
+            del report["seconds"], report["realtime_factor"], report["files"]
+        assert reports[0] == reports[1]
+        assert reports[0]["stems_from"] == "tiny.fp32"
+    written = sorted(p.relative_to(songs / "here") for p in (songs / "here").rglob("*.*"))
+    assert len(written) == n_songs * (5 if is_plotted else 4)
+    assert written == sorted(p.relative_to(songs / "there") for p in (songs / "there").rglob("*.*"))
+    for name in written:
+        got, wanted = songs / "there" / name, songs / "here" / name
+        assert got.read_bytes() == wanted.read_bytes(), name
+
+
+def test_of_several_files_of_a_server_a_bad_one_fails_alone(songs: Path) -> None:
+    bad = songs / "bad.wav"
+    bad.write_text("no audio")
+    with running_server(library=Library(songs / "artifacts", EngineOptions("cpu", 1))) as (
+        address,
+        _,
+    ):
+        done = run_remote(address, songs / "one.wav", bad, "--beats", songs / "out")
+        assert done.exit_code == 1
+        assert str(bad) in done.stdout
+        assert [path.name for path in (songs / "out").iterdir()] == ["one.beats"]
+        refused = run_remote(address, songs / "one.wav", "-m", "tiny")
+        assert refused.exit_code == 2
+        assert "tiny.fp32 gives stems and finds no beats" in refused.stderr
+        refused = run_remote(address, songs / "one.wav", "--separator", "two")
+        assert refused.exit_code == 2
+        assert "two.fp32 gives rest, vocals" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("--device", "cpu"), "--device"),
+        (("--threads", "2"), "--threads"),
+        (("--allow-untrained",), "--allow-untrained"),
+        (("--stems-from", "stems"), "--stems-from"),
+    ],
+)
+def test_what_a_server_has_no_use_for_is_refused(
+    songs: Path, options: tuple[str, ...], says: str
+) -> None:
+    done = run_remote("127.0.0.1:1", songs / "one.wav", *options)
+    assert isinstance(done.exception, RequestError)
+    assert says in str(done.exception)
+
+
+def test_the_token_of_a_file_opens_the_server(songs: Path) -> None:
+    token = songs / "token"
+    token.write_text("open sesame\n")
+    library = Library(songs / "artifacts", EngineOptions("cpu", 1))
+    with running_server(library=library, token_file=token) as (address, _):
+        refused = run_remote(address, songs / "one.wav")
+        assert refused.exit_code == 1
+        assert "token" in refused.stderr
+        assert run_remote(address, songs / "one.wav", "--token-file", token).exit_code == 0
+
+
+def test_nobody_at_the_address_is_told(songs: Path) -> None:
+    done = run_remote("127.0.0.1:1", songs / "one.wav")
+    assert done.exit_code == 1
+    assert "no stemline server answers at 127.0.0.1:1" in done.stderr
+
+
+def test_a_model_of_the_other_kind_is_refused_with_the_command_to_run(songs: Path) -> None:
+    done = run(songs, songs / "one.wav", "-m", "tiny")
+    assert isinstance(done.exception, WrongModelError)
+    assert "stemline separate -m tiny" in str(done.exception)
+    command = ["separate", "--artifacts", songs / "artifacts", "-m", "clicks", songs / "one.wav"]
+    refused = CliRunner().invoke(whole_app, [str(one) for one in command])
+    assert isinstance(refused.exception, WrongModelError)
+    assert "stemline beats -m clicks" in str(refused.exception)
+
+
+def test_the_list_tells_what_models_give_and_hear(songs: Path) -> None:
+    command = ["models", "--artifacts", str(songs / "artifacts"), "--json"]
+    done = CliRunner().invoke(whole_app, command)
+    assert done.exit_code == 0, done.output
+    rows = {row["model"]: row for row in json.loads(done.stdout)}
+    clicks, tiny = rows["clicks"], rows["tiny"]
+    assert (clicks["gives"], clicks["hears"]) == (["beats", "sections"], list(STEMS))
+    assert (clicks["stems"], tiny["hears"]) == ([], [])
+    assert tiny["gives"] == tiny["stems"] == list(ORDER)
+    assert [one["artifact"] for one in clicks["artifacts"]] == ["clicks.fp32"]
+    assert rows["mini-beats"]["gives"] == ["beats", "sections"]
+    plain = CliRunner().invoke(whole_app, command[:-1]).stdout
+    assert "beats, sections" in plain

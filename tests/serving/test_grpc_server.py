@@ -350,6 +350,7 @@ def test_the_list_comes_in_pages_that_add_up():
             trained=True,
             licence="MIT",
             artifact_sha256=SHA256,
+            kind=pb.MODEL_KIND_SEPARATOR,
         )
         for wrong in ({"page_size": -1}, {"page_token": "no token"}):
             error = failure(stub.ListModels, pb.ListModelsRequest(**wrong))

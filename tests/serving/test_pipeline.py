@@ -1,4 +1,5 @@
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -104,6 +105,22 @@ def test_stem_and_residual_add_up_to_the_mixture() -> None:
         assert list(stems) == ["vocals", "no_vocals"]
         # One float32 subtraction and one addition: an error of an ulp of the larger term.
         np.testing.assert_allclose(sum(stems.values()), mixture, atol=2e-7)
+    separator.close()
+
+
+def test_stems_for_anothers_use_change_neither_the_wanted_nor_the_residual() -> None:
+    separator = gain_separator(tiny_info(("a", "b", "c")), (0.5, 0.25, 0.125))
+    mixture = music(3 * CHUNK + 11)
+    wanted = SeparateOptions(stems=("B",), residual=True)
+    alone = separator.separate(mixture, RATE, wanted)
+    both = separator.separate(mixture, RATE, replace(wanted, also=("c", "b")))
+    assert (list(alone), list(both)) == (["b", "no_b"], ["b", "c", "no_b"])
+    for name in alone:
+        np.testing.assert_array_equal(both[name], alone[name])
+    every = separator.separate(mixture, RATE, SeparateOptions(residual=True, also=("c",)))
+    assert list(every) == ["a", "b", "c", "residual"]
+    with pytest.raises(UnknownStemError, match="'d'"):
+        separator.check(replace(wanted, also=("d",)))
     separator.close()
 
 

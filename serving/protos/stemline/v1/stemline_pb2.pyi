@@ -13,10 +13,19 @@ class PcmEncoding(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     PCM_ENCODING_F32LE: _ClassVar[PcmEncoding]
     PCM_ENCODING_S16LE: _ClassVar[PcmEncoding]
     PCM_ENCODING_S24LE: _ClassVar[PcmEncoding]
+
+class ModelKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    MODEL_KIND_UNSPECIFIED: _ClassVar[ModelKind]
+    MODEL_KIND_SEPARATOR: _ClassVar[ModelKind]
+    MODEL_KIND_BEATS: _ClassVar[ModelKind]
 PCM_ENCODING_UNSPECIFIED: PcmEncoding
 PCM_ENCODING_F32LE: PcmEncoding
 PCM_ENCODING_S16LE: PcmEncoding
 PCM_ENCODING_S24LE: PcmEncoding
+MODEL_KIND_UNSPECIFIED: ModelKind
+MODEL_KIND_SEPARATOR: ModelKind
+MODEL_KIND_BEATS: ModelKind
 
 class SeparateRequest(_message.Message):
     __slots__ = ("config", "audio")
@@ -185,6 +194,157 @@ class Summary(_message.Message):
     chunks: int
     def __init__(self, artifact_sha256: _Optional[str] = ..., n_samples: _Optional[int] = ..., seconds: _Optional[_Mapping[str, float]] = ..., realtime_factor: _Optional[float] = ..., chunks: _Optional[int] = ...) -> None: ...
 
+class BeatsRequest(_message.Message):
+    __slots__ = ("config", "audio")
+    CONFIG_FIELD_NUMBER: _ClassVar[int]
+    AUDIO_FIELD_NUMBER: _ClassVar[int]
+    config: BeatsConfig
+    audio: bytes
+    def __init__(self, config: _Optional[_Union[BeatsConfig, _Mapping]] = ..., audio: _Optional[bytes] = ...) -> None: ...
+
+class BeatsConfig(_message.Message):
+    __slots__ = ("model", "separator", "input", "activations")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    SEPARATOR_FIELD_NUMBER: _ClassVar[int]
+    INPUT_FIELD_NUMBER: _ClassVar[int]
+    ACTIVATIONS_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    separator: str
+    input: InputFormat
+    activations: bool
+    def __init__(self, model: _Optional[str] = ..., separator: _Optional[str] = ..., input: _Optional[_Union[InputFormat, _Mapping]] = ..., activations: bool = ...) -> None: ...
+
+class BeatsResponse(_message.Message):
+    __slots__ = ("accepted", "progress", "activations", "result")
+    ACCEPTED_FIELD_NUMBER: _ClassVar[int]
+    PROGRESS_FIELD_NUMBER: _ClassVar[int]
+    ACTIVATIONS_FIELD_NUMBER: _ClassVar[int]
+    RESULT_FIELD_NUMBER: _ClassVar[int]
+    accepted: BeatsAccepted
+    progress: Progress
+    activations: ActivationBlock
+    result: BeatsResult
+    def __init__(self, accepted: _Optional[_Union[BeatsAccepted, _Mapping]] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ..., activations: _Optional[_Union[ActivationBlock, _Mapping]] = ..., result: _Optional[_Union[BeatsResult, _Mapping]] = ...) -> None: ...
+
+class BeatsAccepted(_message.Message):
+    __slots__ = ("request_id", "model", "artifact", "artifact_sha256", "provider", "device", "separator", "labels")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    ARTIFACT_FIELD_NUMBER: _ClassVar[int]
+    ARTIFACT_SHA256_FIELD_NUMBER: _ClassVar[int]
+    PROVIDER_FIELD_NUMBER: _ClassVar[int]
+    DEVICE_FIELD_NUMBER: _ClassVar[int]
+    SEPARATOR_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    model: str
+    artifact: str
+    artifact_sha256: str
+    provider: str
+    device: str
+    separator: str
+    labels: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, request_id: _Optional[str] = ..., model: _Optional[str] = ..., artifact: _Optional[str] = ..., artifact_sha256: _Optional[str] = ..., provider: _Optional[str] = ..., device: _Optional[str] = ..., separator: _Optional[str] = ..., labels: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class Beat(_message.Message):
+    __slots__ = ("time_s", "position")
+    TIME_S_FIELD_NUMBER: _ClassVar[int]
+    POSITION_FIELD_NUMBER: _ClassVar[int]
+    time_s: float
+    position: int
+    def __init__(self, time_s: _Optional[float] = ..., position: _Optional[int] = ...) -> None: ...
+
+class Segment(_message.Message):
+    __slots__ = ("start_s", "end_s", "label")
+    START_S_FIELD_NUMBER: _ClassVar[int]
+    END_S_FIELD_NUMBER: _ClassVar[int]
+    LABEL_FIELD_NUMBER: _ClassVar[int]
+    start_s: float
+    end_s: float
+    label: str
+    def __init__(self, start_s: _Optional[float] = ..., end_s: _Optional[float] = ..., label: _Optional[str] = ...) -> None: ...
+
+class ActivationBlock(_message.Message):
+    __slots__ = ("offset_frames", "frame_rate_hz", "beat", "downbeat", "section", "function")
+    OFFSET_FRAMES_FIELD_NUMBER: _ClassVar[int]
+    FRAME_RATE_HZ_FIELD_NUMBER: _ClassVar[int]
+    BEAT_FIELD_NUMBER: _ClassVar[int]
+    DOWNBEAT_FIELD_NUMBER: _ClassVar[int]
+    SECTION_FIELD_NUMBER: _ClassVar[int]
+    FUNCTION_FIELD_NUMBER: _ClassVar[int]
+    offset_frames: int
+    frame_rate_hz: float
+    beat: _containers.RepeatedScalarFieldContainer[float]
+    downbeat: _containers.RepeatedScalarFieldContainer[float]
+    section: _containers.RepeatedScalarFieldContainer[float]
+    function: _containers.RepeatedScalarFieldContainer[float]
+    def __init__(self, offset_frames: _Optional[int] = ..., frame_rate_hz: _Optional[float] = ..., beat: _Optional[_Iterable[float]] = ..., downbeat: _Optional[_Iterable[float]] = ..., section: _Optional[_Iterable[float]] = ..., function: _Optional[_Iterable[float]] = ...) -> None: ...
+
+class BeatsResult(_message.Message):
+    __slots__ = ("bpm", "beats", "downbeats_s", "segments", "duration_s", "seconds", "realtime_factor", "n_samples", "artifact_sha256")
+    class SecondsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: float
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[float] = ...) -> None: ...
+    BPM_FIELD_NUMBER: _ClassVar[int]
+    BEATS_FIELD_NUMBER: _ClassVar[int]
+    DOWNBEATS_S_FIELD_NUMBER: _ClassVar[int]
+    SEGMENTS_FIELD_NUMBER: _ClassVar[int]
+    DURATION_S_FIELD_NUMBER: _ClassVar[int]
+    SECONDS_FIELD_NUMBER: _ClassVar[int]
+    REALTIME_FACTOR_FIELD_NUMBER: _ClassVar[int]
+    N_SAMPLES_FIELD_NUMBER: _ClassVar[int]
+    ARTIFACT_SHA256_FIELD_NUMBER: _ClassVar[int]
+    bpm: int
+    beats: _containers.RepeatedCompositeFieldContainer[Beat]
+    downbeats_s: _containers.RepeatedScalarFieldContainer[float]
+    segments: _containers.RepeatedCompositeFieldContainer[Segment]
+    duration_s: float
+    seconds: _containers.ScalarMap[str, float]
+    realtime_factor: float
+    n_samples: int
+    artifact_sha256: str
+    def __init__(self, bpm: _Optional[int] = ..., beats: _Optional[_Iterable[_Union[Beat, _Mapping]]] = ..., downbeats_s: _Optional[_Iterable[float]] = ..., segments: _Optional[_Iterable[_Union[Segment, _Mapping]]] = ..., duration_s: _Optional[float] = ..., seconds: _Optional[_Mapping[str, float]] = ..., realtime_factor: _Optional[float] = ..., n_samples: _Optional[int] = ..., artifact_sha256: _Optional[str] = ...) -> None: ...
+
+class AnalyzeRequest(_message.Message):
+    __slots__ = ("config", "audio")
+    CONFIG_FIELD_NUMBER: _ClassVar[int]
+    AUDIO_FIELD_NUMBER: _ClassVar[int]
+    config: AnalyzeConfig
+    audio: bytes
+    def __init__(self, config: _Optional[_Union[AnalyzeConfig, _Mapping]] = ..., audio: _Optional[bytes] = ...) -> None: ...
+
+class AnalyzeConfig(_message.Message):
+    __slots__ = ("separate", "beats_model", "activations")
+    SEPARATE_FIELD_NUMBER: _ClassVar[int]
+    BEATS_MODEL_FIELD_NUMBER: _ClassVar[int]
+    ACTIVATIONS_FIELD_NUMBER: _ClassVar[int]
+    separate: SeparateConfig
+    beats_model: str
+    activations: bool
+    def __init__(self, separate: _Optional[_Union[SeparateConfig, _Mapping]] = ..., beats_model: _Optional[str] = ..., activations: bool = ...) -> None: ...
+
+class AnalyzeResponse(_message.Message):
+    __slots__ = ("accepted", "beats_accepted", "progress", "stem_block", "activations", "beats", "summary")
+    ACCEPTED_FIELD_NUMBER: _ClassVar[int]
+    BEATS_ACCEPTED_FIELD_NUMBER: _ClassVar[int]
+    PROGRESS_FIELD_NUMBER: _ClassVar[int]
+    STEM_BLOCK_FIELD_NUMBER: _ClassVar[int]
+    ACTIVATIONS_FIELD_NUMBER: _ClassVar[int]
+    BEATS_FIELD_NUMBER: _ClassVar[int]
+    SUMMARY_FIELD_NUMBER: _ClassVar[int]
+    accepted: Accepted
+    beats_accepted: BeatsAccepted
+    progress: Progress
+    stem_block: StemBlock
+    activations: ActivationBlock
+    beats: BeatsResult
+    summary: Summary
+    def __init__(self, accepted: _Optional[_Union[Accepted, _Mapping]] = ..., beats_accepted: _Optional[_Union[BeatsAccepted, _Mapping]] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ..., stem_block: _Optional[_Union[StemBlock, _Mapping]] = ..., activations: _Optional[_Union[ActivationBlock, _Mapping]] = ..., beats: _Optional[_Union[BeatsResult, _Mapping]] = ..., summary: _Optional[_Union[Summary, _Mapping]] = ...) -> None: ...
+
 class ListModelsRequest(_message.Message):
     __slots__ = ("page_size", "page_token")
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
@@ -202,7 +362,7 @@ class ListModelsResponse(_message.Message):
     def __init__(self, models: _Optional[_Iterable[_Union[Model, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class Model(_message.Message):
-    __slots__ = ("name", "artifact", "family", "stems", "sample_rate_hz", "channels", "precision", "default_overlap", "trained", "licence", "artifact_sha256", "loaded")
+    __slots__ = ("name", "artifact", "family", "stems", "sample_rate_hz", "channels", "precision", "default_overlap", "trained", "licence", "artifact_sha256", "loaded", "kind", "heard_stems", "labels", "separator")
     NAME_FIELD_NUMBER: _ClassVar[int]
     ARTIFACT_FIELD_NUMBER: _ClassVar[int]
     FAMILY_FIELD_NUMBER: _ClassVar[int]
@@ -215,6 +375,10 @@ class Model(_message.Message):
     LICENCE_FIELD_NUMBER: _ClassVar[int]
     ARTIFACT_SHA256_FIELD_NUMBER: _ClassVar[int]
     LOADED_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    HEARD_STEMS_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
+    SEPARATOR_FIELD_NUMBER: _ClassVar[int]
     name: str
     artifact: str
     family: str
@@ -227,4 +391,8 @@ class Model(_message.Message):
     licence: str
     artifact_sha256: str
     loaded: bool
-    def __init__(self, name: _Optional[str] = ..., artifact: _Optional[str] = ..., family: _Optional[str] = ..., stems: _Optional[_Iterable[str]] = ..., sample_rate_hz: _Optional[int] = ..., channels: _Optional[int] = ..., precision: _Optional[str] = ..., default_overlap: _Optional[float] = ..., trained: bool = ..., licence: _Optional[str] = ..., artifact_sha256: _Optional[str] = ..., loaded: bool = ...) -> None: ...
+    kind: ModelKind
+    heard_stems: _containers.RepeatedScalarFieldContainer[str]
+    labels: _containers.RepeatedScalarFieldContainer[str]
+    separator: str
+    def __init__(self, name: _Optional[str] = ..., artifact: _Optional[str] = ..., family: _Optional[str] = ..., stems: _Optional[_Iterable[str]] = ..., sample_rate_hz: _Optional[int] = ..., channels: _Optional[int] = ..., precision: _Optional[str] = ..., default_overlap: _Optional[float] = ..., trained: bool = ..., licence: _Optional[str] = ..., artifact_sha256: _Optional[str] = ..., loaded: bool = ..., kind: _Optional[_Union[ModelKind, str]] = ..., heard_stems: _Optional[_Iterable[str]] = ..., labels: _Optional[_Iterable[str]] = ..., separator: _Optional[str] = ...) -> None: ...

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class StemlineServiceStub(object):
-    """Separates recordings into stems and tells which models there are.
+    """Separates recordings into stems, finds their beats and sections, and tells which models there are.
     """
 
     def __init__(self, channel):
@@ -40,6 +40,16 @@ class StemlineServiceStub(object):
                 request_serializer=stemline_dot_v1_dot_stemline__pb2.SeparateRequest.SerializeToString,
                 response_deserializer=stemline_dot_v1_dot_stemline__pb2.SeparateResponse.FromString,
                 _registered_method=True)
+        self.Beats = channel.stream_stream(
+                '/stemline.v1.StemlineService/Beats',
+                request_serializer=stemline_dot_v1_dot_stemline__pb2.BeatsRequest.SerializeToString,
+                response_deserializer=stemline_dot_v1_dot_stemline__pb2.BeatsResponse.FromString,
+                _registered_method=True)
+        self.Analyze = channel.stream_stream(
+                '/stemline.v1.StemlineService/Analyze',
+                request_serializer=stemline_dot_v1_dot_stemline__pb2.AnalyzeRequest.SerializeToString,
+                response_deserializer=stemline_dot_v1_dot_stemline__pb2.AnalyzeResponse.FromString,
+                _registered_method=True)
         self.ListModels = channel.unary_unary(
                 '/stemline.v1.StemlineService/ListModels',
                 request_serializer=stemline_dot_v1_dot_stemline__pb2.ListModelsRequest.SerializeToString,
@@ -48,7 +58,7 @@ class StemlineServiceStub(object):
 
 
 class StemlineServiceServicer(object):
-    """Separates recordings into stems and tells which models there are.
+    """Separates recordings into stems, finds their beats and sections, and tells which models there are.
     """
 
     def Separate(self, request_iterator, context):
@@ -70,6 +80,34 @@ class StemlineServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Beats(self, request_iterator, context):
+        """Finds tempo, beats, downbeats and sections of one recording, streaming both ways.
+
+        Client: as in Separate.
+        Server: one `accepted`, then `progress`, then `activations` where they were asked for, then one
+        `result`.
+        Most beat models hear stems: the recording is separated first, and its stems are not sent. A
+        beat network takes whole recordings, one at a time: calls wait for their turn, and a server may
+        limit their length further. Idleness and cancelling are those of Separate.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Analyze(self, request_iterator, context):
+        """Separates one recording, once, and finds its beats and sections in the stems.
+
+        Client: as in Separate.
+        Server: one `accepted` and one `beats_accepted`, then `stem_block` and `progress` as in Separate,
+        then `activations` where they were asked for, then one `beats` and one `summary`.
+        The stems are those of Separate. The beats are those of Beats where the recording has the rate
+        of the beat model; at another rate Beats separates what it has resampled, and here the stems
+        are resampled.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListModels(self, request, context):
         """Lists the artifacts that this server can run: untrained ones only where they are allowed.
         """
@@ -85,6 +123,16 @@ def add_StemlineServiceServicer_to_server(servicer, server):
                     request_deserializer=stemline_dot_v1_dot_stemline__pb2.SeparateRequest.FromString,
                     response_serializer=stemline_dot_v1_dot_stemline__pb2.SeparateResponse.SerializeToString,
             ),
+            'Beats': grpc.stream_stream_rpc_method_handler(
+                    servicer.Beats,
+                    request_deserializer=stemline_dot_v1_dot_stemline__pb2.BeatsRequest.FromString,
+                    response_serializer=stemline_dot_v1_dot_stemline__pb2.BeatsResponse.SerializeToString,
+            ),
+            'Analyze': grpc.stream_stream_rpc_method_handler(
+                    servicer.Analyze,
+                    request_deserializer=stemline_dot_v1_dot_stemline__pb2.AnalyzeRequest.FromString,
+                    response_serializer=stemline_dot_v1_dot_stemline__pb2.AnalyzeResponse.SerializeToString,
+            ),
             'ListModels': grpc.unary_unary_rpc_method_handler(
                     servicer.ListModels,
                     request_deserializer=stemline_dot_v1_dot_stemline__pb2.ListModelsRequest.FromString,
@@ -99,7 +147,7 @@ def add_StemlineServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class StemlineService(object):
-    """Separates recordings into stems and tells which models there are.
+    """Separates recordings into stems, finds their beats and sections, and tells which models there are.
     """
 
     @staticmethod
@@ -119,6 +167,60 @@ class StemlineService(object):
             '/stemline.v1.StemlineService/Separate',
             stemline_dot_v1_dot_stemline__pb2.SeparateRequest.SerializeToString,
             stemline_dot_v1_dot_stemline__pb2.SeparateResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Beats(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/stemline.v1.StemlineService/Beats',
+            stemline_dot_v1_dot_stemline__pb2.BeatsRequest.SerializeToString,
+            stemline_dot_v1_dot_stemline__pb2.BeatsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Analyze(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/stemline.v1.StemlineService/Analyze',
+            stemline_dot_v1_dot_stemline__pb2.AnalyzeRequest.SerializeToString,
+            stemline_dot_v1_dot_stemline__pb2.AnalyzeResponse.FromString,
             options,
             channel_credentials,
             insecure,

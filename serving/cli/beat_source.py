@@ -1,0 +1,192 @@
+"""What finds the beats of a file for `stemline beats`: a model here, or a server's."""
+
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from stemline.engines.base import Array
+from stemline.preprocessing.audio import AudioFormat
+
+from ..beat_models import BeatModel, find_beat_model, find_separator
+from ..beats import Beats, BeatTracker, Progress
+from ..client import StemlineClient
+from ..errors import RequestError
+from ..library import EngineOptions, Library
+from ..offers import Offer
+from ..stem_files import FileBlocks, StemFolder
+from .report import say, warn
+
+# Encoders add silence; more than so much and the stems are another track's.
+_MOST_DIFFERENCE_S = 0.25
+
+
+@dataclass(frozen=True)
+class BeatRun:
+    """What did the work, for the summary."""
+
+    model: str
+    artifact: str
+    artifact_sha256: str
+    provider: str
+    device: str
+    stems_from: str | None
+    """The artifact that makes the stems, or where they lie; None where the mixture is heard."""
+
+    def __str__(self) -> str:
+        hears = "the mixture" if self.stems_from is None else f"stems from {self.stems_from}"
+        return f"{self.artifact} on {self.device} ({self.provider}), {hears}"
+
+
+class Tracks(Protocol):
+    """A BeatTracker, here or on a server."""
+
+    def track_blocks(
+        self,
+        blocks: Iterable[Array],
+        audio: AudioFormat,
+        *,
+        with_activations: bool = False,
+        on_progress: Progress | None = None,
+    ) -> Beats:
+        """A track's beats and sections."""
+
+
+class BeatSource(Protocol):
+    """Finds the beats of one file after another."""
+
+    def find(self, path: Path, audio: AudioFormat, asks: bool, advance: Progress) -> Beats:
+        """The beats of a file, with its activations where one `asks` for them."""
+
+    def describe(self) -> BeatRun:
+        """What did it; a server says that only once it has accepted a call."""
+
+
+@dataclass(frozen=True)
+class OfMixtures:
+    """Of what is in the files themselves."""
+
+    tracker: Tracks
+    describe: Callable[[], BeatRun]
+
+    def find(self, path: Path, audio: AudioFormat, asks: bool, advance: Progress) -> Beats:
+        """Read the file as often as the model wants it."""
+        return self.tracker.track_blocks(
+            FileBlocks(path), audio, with_activations=asks, on_progress=advance
+        )
+
+
+@dataclass(frozen=True)
+class OfStems:
+    """Of stems that lie in a folder, or in one a file below it."""
+
+    tracker: BeatTracker
+    folder: Path
+    is_alone: bool
+    """Whether there is but one file: its stems may be in the folder itself."""
+    describe: Callable[[], BeatRun]
+
+    def find(self, path: Path, audio: AudioFormat, asks: bool, advance: Progress) -> Beats:
+        """Read the stems; the file itself is not heard."""
+        own = self.folder / path.stem
+        folder = self.folder if self.is_alone and not own.is_dir() else own
+        stems = StemFolder(folder, self.tracker.facts.stems)
+        if audio.n_samples is not None and stems.format.n_samples is not None:
+            track_s = audio.n_samples / audio.sample_rate_hz
+            stems_s = stems.format.n_samples / stems.format.sample_rate_hz
+            if abs(track_s - stems_s) > _MOST_DIFFERENCE_S:
+                raise RequestError(
+                    "stems-from",
+                    f"the stems in {folder} are {stems_s:.2f} s long, {path} is {track_s:.2f} s: "
+                    "they are of another track",
+                )
+        mono = self.tracker.collect(stems.format.sample_rate_hz)
+        for block in stems.blocks():
+            mono.push(block)
+        return self.tracker.find(mono, with_activations=asks)
+
+
+def open_local(
+    closing: ExitStack,
+    artifacts: Path,
+    model: str,
+    separator: str,
+    stems_from: Path | None,
+    options: EngineOptions,
+    *,
+    is_alone: bool,
+) -> BeatSource:
+    """Load what the files need; `closing` frees it. Raises as `BeatModel.open` does."""
+    library = Library(artifacts, options)
+    closing.callback(library.close)
+    chosen = find_beat_model(library, model)
+    if stems_from is not None and not chosen.facts.stems:
+        raise RequestError("stems-from", f"{chosen.name} hears the mixture, and takes no stems")
+    offer = None
+    if stems_from is None:
+        offer = find_separator(library, chosen.facts, separator)
+    tracker = chosen.open(library, offer)
+    if offer is not None:
+        _say_of_separator(chosen, offer)
+    if not chosen.offer.info.trained:
+        warn(f"{chosen.name} has random weights: what it finds means nothing")
+    spec = tracker.engine.spec
+    origin = None if offer is None else offer.name
+    run = BeatRun(
+        model=chosen.offer.info.model,
+        artifact=chosen.name,
+        artifact_sha256=tracker.sha256,
+        provider=spec.provider,
+        device=spec.device,
+        stems_from=origin if stems_from is None else str(stems_from),
+    )
+    say(str(run))
+    if stems_from is None:
+        return OfMixtures(tracker, lambda: run)
+    return OfStems(tracker, stems_from, is_alone, lambda: run)
+
+
+def open_remote(
+    closing: ExitStack,
+    server: str,
+    model: str,
+    separator: str,
+    tls_ca: Path | None,
+    token_file: Path | None,
+) -> BeatSource:
+    """Connect with the first file; `closing` ends it."""
+    client = closing.enter_context(
+        StemlineClient(
+            server,
+            tls_ca=None if tls_ca is None else tls_ca.read_bytes(),
+            token=None if token_file is None else token_file.read_text().strip(),
+        )
+    )
+    tracker = client.beat_tracker(model, separator)
+
+    def describe() -> BeatRun:
+        accepted = tracker.accepted
+        if accepted is None:
+            return BeatRun(model, "", "", "", "", separator or None)
+        return BeatRun(
+            model=accepted.model,
+            artifact=accepted.artifact,
+            artifact_sha256=accepted.artifact_sha256,
+            provider=accepted.provider,
+            device=accepted.device,
+            stems_from=accepted.separator or None,
+        )
+
+    return OfMixtures(tracker, describe)
+
+
+def _say_of_separator(model: BeatModel, offer: Offer) -> None:
+    """Say what may make the beats worse."""
+    unheard = sorted(set(map(str.lower, offer.stems)) - set(map(str.lower, model.facts.stems)))
+    if unheard:
+        warn(f"{offer.name} also makes {', '.join(unheard)}, which {model.name} does not hear")
+    if model.facts.separator not in ("", offer.info.model):
+        say(f"{model.name} learned from the stems of {model.facts.separator}")
+    if not offer.info.trained:
+        warn(f"{offer.name} has random weights: its stems are noise, and so are the beats")

@@ -1,0 +1,45 @@
+"""Stems that a server has encoded, written to files."""
+
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from stemline.postprocessing.encode import OutputFormat
+from stemline.postprocessing.stems import stem_file_name
+
+from .remote_call import RemoteCall
+from .remote_separation import OnProgress
+
+
+def written_stems(
+    call: RemoteCall[Any],
+    stems: Iterable[str],
+    folder: Path,
+    output: OutputFormat,
+    on_progress: OnProgress | None,
+    take: Callable[[Any], None] = lambda message: None,
+) -> dict[str, Path]:
+    """Stems that come as files → name and `folder/<stem>.<container>`, all of them or none.
+
+    `take` is given the messages of anything else. Raises RemoteError or OSError.
+    """
+    with ExitStack() as stack:
+        stack.callback(call.close)
+        folder.mkdir(parents=True, exist_ok=True)
+        parts = {stem: folder / f"{stem_file_name(stem)}.{output.container}.part" for stem in stems}
+        for part in parts.values():
+            stack.callback(part.unlink, missing_ok=True)
+        files = {stem: stack.enter_context(part.open("wb")) for stem, part in parts.items()}
+        for message in call:
+            match message.WhichOneof("response"):
+                case "stem_block":
+                    files[message.stem_block.stem].write(message.stem_block.data)
+                case "progress":
+                    if on_progress is not None:
+                        on_progress(message.progress)
+                case _:
+                    take(message)
+        for file in files.values():
+            file.close()
+        return {stem: part.rename(part.with_suffix("")) for stem, part in parts.items()}

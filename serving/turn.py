@@ -1,0 +1,54 @@
+"""A caller's place in the queue of a network that takes a whole track at once."""
+
+from collections.abc import Mapping
+from concurrent.futures import CancelledError, Future
+
+from stemline.engines import EngineError
+from stemline.engines.base import Array
+
+from .errors import SeparationClosedError
+from .scheduler import Item, Lane
+
+
+class Turn:
+    """Waits for the network and runs it; `close` gives the place up, from any thread."""
+
+    def __init__(self, lane: Lane) -> None:
+        self._lane = lane
+        self._waiting: Future[Item] | None = None
+        self._closed = False
+
+    @property
+    def queue_s(self) -> float:
+        """The time it waited."""
+        return self._lane.queue_s
+
+    @property
+    def engine_s(self) -> float:
+        """The time the network ran."""
+        return self._lane.engine_s
+
+    def run(self, inputs: Mapping[str, Array]) -> Item:
+        """What the network makes of `inputs`, each with a batch axis of length 1.
+
+        Raises SeparationClosedError when `close` is or was called, EngineError.
+        """
+        waiting = self._waiting = self._lane.submit(inputs)
+        if self._closed:  # meanwhile, and perhaps too early to see what waits
+            waiting.cancel()
+        try:
+            return waiting.result()
+        except CancelledError as error:
+            if self._closed:
+                raise SeparationClosedError("closed before the network's turn was over") from error
+            raise EngineError("the engine was closed") from error
+        finally:
+            self._waiting = None
+
+    def close(self) -> None:
+        """Wake whoever waits in `run`, at once; what the network has begun it finishes alone."""
+        self._closed = True
+        self._lane.close()
+        waiting = self._waiting
+        if waiting is not None:
+            waiting.cancel()
