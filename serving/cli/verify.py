@@ -98,7 +98,7 @@ def _folders_of(name: str, library: Library) -> list[Path]:
     given = Path(name)
     if given.is_dir():
         return [given]
-    return [artifact.engine_path.parent.parent for artifact in library.find(name).artifacts]
+    return [artifact.engine_path.parent.parent for artifact in library.named(name).artifacts]
 
 
 def _print_quality(name: str, quality: "Quality", stored: "Quality | None") -> None:
