@@ -24,7 +24,7 @@ $(STAMP): pyproject.toml constraints.txt $(KERNELS)
 
 install: $(STAMP)  ## virtual environment, editable install, type-checker link
 
-demo: $(STAMP)  ## export the small model, separate a song over gRPC, measure; into demo/
+demo: $(STAMP)  ## export the small models; a song's stems and beats over gRPC, measured; into demo/
 	$(BIN)/stemline demo
 
 demo-check: $(STAMP)  ## the demo's figures once more, by another program, from its files
@@ -42,11 +42,16 @@ serve: $(STAMP)  ## the gRPC server over what was exported
 test: $(STAMP)  ## the tests that need nothing but this repository
 	$(BIN)/pytest $(PYTEST_ARGS)
 
-$(VENV)/.oracles: $(STAMP)
-	$(PIP) --group oracles
-	$(PIP) --no-deps allin1 audio-separator demucs einops julius omegaconf
-	$(BIN)/pip install -q --no-deps diffq==0.2.4 # builds from source, with the newest Cython
+# madmom in an environment of its own, and All-In-One's files without what they depend on.
+$(VENV)/.beat-originals: $(STAMP)
+	$(PIP) --no-deps allin1
 	$(BIN)/python tests/oracles/madmom_env.py $(VENV)/madmom
+	touch $@
+
+$(VENV)/.oracles: $(VENV)/.beat-originals
+	$(PIP) --group oracles
+	$(PIP) --no-deps audio-separator demucs einops julius omegaconf
+	$(BIN)/pip install -q --no-deps diffq==0.2.4 # builds from source, with the newest Cython
 	touch $@
 
 test-oracles: $(VENV)/.oracles  ## compare with the original packages, full size included
@@ -68,7 +73,9 @@ proto-check: $(STAMP)
 
 check: lint types proto-check test  ## format, lint, types, proto, tests
 
-bench: $(STAMP)  ## ONNX against PyTorch on this machine, table and plot in build/bench
+bench: $(VENV)/.beat-originals  ## ours against PyTorch and madmom on this machine, into build/bench
+	$(BIN)/python -m stemline.bench.beats_against_madmom --lengths-s 30 180 \
+	  --markdown build/bench/beats.md --json build/bench/beats.json
 	$(BIN)/stemline bench mdx23c --engines torch,onnx --plot build/bench
 
 proto: $(STAMP)  ## regenerate the gRPC stubs

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import soundfile
+from check_demo_beats import beats_disagreements
 from numpy.typing import NDArray
 
 TOLERANCE_DB = 0.01
@@ -75,6 +76,7 @@ def disagreements(folder: Path) -> list[str]:
         found += _compare(f"{stem}, improvement", row["improvement_db"], gained_db)
     mean_db = sum(improvements) / len(improvements) if improvements else None
     found += _compare("mean improvement", report["mean_improvement_db"], mean_db)
+    found += beats_disagreements(folder, report)
     return found + _other_figures(folder, report, mixture.size / 2 / rate_hz)
 
 

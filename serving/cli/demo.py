@@ -1,12 +1,11 @@
-"""`stemline demo`: all of stemline once, on a song whose stems are known, measured.
+"""`stemline demo`: all of stemline once, on a song whose stems and beats are known, measured.
 
-Export `mini`, serve it, separate a song of the synthetic band over gRPC, compare the stems with
-the truth, and PyTorch with ONNX Runtime.
+Export `mini` and `mini-beats`, serve them, take a song of the synthetic band apart and find its
+beats and sections over gRPC, compare all with the truth, and PyTorch with ONNX Runtime.
 """
 
 import json
 import math
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
@@ -17,13 +16,15 @@ import numpy as np
 import typer
 
 from stemline.engines import MissingExtraError, read_artifact
-from stemline.postprocessing.encode import OutputFormat, StemWriter
+from stemline.postprocessing.encode import StemWriter
 from stemline.preprocessing.audio import open_audio
 
-from ..client import StemlineClient
+from ..beat_models import SMALL_BEATS
 from ..errors import RequestError
-from ..files import SeparatedFile, separate_file
 from ..library import SMALL_MODEL
+from .demo_beats import FILES as BEAT_FILES
+from .demo_beats import beats_report, write_beats
+from .demo_call import FORMAT, analyze
 from .demo_report import db, print_demo, say_machine
 from .options import DEFAULT_ARTIFACTS, Artifacts, Json
 from .report import fail, print_json, say
@@ -33,13 +34,12 @@ if TYPE_CHECKING:
     from stemline.band import Song
     from stemline.engines.base import Array
     from stemline.export.export import ExportResult
-    from stemline.v1.stemline_pb2 import Accepted
 
 DEMO_SEED = 4_000_000
 """Far from training's songs, which begin at 1, and from those of cards, from a million on; the
 first from here in whose middle all four stems sound, and not the one with the best figures."""
 _SHORTEST_S, _LONGEST_S = 1.0, 60.0  # every song has a minute
-_FORMAT = OutputFormat(container="wav", bits=32)
+_MIXTURE = "mixture.wav"
 # Packages that are imported in the middle of a demo, each with the extra that brings it.
 _USED_LATE = (("psutil", "bench"), ("onnxruntime", "cpu"), ("onnxscript", "export"))
 
@@ -53,7 +53,7 @@ def demo(
     artifacts: Artifacts = DEFAULT_ARTIFACTS,
     as_json: Json = False,
 ) -> None:
-    """Export `mini`, separate a synthetic song with it over gRPC, and compare with the truth."""
+    """Stems, beats and sections of a synthetic song over gRPC, by the small models, measured."""
     if not _SHORTEST_S <= duration_s <= _LONGEST_S:
         raise RequestError(
             "duration-s",
@@ -87,15 +87,18 @@ def _run(out: Path, seed: int, duration_s: float, artifacts: Path) -> dict[str, 
 
     machine = describe_machine(THREADS)
     say_machine(machine)
-    exported = _export(artifacts)
-    artifact = read_artifact(exported.folder)
+    exported, beats_exported = (_export(name, artifacts) for name in (SMALL_MODEL, SMALL_BEATS))
+    artifact, beats_artifact = (read_artifact(one.folder) for one in (exported, beats_exported))
     info = artifact.info
     say(f"the band plays song {seed}")
     song, start_s = _excerpt(seed, duration_s)
     _write_song(song, out)
-    with running_server(artifacts, artifact.name, out / "server.log") as address:
-        say(f"serving {artifact.name} on {address}; separating over gRPC")
-        separated, ran = _separate(out, address, artifact.name)
+    names = artifact.name, beats_artifact.name
+    with running_server(artifacts, ",".join(names), out / "server.log") as address:
+        say(f"serving {' and '.join(names)} on {address}; separating over gRPC")
+        analyzed = analyze(out / _MIXTURE, out / "separated", address, *names)
+    separated = analyzed.file
+    write_beats(out, _MIXTURE, song.truth, analyzed.beats)
     say("the server has stopped; timing PyTorch and ONNX Runtime by turns")
     latency = measure_latency(artifact, song.mixture)
     scores = _scores(out, info.stems)
@@ -110,29 +113,26 @@ def _run(out: Path, seed: int, duration_s: float, artifacts: Path) -> dict[str, 
             "beats_per_bar": song.truth.beats_per_bar,
             "key": song.truth.key,
         },
-        "model": {
-            "artifact": artifact.name,
-            "artifact_sha256": artifact.sha256,
-            "export": exported.status,
-            "parity_db": exported.card.snr_db,
-            "budget_db": exported.card.budget_db,
-        },
+        "model": _model_report(exported),
         "stems": scores,
         "mean_improvement_db": _mean([score["improvement_db"] for score in scores]),
+        "beats_model": _model_report(beats_exported),
+        "beats": beats_report(song.truth, analyzed.beats, song.score.duration_s),
         "grpc": {
             "audio_s": separated.audio_s,
             "seconds": separated.seconds["wall"],
             "realtime_factor": separated.realtime_factor,
-            "provider": ran.provider if ran else None,
-            "device": ran.device if ran else None,
+            "provider": analyzed.accepted.provider,
+            "device": analyzed.accepted.device,
         },
         "latency": {**asdict(latency), "ratio": latency.ratio},
         "files": {
-            "mixture": "mixture.wav",
+            "mixture": _MIXTURE,
             "truth": {stem: f"truth/{stem}.wav" for stem in info.stems},
             "separated": {
                 stem: path.relative_to(out).as_posix() for stem, path in separated.stems.items()
             },
+            **BEAT_FILES,
             "picture": "stems.png",
             "server_log": "server.log",
         },
@@ -155,8 +155,8 @@ def _check_extras() -> None:
     import stemline.serving.server  # noqa: F401
 
 
-def _export(artifacts: Path) -> "ExportResult":
-    """`mini` in fp32. Raises ExportFailure."""
+def _export(name: str, artifacts: Path) -> "ExportResult":
+    """One of the small models in fp32. Raises ExportFailure."""
     from stemline.export.models import find_model
 
     from .export import export_failures
@@ -164,10 +164,20 @@ def _export(artifacts: Path) -> "ExportResult":
     with export_failures():
         from stemline.export.export import export_model
 
-        (result,) = export_model(find_model(SMALL_MODEL), root=artifacts, report=say)
+        (result,) = export_model(find_model(name), root=artifacts, report=say)
     snr_db = result.card.snr_db
     say(f"{result.artifact}: {result.status}, agrees with PyTorch to {snr_db:.1f} dB")
     return result
+
+
+def _model_report(exported: "ExportResult") -> dict[str, Any]:
+    return {
+        "artifact": exported.artifact,
+        "artifact_sha256": read_artifact(exported.folder).sha256,
+        "export": exported.status,
+        "parity_db": exported.card.snr_db,
+        "budget_db": exported.card.budget_db,
+    }
 
 
 def _excerpt(seed: int, duration_s: float) -> "tuple[Song, float]":
@@ -186,21 +196,8 @@ def _write_song(song: "Song", out: Path) -> None:
     (out / "truth").mkdir(exist_ok=True)
     sounds = {f"truth/{stem}": samples for stem, samples in song.stems.items()}
     for name, samples in {"mixture": song.mixture, **sounds}.items():
-        with StemWriter(out / f"{name}.wav", _FORMAT, SAMPLE_RATE_HZ, 2) as writer:
+        with StemWriter(out / f"{name}.wav", FORMAT, SAMPLE_RATE_HZ, 2) as writer:
             writer.write(samples)
-
-
-def _separate(out: Path, address: str, model: str) -> "tuple[SeparatedFile, Accepted | None]":
-    """The mixture through a server, and what that said of the call. Raises RemoteError or OSError.
-
-    In a thread of its own. A signal is an exception in the main thread, and one that strikes in
-    gRPC, while it opens a call, leaves a connection whose closing never ends.
-    """
-    # The client is closed first, which cancels the call and so ends the thread.
-    with ThreadPoolExecutor(1) as pool, StemlineClient(address) as client:
-        remote = client.model(model)
-        call = pool.submit(separate_file, out / "mixture.wav", remote, out / "separated", _FORMAT)
-        return call.result(), remote.accepted
 
 
 def _read(path: Path) -> "Array":
@@ -227,7 +224,7 @@ def _scores(out: Path, stems: tuple[str, ...]) -> list[dict[str, Any]]:
             "si_sdr_db": score.si_sdr_db,
             "improvement_db": score.improvement_db,
         }
-        for score in scores_of(separated, _read(out / "mixture.wav"), truth)
+        for score in scores_of(separated, _read(out / _MIXTURE), truth)
     }
     nothing = dict.fromkeys(("mixture_si_sdr_db", "si_sdr_db", "improvement_db"))
     return [{"stem": stem, **measured.get(stem, nothing)} for stem in stems]

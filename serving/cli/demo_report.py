@@ -3,6 +3,7 @@
 import shlex
 import shutil
 import sys
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +53,7 @@ def print_demo(report: dict[str, Any], out: Path, artifacts: Path) -> None:
             ("mean", "", "", db(report["mean_improvement_db"], "+")),
         ],
     )
+    _print_beats(report["beats"], report["beats_model"]["artifact"])
     threads = "1 thread" if latency["threads"] == 1 else f"{latency['threads']} threads"
     print_table(
         "speed and fidelity",
@@ -60,8 +62,8 @@ def print_demo(report: dict[str, Any], out: Path, artifacts: Path) -> None:
             (
                 "real-time factor",
                 f"{grpc['realtime_factor']:.2f}×",
-                f"{grpc['audio_s']:.1f} s of audio over gRPC in {grpc['seconds']:.1f} s, "
-                f"{grpc['provider']}",
+                f"{grpc['audio_s']:.1f} s of audio to stems and beats over gRPC in "
+                f"{grpc['seconds']:.1f} s, {grpc['provider']}",
             ),
             (
                 "PyTorch",
@@ -90,10 +92,59 @@ def print_demo(report: dict[str, Any], out: Path, artifacts: Path) -> None:
             ("its true stems", str(out / "truth")),
             *((stem, str(out / path)) for stem, path in files["separated"].items()),
             ("picture", str(out / files["picture"])),
+            ("its beats, with their place in the bar", str(out / files["beats"])),
+            ("the song with a click on each", str(out / files["clicks"])),
+            ("beats and sections, a picture", str(out / files["beats_picture"])),
             ("every figure", str(out / "report.json")),
         ],
     )
     _print_next(artifacts)
+
+
+def _print_beats(beats: dict[str, Any], artifact: str) -> None:
+    """What was found beside what is true."""
+    scores = beats["scores"]
+    print_table(
+        f"beats by {artifact}, in the stems that came out",
+        ("what", "found", "true", "F-measure"),
+        [
+            ("tempo", _bpm(beats["bpm"]), _bpm(beats["true_bpm"]), ""),
+            *(
+                (
+                    f"{what}s",
+                    str(beats[f"n_{what}s"]),
+                    str(beats[f"n_true_{what}s"]),
+                    f"{scores[what]:.3f}, within 70 ms",
+                )
+                for what in ("beat", "downbeat")
+            ),
+            (
+                "sections",
+                str(len(beats["segments"])),
+                str(len(beats["true_segments"])),
+                f"{scores['boundary_half']:.2f}, boundaries within 0.5 s; "
+                f"{scores['boundary_three']:.2f} within 3 s",
+            ),
+        ],
+    )
+    print_table(
+        f"sections; {scores['label']:.0%} of the time has its right name",
+        ("found", "true"),
+        [
+            (_segment(found), _segment(true))
+            for found, true in zip_longest(beats["segments"], beats["true_segments"])
+        ],
+    )
+
+
+def _segment(segment: dict[str, Any] | None) -> str:
+    if segment is None:
+        return ""
+    return f"{segment['start']:.2f} to {segment['end']:.2f} s {segment['label']}"
+
+
+def _bpm(value: float | None) -> str:
+    return "none" if value is None else f"{value:.4g} bpm"
 
 
 def _print_next(artifacts: Path) -> None:
@@ -103,6 +154,7 @@ def _print_next(artifacts: Path) -> None:
     used = Library(artifacts).find().info.model  # there is one: the demo has exported `mini`
     with_it = "" if used == SMALL_MODEL else f" with {used}"
     say(f"separate a song of your own{with_it}: {command} separate song.wav{where}")
+    say(f"find its beats: {command} beats song.wav{where}")
     tell_of_small_model("", used, command=command, options=where)
 
 

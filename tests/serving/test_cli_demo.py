@@ -18,15 +18,17 @@ import psutil
 import pytest
 import soundfile
 from check_demo import disagreements, si_sdr_db
+from check_demo_beats import f_measure, greatest_matching
 from cli_helpers import run, run_without_torch
 
 from stemline.band import STEMS, compose, excerpt, perform
-from stemline.export import verify
+from stemline.export import beat_scores, verify
 from stemline.export.held_out import held_out
 from stemline.export.mini.songs import FIRST_SEED as FIRST_TRAINING_SEED
 from stemline.export.si_sdr import is_silent
 from stemline.export.si_sdr import si_sdr_db as ours
-from stemline.serving.cli.demo import DEMO_SEED, _mean, _scores, _separate, demo
+from stemline.serving.cli.demo import DEMO_SEED, _mean, _scores, demo
+from stemline.serving.cli.demo_call import analyze
 from stemline.serving.cli.demo_report import print_demo, stemline_command
 from stemline.serving.cli.server_process import running_server
 from stemline.serving.client import StemlineClient
@@ -40,8 +42,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with `demo` and `artifacts`, of a six-second song. Not to be changed."""
     root = tmp_path_factory.mktemp("made")
     with pytest.MonkeyPatch.context() as patch:
-        # A minute of songs for the card of `mini` is no better a test of the demo than these.
+        # Minutes of songs for the cards are no better a test of the demo than these.
         patch.setattr(verify, "CARD_SONGS", held_out(1, 1.5))
+        patch.setattr(verify, "CARD_BEAT_SONGS", held_out(1, 6.0))
         demo(out=root / "demo", duration_s=6, artifacts=root / "artifacts")
     return root
 
@@ -60,8 +63,9 @@ def test_the_server_has_separated_the_song_and_has_ended(made: Path) -> None:
     assert report["model"]["export"] == "exported"
     assert report["model"]["parity_db"] >= report["model"]["budget_db"]
     assert [row["stem"] for row in report["stems"]] == list(STEMS)
+    assert report["beats_model"]["export"] == "exported"
     log = (made / "demo" / "server.log").read_text()
-    assert "mini.fp32, 6.0 s of audio in" in log
+    assert "mini.fp32 and beats of mini-beats.fp32, 6.0 s of audio in" in log
     assert "draining: 0 calls are under way" in log
     assert servers_over(made / "artifacts") == []
 
@@ -74,6 +78,31 @@ def test_the_song_is_the_bands(made: Path) -> None:
     got, rate = soundfile.read(made / "demo" / "mixture.wav", dtype="float32")
     assert rate == 44100
     np.testing.assert_array_equal(got.T, song.mixture)
+
+
+def test_its_beats_are_the_bands(made: Path) -> None:
+    report = report_of(made / "demo")
+    song = report["song"]
+    truth = excerpt(compose(song["seed"]), song["start_s"], 6).truth
+    lines = (made / "demo/truth/song.beats").read_text().splitlines()
+    assert lines == [f"{beat.time_s:.6f}\t{beat.position}" for beat in truth.beats]
+    assert [
+        (one["start"], one["end"], one["label"]) for one in report["beats"]["true_segments"]
+    ] == [(one.start_s, one.end_s, one.label) for one in truth.sections]
+    assert report["beats"]["true_bpm"] == truth.tempo_bpm
+
+
+def test_beats_are_those_of_the_command(made: Path, tmp_path: Path) -> None:
+    out = tmp_path / "song.beats"
+    done = run(
+        "beats", made / "demo/mixture.wav", "--artifacts", made / "artifacts", "--beats", out,
+        "--json",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert out.read_text() == (made / "demo/song.beats").read_text()
+    said, report = json.loads(done.stdout), report_of(made / "demo")["beats"]
+    assert (said["bpm"], said["segments"]) == (report["bpm"], report["segments"])
+    assert report["n_beats"] > 6
 
 
 def test_the_picture_can_be_read_at_its_width(made: Path) -> None:
@@ -99,7 +128,7 @@ def test_a_second_demo_keeps_the_artifact_and_tells_the_same_on_both_outputs(
     said = json.loads(done.stdout)
     assert said.pop("out") == str(root / "demo")
     assert said == report_of(root / "demo")
-    assert said["model"]["export"] == "unchanged"
+    assert (said["model"]["export"], said["beats_model"]["export"]) == ("unchanged",) * 2
     assert disagreements(root / "demo") == []
 
 
@@ -117,9 +146,19 @@ def test_what_is_printed_is_what_the_report_has(
     assert rows["PyTorch"][0] == f"{report['latency']['torch_ms']:.1f} ms"
     assert rows["ONNX Runtime"][0] == f"{report['latency']['onnx_ms']:.1f} ms"
     assert rows["picture"] == [str(made / "demo" / "stems.png")]
+    beats = report["beats"]
+    assert rows["tempo"][:2] == [f"{beats['bpm']} bpm", f"{beats['true_bpm']:.4g} bpm"]
+    for what in ("beat", "downbeat"):
+        figures = [str(beats[f"n_{what}s"]), str(beats[f"n_true_{what}s"])]
+        figures.append(f"{beats['scores'][what]:.3f}, within 70 ms")
+        assert rows[f"{what}s"] == figures
+    first, true = beats["segments"][0], beats["true_segments"][0]
+    line = f"0.00 to {first['end']:.2f} s {first['label']}"
+    assert rows[line] == [f"0.00 to {true['end']:.2f} s {true['label']}"]
     assert "training never heard it" in said.err
     where = f"--artifacts {made / 'artifacts'}"
     assert f"stemline separate song.wav {where}" in said.err
+    assert f"stemline beats song.wav {where}" in said.err
     assert f"stemline export htdemucs {where}, then -m htdemucs" in said.err
 
 
@@ -133,14 +172,17 @@ def test_what_is_told_to_do_next_is_a_command_that_works(
     artifacts = Path(shutil.copytree(made / "artifacts", tmp_path / "its artifacts"))
     print_demo(report_of(made / "demo"), made / "demo", artifacts)
     said = capsys.readouterr().err
-    (line,) = (line for line in said.splitlines() if "song of your own: " in line)
-    song, out = (
-        shlex.quote(str(path)) for path in (made / "demo/truth/bass.wav", tmp_path / "out")
+    song, out, beats = (
+        shlex.quote(str(path))
+        for path in (made / "demo/truth/bass.wav", tmp_path / "out", tmp_path / "bass.beats")
     )
-    command = line.partition("song of your own: ")[2].replace("song.wav", song) + f" -o {out}"
-    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    for told, options in (("song of your own: ", f"-o {out}"), ("its beats: ", f"--beats {beats}")):
+        (line,) = (line for line in said.splitlines() if told in line)
+        command = f"{line.partition(told)[2].replace('song.wav', song)} {options}"
+        done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
     assert (tmp_path / "out/bass/vocals.wav").is_file()
+    assert (tmp_path / "bass.beats").is_file()
 
 
 def test_the_command_told_is_the_one_of_this_interpreter(
@@ -268,11 +310,11 @@ def test_a_signal_does_not_strike_inside_a_call(
         time.sleep(0.3)
         undisturbed.set()
 
-    monkeypatch.setattr("stemline.serving.cli.demo.separate_file", call)
+    monkeypatch.setattr("stemline.serving.cli.demo_call.separate_file", call)
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         with pytest.raises(KeyboardInterrupt):
-            _separate(tmp_path, "127.0.0.1:1", "mini")
+            analyze(tmp_path / "song.wav", tmp_path, "127.0.0.1:1", "mini", "mini-beats")
     finally:
         signal.signal(signal.SIGINT, before)
     assert undisturbed.wait(10)
@@ -335,7 +377,7 @@ def test_a_server_is_not_configured_by_the_users_environment(
         running_server(made / "artifacts", "mini", log) as address,
         StemlineClient(address) as client,
     ):
-        assert [model.name for model in client.list_models()] == ["mini"]
+        assert {model.name for model in client.list_models()} == {"mini", "mini-beats"}
     assert signal.getsignal(signal.SIGTERM) is before
 
 
@@ -440,6 +482,54 @@ def test_it_finds_figures_that_are_not_those_of_the_files(copy: Path) -> None:
         "mean improvement",
         "the real-time factor is not the audio's length over the time it took",
     ]
+
+
+@pytest.mark.parametrize(
+    ("late_s", "words"), [(0.08, "beats: the report"), (0.08, "no click on"), (0.005, "is no beat")]
+)
+def test_it_finds_beats_that_are_elsewhere(copy: Path, late_s: float, words: str) -> None:
+    path = copy / "song.beats"
+    lines = [line.split("\t") for line in path.read_text().splitlines()]
+    path.write_text("".join(f"{float(at) + late_s:.3f}\t{place}\n" for at, place in lines))
+    assert words in " ".join(disagreements(copy))
+
+
+def test_it_finds_figures_of_beats_that_are_not_those_of_the_files(copy: Path) -> None:
+    report = report_of(copy)
+    beats = report["beats"]
+    beats["bpm"] += 1
+    beats["n_downbeats"] += 1
+    beats["scores"]["downbeat"] -= 0.001
+    beats["scores"]["label"] += 0.001
+    beats["true_segments"][0]["end"] += 0.5
+    (copy / "report.json").write_text(json.dumps(report))
+    assert [line.partition(":")[0] for line in disagreements(copy)][:5] == [
+        "number of downbeats",
+        "downbeats",
+        "tempo",
+        "the true sections do not fill the song",
+        "labels",
+    ]
+
+
+def test_it_finds_clicks_where_there_is_no_beat(copy: Path) -> None:
+    path = copy / "clicks.wav"
+    samples, rate = soundfile.read(path, dtype="float32")
+    before = (copy / "song.beats").read_text().splitlines()
+    samples[: rate // 2] = samples[rate // 2 : rate]
+    soundfile.write(path, samples, rate)
+    assert before
+    assert "is no beat" in " ".join(disagreements(copy))
+
+
+def test_its_matching_is_the_greatest() -> None:
+    # In one pass from the left, 0 would take what 1 alone can have.
+    assert greatest_matching([[0, 1], [0], [2], [2]]) == 3
+    random = np.random.default_rng(0)
+    for _ in range(50):
+        true, found = (np.sort(random.uniform(0, 5, random.integers(1, 40))) for _ in range(2))
+        wanted = beat_scores.f_measure(true, found, 0.07)
+        assert f_measure(true.tolist(), found.tolist(), 0.07) == pytest.approx(wanted, abs=1e-12)
 
 
 def test_it_finds_files_that_are_not_those_of_the_figures(copy: Path) -> None:

@@ -1,0 +1,96 @@
+"""How a song's beats and sections were understood, beside the truth that the band wrote down."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stemline.export.beat_scores import (
+    boundary_f_measure,
+    f_measure,
+    inner_boundary_f_measure,
+    label_accuracy,
+)
+from stemline.serving.beats import Beats
+
+if TYPE_CHECKING:
+    from stemline.band import Truth
+
+TEMPO_TOLERANCE = 0.04
+"""How far a tempo may be off to be right: Gouyon et al., "An experimental comparison of audio tempo
+induction algorithms" (2006), the first of its two measures."""
+
+
+@dataclass(frozen=True)
+class BeatScore:
+    """One song's, or the mean of several; each 0 to 1."""
+
+    beat: float
+    """F-measure, 70 ms; nothing is trimmed."""
+    downbeat: float
+    """The same."""
+    tempo: float
+    """1 where it is within 4 % of the true one."""
+    boundary_half: float
+    """F-measure of the sections' boundaries, 0.5 s, the song's beginning and end among them."""
+    boundary_three: float
+    """The same within 3 s."""
+    inner_half: float
+    """Without beginning and end, 0.5 s; NaN for a song of one section."""
+    inner_three: float
+    """The same within 3 s."""
+    label: float
+    """Share of the time that has the right label."""
+
+
+def score_of(truth: "Truth", found: Beats, duration_s: float) -> BeatScore:
+    """How one song of `duration_s` was understood."""
+    reference_s, found_s = true_times(truth), found_times(found)
+    starts_s = [section.start_s for section in truth.sections]
+    labels = [section.label for section in truth.sections]
+    found_starts_s = [section.start for section in found.segments]
+    found_labels = [section.label for section in found.segments]
+    inner_half, inner_three = (
+        inner_boundary_f_measure(starts_s, found_starts_s, window_s)
+        if len(starts_s) > 1
+        else float("nan")
+        for window_s in (0.5, 3.0)
+    )
+    return BeatScore(
+        f_measure(reference_s[0], found_s[0]),
+        f_measure(reference_s[1], found_s[1]),
+        float(_is_tempo(truth.tempo_bpm, found.bpm)),
+        boundary_f_measure(starts_s, found_starts_s, duration_s, 0.5),
+        boundary_f_measure(starts_s, found_starts_s, duration_s, 3.0),
+        inner_half,
+        inner_three,
+        label_accuracy(starts_s, labels, found_starts_s, found_labels, duration_s),
+    )
+
+
+def mean_score(scores: Sequence[BeatScore]) -> BeatScore:
+    """Each figure's mean over the songs that have it."""
+    return BeatScore(
+        *(float(np.nanmean([getattr(one, f.name) for one in scores])) for f in fields(BeatScore))
+    )
+
+
+def true_times(truth: "Truth") -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Times of the beats and of the downbeats, in seconds."""
+    return _times([(beat.time_s, beat.position) for beat in truth.beats])
+
+
+def found_times(found: Beats) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The same of what was found."""
+    return _times([(beat.time_s, beat.position) for beat in found.beats])
+
+
+def _times(beats: list[tuple[float, int]]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    both = np.array(beats, np.float64).reshape(-1, 2)
+    return both[:, 0], both[both[:, 1] == 1, 0]
+
+
+def _is_tempo(true_bpm: float, found_bpm: float | None) -> bool:
+    return found_bpm is not None and abs(found_bpm / true_bpm - 1) <= TEMPO_TOLERANCE

@@ -1,0 +1,121 @@
+"""The tables of docs/beats.md: each in its own place, and of the figures that were measured."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stemline.bench.beats_markdown import comparison_markdown, marks, quality_markdown, write_region
+from stemline.serving.errors import RequestError
+
+MACHINE = {
+    "cpu": "a CPU",
+    "threads": 1,
+    "load_average": 0.5,
+    "versions": {"madmom": "0.16.1"},
+    "date": "2026-11-21T10:00:00+00:00",
+}
+ROW = {
+    "row": "dbn",
+    "length_s": 180,
+    "original_cpu_ms": 1894.4,
+    "ours_cpu_ms": 24.93,
+    "times_faster": 75.98,
+    "times_faster_min": 61.66,
+    "original_peak_growth_mb": 1070.4,
+    "ours_peak_growth_mb": 36.54,
+    "same_result": True,
+    "tolerance": 0.0,
+    "largest_difference": 0.0,
+}
+
+
+def test_a_page_is_made_and_its_table_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "beats.md"
+    write_region(path, "one", "first")
+    page = path.read_text().replace("# Beats", "# Mine")
+    path.write_text(page + "words\n")
+    write_region(path, "one", "second")
+    assert path.read_text() == page.replace("first", "second") + "words\n"
+
+
+def test_each_program_writes_between_its_own_marks(tmp_path: Path) -> None:
+    path = tmp_path / "beats.md"
+    path.write_text("\nwords\n".join("\n".join(marks(name)) for name in ("one", "two")))
+    write_region(path, "two", "of two")
+    write_region(path, "one", "of one")
+    first, second = path.read_text().split("words")
+    assert ("of one" in first, "of two" in second) == (True, True)
+    assert ("of two" in first, "of one" in second) == (False, False)
+
+
+def test_a_page_without_the_marks_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "beats.md"
+    path.write_text("words")
+    with pytest.raises(RequestError, match="without the two marks"):
+        write_region(path, "one", "table")
+    assert path.read_text() == "words"
+
+
+def comparison(**changed: Any) -> str:
+    report = {"machine": MACHINE, "rows": [{**ROW, **changed}], "after_separation": []}
+    return comparison_markdown(report)
+
+
+def test_a_comparison_has_its_figures() -> None:
+    row = "| dbn | 180 s | 1894 ms | 24.9 ms | 76.0× | 61.7× | 1070 → 36.5 MB | the same |"
+    assert row in comparison()
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"largest_difference": 4e-7, "tolerance": 4e-6}, "| within 4.0e-07 |"),
+        (
+            {"largest_difference": 1e-2, "same_result": False},
+            "| DIFFER: within 1.0e-02, not 0e+00 |",
+        ),
+        ({"largest_difference": None, "same_result": False}, "| DIFFER |"),
+    ],
+)
+def test_a_comparison_says_how_near_the_results_are(changed: dict[str, Any], told: str) -> None:
+    assert told in comparison(**changed)
+
+
+def test_what_is_left_after_separation_has_a_table_of_its_own() -> None:
+    alone = {
+        "length_s": 180,
+        "wall_ms": 295.6,
+        "cpu_ms": 295.1,
+        "stages_ms": {"spectrogram": 256.2, "decode": 25.61},
+        "peak_growth_mb": 285.6,
+    }
+    page = comparison_markdown({"machine": MACHINE, "rows": [], "after_separation": [alone]})
+    assert "| 180 s | 296 ms | 295 ms | 256 ms | 25.6 ms | 286 MB |" in page
+
+
+def test_quality_counts_the_songs_that_are_understood() -> None:
+    score = {"beat": 0.95}
+    means = dict.fromkeys(
+        ("beat", "downbeat", "tempo", "boundary_half", "boundary_three", "inner_half", "label"), 0.5
+    )
+    rows = [
+        {"engine": "onnx", "seconds": 2.0, "score": score},
+        {"engine": "onnx", "seconds": 4.0, "score": {"beat": 0.2}},
+    ]
+    for row, agreement in zip(rows, (1.0, 0.875), strict=True):
+        row |= {"beat_agreement": agreement, "downbeat_agreement": 1.0}
+    page = quality_markdown(
+        {
+            "machine": MACHINE,
+            "beats": "mini-beats.fp32",
+            "separator": "mini.fp32",
+            "songs": {"seeds": [7, 8], "seconds_each": 30.0},
+            "means": {"onnx": {**means, "inner_three": None}},
+            "rows": rows,
+        }
+    )
+    row = "| onnx | 0.500 | 0.500 | 0.50 | 0.50 / 0.50 | 0.50 / – | 0.50 | 1 of 2 | 3.00 |"
+    assert row in page
+    assert "2 songs of the synthetic band, 30 s each, seeds 7 to 8" in page
+    assert "agree least: 0.8750 beats, 1.0000 downbeats" in page
