@@ -92,8 +92,9 @@ wheel-check: wheel  ## install the wheel in a clean environment without torch an
 	cd build && ! clean/bin/python -c "import torch" 2>/dev/null
 	cd build && clean/bin/stemline models && clean/bin/python -c "import stemline.serving.server"
 	cd build && clean/bin/python -c "from stemline.export.models import MODELS; \
-	  mini = MODELS['mini'].bundled; \
-	  assert mini.is_file() and mini.with_name('config.yaml').is_file(), mini"
+	  mini, beats = MODELS['mini'].bundled, MODELS['mini-beats'].bundled; \
+	  assert mini.is_file() and mini.with_name('config.yaml').is_file(), mini; \
+	  assert beats.is_file() and beats.with_name('config.json').is_file(), beats"
 
 clean:  ## remove what was built; artifacts stay
 	rm -rf $(VENV) .types build dist *.egg-info preprocessing/_power.c postprocessing/_viterbi.c p*processing/*.so
