@@ -96,6 +96,7 @@ _QUALITY_SOURCES = {
         "mdx23c.py",
         "segments.py",
         "filterbank.py",
+        "growing_rows.py",
         "spectrogram.py",
         "stft.py",
     ),

@@ -5,12 +5,14 @@ RNNDownBeatProcessor makes before its networks (Böck, Krebs and Widmer, "Joint 
 Tracking with Recurrent Neural Networks", ISMIR 2016).
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .spectrogram import HOP_SAMPLES, SAMPLE_RATE_HZ, log_bands, n_frames
+from .growing_rows import GrowingRows
+from .spectrogram import HOP_SAMPLES, SAMPLE_RATE_HZ, LogBandStream
 
 
 @dataclass(frozen=True)
@@ -53,19 +55,54 @@ def downbeat_features(
 
     Raises ValueError when the samples are of another shape, type or sample rate.
     """
-    if sample_rate_hz != SAMPLE_RATE_HZ:
-        raise ValueError(f"the features are of {SAMPLE_RATE_HZ} Hz; got {sample_rate_hz} Hz")
     if samples.ndim != 1 or samples.dtype not in (np.float32, np.float64):
         raise ValueError(f"samples must be floats (n,); got {samples.dtype} {samples.shape}")
-    out = np.zeros((n_frames(len(samples)), N_FEATURES), np.float32)
-    first = 0
-    for resolution in RESOLUTIONS:
-        n_bands, back = resolution.n_bands, resolution.rise_frames
-        bands = out[:, first : first + n_bands]
-        rises = out[back:, first + n_bands : first + 2 * n_bands]
-        bank = log_bands(resolution.frame_samples, resolution.bands_per_octave, samples.dtype.name)
-        bank.write(samples, bands)
-        np.subtract(bands[back:], bands[:-back], out=rises)
-        np.maximum(rises, 0, out=rises)
-        first += 2 * n_bands
-    return out
+    stream = DownbeatFeatureStream(sample_rate_hz, samples.dtype.name)
+    stream.push(samples[np.newaxis])
+    return stream.finish()
+
+
+class DownbeatFeatureStream:
+    """A mixture, block by block, to what `downbeat_features` makes of the whole, bit for bit.
+
+    Holds the bands so far, half of the features, and under a second of samples.
+    """
+
+    def __init__(self, sample_rate_hz: int, dtype: str = "float32") -> None:
+        """Of a mixture at that rate, in that precision; ValueError for another than 44.1 kHz."""
+        if sample_rate_hz != SAMPLE_RATE_HZ:
+            raise ValueError(f"the features are of {SAMPLE_RATE_HZ} Hz; got {sample_rate_hz} Hz")
+        self._streams = [
+            LogBandStream(1, resolution.frame_samples, resolution.bands_per_octave, dtype)
+            for resolution in RESOLUTIONS
+        ]
+        self._bands = [GrowingRows(resolution.n_bands) for resolution in RESOLUTIONS]
+
+    def push(self, samples: NDArray[np.float32] | NDArray[np.float64]) -> None:
+        """The next mono samples (1, n), full scale 1, n maybe 0.
+
+        Raises ValueError when they are of another shape or type.
+        """
+        for so_far, stream in zip(self._bands, self._streams, strict=True):
+            _append(so_far, stream.push(samples))
+
+    def finish(self) -> NDArray[np.float32]:
+        """(n_frames, 314) of all that came; call it once, at the end."""
+        for so_far, stream in zip(self._bands, self._streams, strict=True):
+            _append(so_far, stream.finish())
+        out = np.zeros((self._streams[0].n_frames, N_FEATURES), np.float32)
+        first = 0
+        for resolution in RESOLUTIONS:
+            n_bands, back = resolution.n_bands, resolution.rise_frames
+            bands = out[:, first : first + n_bands]
+            rises = out[back:, first + n_bands : first + 2 * n_bands]
+            bands[:] = self._bands.pop(0).rows
+            np.subtract(bands[back:], bands[:-back], out=rises)
+            np.maximum(rises, 0, out=rises)
+            first += 2 * n_bands
+        return out
+
+
+def _append(rows: GrowingRows, groups: Iterable[NDArray[np.float32]]) -> None:
+    for group in groups:
+        rows.append(group[0])

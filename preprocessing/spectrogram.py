@@ -2,10 +2,13 @@
 
 madmom's chain of FramedSignal, ShortTimeFourierTransform, FilteredSpectrogram (30 Hz to 17 kHz,
 normalised) and LogarithmicSpectrogram, on samples in memory. All-In-One hears stems, in frames of
-2048 samples and 12 bands an octave; madmom_features.py has what madmom's own network hears.
+2048 samples and 12 bands an octave; madmom_features.py has what madmom's own network hears, and
+spectrogram_stream.py takes in stems of which there is only a part yet.
 """
 
+from collections.abc import Iterator
 from functools import cache
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -22,7 +25,8 @@ FRAME_SAMPLES = 2048
 HOP_SAMPLES = 441
 FRAME_RATE_HZ = SAMPLE_RATE_HZ // HOP_SAMPLES
 N_BANDS = 81
-_BANDS_PER_OCTAVE, _LOW_HZ, _HIGH_HZ = 12, 30, 17000
+BANDS_PER_OCTAVE = 12
+_LOW_HZ, _HIGH_HZ = 30, 17000
 
 # What is worked on at a time stays in a core's cache.
 _FRAMES_AT_A_TIME = 64
@@ -52,10 +56,12 @@ def log_spectrogram(
         raise ValueError(
             f"stems must be floats (n_stems, n_samples); got {stems.dtype} {stems.shape}"
         )
-    bands = log_bands(FRAME_SAMPLES, _BANDS_PER_OCTAVE, stems.dtype.name)
+    stream = LogBandStream(len(stems), FRAME_SAMPLES, BANDS_PER_OCTAVE, stems.dtype.name)
     out = np.empty((len(stems), n_frames(stems.shape[1]), N_BANDS), np.float32)
-    for stem, samples in enumerate(stems):
-        bands.write(samples, out[stem])
+    first = 0
+    for bands in chain(stream.push(stems), stream.finish()):
+        out[:, first : first + bands.shape[1]] = bands
+        first += bands.shape[1]
     return out
 
 
@@ -69,35 +75,28 @@ class LogBands:
         self._products = products(triangles(bins), _BANDS_OF_A_PRODUCT)
         self.n_bands = self._products[-1].bands.stop
 
-    def write(self, samples: NDArray[Any], out: NDArray[np.float32]) -> None:
-        """Samples (n_samples,), of the precision, to log10(1 + bands), (n_frames, n_bands).
+    def write(self, framed: NDArray[Any], out: NDArray[np.float32]) -> None:
+        """Samples of the precision, from the first frame's on → log10(1 + bands), (count, n_bands).
 
-        `out` has the frames of `n_frames`, and its rows may be parts of longer ones.
+        Those of as many frames as `out` has, each of them whole.
         """
-        frame_samples = len(self._window)
-        padded = np.zeros(len(out) * HOP_SAMPLES + frame_samples, samples.dtype)
-        padded[frame_samples // 2 :][: len(samples)] = samples
         high = self._products[-1].bins.stop
-        for first in range(0, len(out), _FRAMES_AT_A_TIME):
-            some = slice(first, first + _FRAMES_AT_A_TIME)
-            magnitudes = self._magnitudes(padded[first * HOP_SAMPLES :], len(out[some]), high)
-            for product in self._products:
-                np.matmul(
-                    magnitudes[:, product.bins], product.weights, out=out[some, product.bands]
-                )
+        magnitudes = self._magnitudes(framed, len(out), high)
+        for product in self._products:
+            np.matmul(magnitudes[:, product.bins], product.weights, out=out[:, product.bands])
         np.add(out, 1, out=out)
         np.log10(out, out=out)
 
-    def _magnitudes(self, padded: NDArray[Any], count: int, n_bins: int) -> NDArray[np.float32]:
+    def _magnitudes(self, framed: NDArray[Any], count: int, n_bins: int) -> NDArray[np.float32]:
         """Of the first `count` frames, (count, n_bins)."""
-        if padded.dtype == np.float32 and len(self._window) == KERNEL_FRAME_SAMPLES:
+        if framed.dtype == np.float32 and len(self._window) == KERNEL_FRAME_SAMPLES:
             power = np.empty((count, n_bins), np.float32)
-            power_spectra(padded, HOP_SAMPLES, power)
+            power_spectra(framed, HOP_SAMPLES, power)
             return np.sqrt(power, out=power)
         frames = as_strided(
-            padded,
+            framed,
             shape=(count, len(self._window)),
-            strides=(HOP_SAMPLES * padded.itemsize, padded.itemsize),
+            strides=(HOP_SAMPLES * framed.itemsize, framed.itemsize),
             writeable=False,
         )
         # One worker: whoever calls owns the cores.
@@ -113,3 +112,80 @@ class LogBands:
 def log_bands(frame_samples: int, bands_per_octave: int, dtype: str) -> LogBands:
     """One for each of a kind."""
     return LogBands(frame_samples, bands_per_octave, dtype)
+
+
+class LogBandStream:
+    """Mono streams, block by block, to their bands; frames lie as in `log_spectrogram`.
+
+    How the streams are cut changes no bit: frames are worked on in the same groups as those of the
+    whole, for sums of a matrix product depend on how many rows it has. Of the samples no more are
+    held than one group of frames hears.
+    """
+
+    def __init__(
+        self, n_streams: int, frame_samples: int, bands_per_octave: int, dtype: str
+    ) -> None:
+        self._bands = log_bands(frame_samples, bands_per_octave, dtype)
+        self._frame_samples = frame_samples
+        # Before the first sample half a frame is silent.
+        self._held = np.zeros((n_streams, _samples_of(_FRAMES_AT_A_TIME, frame_samples)), dtype)
+        self._n_held = frame_samples // 2
+        self._n_samples = 0
+        self._n_given = 0
+
+    @property
+    def n_frames(self) -> int:
+        """Of the samples so far, those included that still wait for samples."""
+        return n_frames(self._n_samples)
+
+    def push(self, samples: NDArray[Any]) -> Iterator[NDArray[np.float32]]:
+        """The next (n_streams, n), n maybe 0 → groups of frames (n_streams, count, n_bands).
+
+        All of them must be read before the next push. Raises ValueError for samples of another
+        shape or type.
+        """
+        if samples.shape[:-1] != self._held.shape[:1] or samples.dtype != self._held.dtype:
+            raise ValueError(
+                f"blocks must be {self._held.dtype} ({len(self._held)}, n); got {samples.dtype} "
+                f"{samples.shape}"
+            )
+        self._n_samples += samples.shape[1]
+        yield from self._taken(samples)
+
+    def finish(self) -> Iterator[NDArray[np.float32]]:
+        """The frames still to come, once all samples have; read it once, to its end."""
+        # Behind the last sample half a frame is silent: now every frame is whole.
+        yield from self._taken(
+            np.zeros((len(self._held), self._frame_samples // 2), self._held.dtype)
+        )
+        if self._n_given < self.n_frames:
+            yield self._group()
+
+    def _taken(self, samples: NDArray[Any]) -> Iterator[NDArray[np.float32]]:
+        held = self._held
+        capacity = held.shape[1]
+        begun = 0
+        while begun < samples.shape[1]:
+            some = samples[:, begun : begun + capacity - self._n_held]
+            held[:, self._n_held : self._n_held + some.shape[1]] = some
+            self._n_held += some.shape[1]
+            begun += some.shape[1]
+            if self._n_held == capacity:
+                yield self._group()
+                # The frames of a group are many times longer than one: nothing overlaps.
+                self._n_held = capacity - _FRAMES_AT_A_TIME * HOP_SAMPLES
+                held[:, : self._n_held] = held[:, -self._n_held :]
+
+    def _group(self) -> NDArray[np.float32]:
+        """Of what is held, but no frame that begins no hop."""
+        count = min(_FRAMES_AT_A_TIME, self.n_frames - self._n_given)
+        self._n_given += count
+        out = np.empty((len(self._held), count, self._bands.n_bands), np.float32)
+        for stream, bands in zip(self._held, out, strict=True):
+            self._bands.write(stream, bands)
+        return out
+
+
+def _samples_of(count: int, frame_samples: int) -> int:
+    """That `count` frames hear."""
+    return (count - 1) * HOP_SAMPLES + frame_samples

@@ -1,6 +1,6 @@
 """What one beat network takes in and means by what it gives, and another does not."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -13,13 +13,9 @@ from stemline.engines.beat_info import LOG_SPECTROGRAM, MADMOM_DOWNBEATS
 from stemline.postprocessing.metrical import downbeat_activations, sigmoid
 from stemline.postprocessing.sections import Section, find_sections
 from stemline.preprocessing import madmom_features
-from stemline.preprocessing.madmom_features import downbeat_features
-from stemline.preprocessing.spectrogram import (
-    HOP_SAMPLES,
-    N_BANDS,
-    SAMPLE_RATE_HZ,
-    log_spectrogram,
-)
+from stemline.preprocessing.madmom_features import DownbeatFeatureStream
+from stemline.preprocessing.spectrogram import HOP_SAMPLES, N_BANDS, SAMPLE_RATE_HZ
+from stemline.preprocessing.spectrogram_stream import SpectrogramStream
 
 SPECTROGRAM, FEATURES = "spectrogram", "features"
 """What beat networks take in."""
@@ -47,6 +43,23 @@ class BeatActivations:
     """Frame i is at i / frame_rate_hz seconds."""
 
 
+class InputStream:
+    """What a network hears, block by block, on its way to the network's one input."""
+
+    def __init__(self, name: str, stream: SpectrogramStream | DownbeatFeatureStream) -> None:
+        """Take a fresh stream over; `name` is the input's."""
+        self._name = name
+        self._stream = stream
+
+    def push(self, heard: Array) -> None:
+        """The next (n_heard, n) in mono, at the network's rate and in its order."""
+        self._stream.push(heard)
+
+    def finish(self) -> dict[str, Array]:
+        """The input by its name, with a batch axis of 1; call it once, at the end."""
+        return {self._name: self._stream.finish()[np.newaxis]}
+
+
 class BeatNetwork(Protocol):
     """One kind of network: the way to it and from it, without its engine."""
 
@@ -56,8 +69,8 @@ class BeatNetwork(Protocol):
         Raises ArtifactError when it wants an input that is not made here.
         """
 
-    def inputs(self, heard: Iterable[Array]) -> dict[str, Array]:
-        """What it hears, each (1, n_samples) at its rate → its inputs, with a batch axis of 1."""
+    def input_stream(self) -> InputStream:
+        """What one track is heard with."""
 
     def n_frames(self, outputs: Mapping[str, Array]) -> int:
         """Frames of the outputs, which here and below have no batch axis."""
@@ -94,11 +107,11 @@ class StemsNetwork:
             FUNCTION: (BATCH, len(facts.labels), FRAMES),
         }
 
-    def inputs(self, heard: Iterable[Array]) -> dict[str, Array]:
+    def input_stream(self) -> InputStream:
         """Stems → the spectrogram, (1, n_stems, n_frames, n_bins)."""
-        rate_hz = self._facts.sample_rate_hz
-        spectrograms = [log_spectrogram(samples, rate_hz) for samples in heard]
-        return {SPECTROGRAM: np.concatenate(spectrograms)[np.newaxis]}
+        facts = self._facts
+        stream = SpectrogramStream(len(facts.stems), facts.sample_rate_hz)
+        return InputStream(SPECTROGRAM, stream)
 
     def n_frames(self, outputs: Mapping[str, Array]) -> int:
         """As BeatNetwork."""
@@ -154,10 +167,9 @@ class MixtureNetwork:
         frames = (BATCH, FRAMES)
         return {FEATURES: (*frames, facts.n_bins), BEAT: frames, DOWNBEAT: frames}
 
-    def inputs(self, heard: Iterable[Array]) -> dict[str, Array]:
+    def input_stream(self) -> InputStream:
         """The mixture alone → its features, (1, n_frames, n_features)."""
-        (mixture,) = heard
-        return {FEATURES: downbeat_features(mixture[0], self._facts.sample_rate_hz)[np.newaxis]}
+        return InputStream(FEATURES, DownbeatFeatureStream(self._facts.sample_rate_hz))
 
     def n_frames(self, outputs: Mapping[str, Array]) -> int:
         """As BeatNetwork."""

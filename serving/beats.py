@@ -281,7 +281,8 @@ class BeatTracker:
 
         Of a network that hears mixtures the one stem is called MIXTURE.
         """
-        return MonoStems(self.heard, sample_rate_hz, self.facts.sample_rate_hz)
+        inputs = self._network.input_stream()
+        return MonoStems(self.heard, sample_rate_hz, self.facts.sample_rate_hz, inputs)
 
     def open_turn(self) -> Turn:
         """A place in the network's queue, for one track."""
@@ -304,7 +305,7 @@ class BeatTracker:
         """
         turn = turn or self.open_turn()
         started = time.perf_counter()
-        inputs = self._network.inputs(stems.finish())
+        inputs = stems.finish()
         made = time.perf_counter()
         outputs = self._run(turn, inputs)
         inputs.clear()

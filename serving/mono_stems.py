@@ -1,7 +1,7 @@
 """Audio on its way to a beat network: a track at its rate, and its stems in mono."""
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -10,10 +10,14 @@ from stemline.preprocessing.audio import AudioFormat, checked
 from stemline.preprocessing.channels import output_channels, to_channels
 from stemline.preprocessing.resample import Resampler
 
+from .beat_networks import InputStream
 from .errors import RequestError
 
 SILENT_BELOW = np.float32(2.0**-16)
 """Half a step of 16 bits: in the files that the original reads, less is zero."""
+
+# Stems that come whole are heard in blocks, too: none is held again.
+_BLOCK_SAMPLES = 1 << 16
 
 
 class TrackAtRate:
@@ -50,14 +54,17 @@ class TrackAtRate:
 class MonoStems:
     """Stems of one track, taken in block by block, as a beat network hears them.
 
-    Mono, at the network's rate, in its order; made by `BeatTracker.collect`.
+    Mono, at the network's rate, in its order, they become its inputs as they come; what has been
+    heard is not kept. Made by `BeatTracker.collect`.
     """
 
-    def __init__(self, stems: tuple[str, ...], from_hz: int, to_hz: int) -> None:
+    def __init__(
+        self, stems: tuple[str, ...], from_hz: int, to_hz: int, inputs: InputStream
+    ) -> None:
         self._names = stems
         self._resampler = Resampler(from_hz, to_hz, len(stems))
-        self._blocks: list[Array] = []
-        self._n_samples_in = 0
+        self._inputs = inputs
+        self._n_samples = 0
         self._is_silent = True
         self.seconds = 0.0
         """Spent here."""
@@ -94,24 +101,26 @@ class MonoStems:
                 )
                 + " samples",
             )
-        # (n_stems, n)
-        mono = np.concatenate([to_channels(samples, 1) for samples in wanted]).astype(
-            np.float32, copy=False
-        )
-        self._n_samples_in += mono.shape[1]
-        self._is_silent = self._is_silent and not np.any(np.abs(mono) >= SILENT_BELOW)
-        self._blocks.append(self._resampler.push(mono))
+        for start in range(0, max(1, *lengths), _BLOCK_SAMPLES):
+            self._hear([samples[..., start : start + _BLOCK_SAMPLES] for samples in wanted])
         self.seconds += time.perf_counter() - started
 
-    def finish(self) -> Iterator[Array]:
-        """Each stem in turn, (1, n_samples) of at least one sample; call it once, at the end.
+    def finish(self) -> dict[str, Array]:
+        """The network's inputs, of at least one sample; call it once, at the end."""
+        self._give(self._resampler.flush())
+        if self._n_samples == 0:  # one sample of a high rate
+            self._give(np.zeros((len(self._names), 1), np.float32))
+        return self._inputs.finish()
 
-        What was taken in is freed afterwards.
-        """
-        self._blocks.append(self._resampler.flush())
-        if not any(block.shape[1] for block in self._blocks):  # one sample of a high rate
-            self._blocks.append(np.zeros((len(self._names), 1), np.float32))
-        # One stem at a time: the whole is not held twice.
-        for index in range(len(self._names)):
-            yield np.concatenate([block[index : index + 1] for block in self._blocks], axis=1)
-        self._blocks.clear()
+    def _hear(self, stems: Sequence[Array]) -> None:
+        # (n_stems, n)
+        mono = np.concatenate([to_channels(samples, 1) for samples in stems]).astype(
+            np.float32, copy=False
+        )
+        self._is_silent = self._is_silent and not np.any(np.abs(mono) >= SILENT_BELOW)
+        self._give(self._resampler.push(mono))
+
+    def _give(self, mono: Array) -> None:
+        """At the network's rate."""
+        self._n_samples += mono.shape[1]
+        self._inputs.push(mono)

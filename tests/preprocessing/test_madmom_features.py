@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 from stemline.preprocessing.madmom_features import (
     N_FEATURES,
     RESOLUTIONS,
+    DownbeatFeatureStream,
     Resolution,
     downbeat_features,
     rise_frames,
@@ -57,8 +58,9 @@ def by_definition(samples: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.hstack(columns)
 
 
-# One frame, of which nothing is a rise; two, three; more than a frame of the longest is wide.
-@pytest.mark.parametrize("n_samples", [1, 441, 442, 883, 6000])
+# One frame, of which nothing is a rise; two, three; more than a frame of the longest is wide; more
+# than the frames that are worked on at a time.
+@pytest.mark.parametrize("n_samples", [1, 441, 442, 883, 6000, 441 * 66 + 1])
 def test_they_are_their_definition(n_samples: int) -> None:
     samples = noise(n_samples)
     wanted = by_definition(samples)
@@ -104,6 +106,21 @@ def test_silence_has_no_features_and_a_level_that_stays_no_rises() -> None:
         first += 2 * resolution.n_bands
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("n_samples", [0, 1, 442, 441 * 63 + 2048, 441 * 64 + 1, 441 * 130])
+def test_of_a_mixture_in_blocks_they_are_those_of_the_whole(n_samples: int, dtype: type) -> None:
+    samples = noise(n_samples).astype(dtype)
+    wanted = downbeat_features(samples, RATE)
+    # Fewer than a hop, a hop, more than the frames that are worked on at a time; uneven ones, some
+    # of them empty.
+    for block_samples in (97, 441, 40000):
+        stream = DownbeatFeatureStream(RATE, dtype.__name__)
+        for start in range(0, n_samples, block_samples):
+            stream.push(samples[None, start : start + block_samples])
+            stream.push(samples[None, :0])
+        np.testing.assert_array_equal(stream.finish(), wanted, strict=True)
+
+
 def test_threads_and_other_features_leave_each_other_alone() -> None:
     samples = noise(20000).astype(np.float32)
     before = log_spectrogram(samples[None], RATE)
@@ -123,3 +140,11 @@ def test_threads_and_other_features_leave_each_other_alone() -> None:
 def test_other_input_is_refused(samples: NDArray[np.float32], rate: int, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         downbeat_features(samples, rate)
+
+
+def test_a_stream_refuses_other_rates_and_blocks() -> None:
+    with pytest.raises(ValueError, match="44100 Hz; got 48000"):
+        DownbeatFeatureStream(48000)
+    for block in (np.zeros(9, np.float32), np.zeros((2, 9), np.float32), np.zeros((1, 9))):
+        with pytest.raises(ValueError, match=r"must be float32 \(1, n\)"):
+            DownbeatFeatureStream(RATE).push(block)
