@@ -50,7 +50,7 @@ def export_allin1(
 
     The input is `spectrogram` (batch, stems, frames, bins), the outputs `beat`, `downbeat` and
     `section` (batch, frames) and `function` (batch, labels, frames), for any frames from 1 on.
-    Raises OnnxExportError when the folds are of different sizes, or OSError.
+    Raises OnnxExportError when the folds are of different networks, or OSError.
     """
     config = _common_config(networks)
     graph = OnnxGraph()
@@ -75,7 +75,12 @@ def _common_config(networks: Sequence[AllInOne]) -> AllInOneConfig:
     ]
     for config in configs[1:]:
         if config != configs[0]:
-            raise OnnxExportError(f"folds of different sizes: {configs[0]} and {config}")
+            values, others = configs[0].to_json(), config.to_json()
+            name = next(name for name in values if values[name] != others[name])
+            raise OnnxExportError(
+                f"folds that cannot be averaged: {name} is {values[name]} in one and "
+                f"{others[name]} in another"
+            )
     return configs[0]
 
 

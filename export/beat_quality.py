@@ -45,6 +45,8 @@ class BeatQuality:
     seeds: tuple[int, ...]
     """Of the songs the band played."""
     seconds_each: float
+    heard: str
+    """What of them: `true stems`, which no separator made, or `mixtures`."""
     n_beats: int
     """In all songs together: they are other songs where it differs."""
     beat: float
@@ -79,7 +81,7 @@ class BeatQuality:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; `beat_quality_from_json` reads them back."""
-        return {"measured_on": "held-out songs of the synthetic band, unseparated", **asdict(self)}
+        return {"measured_on": "held-out songs of the synthetic band", **asdict(self)}
 
 
 def beat_quality_from_json(values: Mapping[str, Any]) -> BeatQuality:
@@ -118,7 +120,16 @@ def measure_beats(engine: Engine, info: BeatInfo, songs: HeldOut = CARD_BEAT_SON
             sections.append(_section_scores(song, row, info))
     beat, downbeat = np.mean(found, axis=0).tolist()
     boundary, label = np.mean(sections, axis=0).tolist() if sections else (None, None)
-    return BeatQuality(songs.seeds, songs.seconds_each, n_beats, beat, downbeat, boundary, label)
+    return BeatQuality(
+        seeds=songs.seeds,
+        seconds_each=songs.seconds_each,
+        heard="true stems" if info.stems else "mixtures",
+        n_beats=n_beats,
+        beat=beat,
+        downbeat=downbeat,
+        boundary=boundary,
+        label=label,
+    )
 
 
 def _section_scores(

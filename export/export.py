@@ -99,6 +99,8 @@ _QUALITY_SOURCES = {
         "growing_rows.py",
         "spectrogram.py",
         "stft.py",
+        "*.pyx",
+        "*_kernel.*",
     ),
     "stemline.postprocessing": (
         "beat_states.py",
@@ -112,6 +114,8 @@ _QUALITY_SOURCES = {
         "sections.py",
         "triangle_add.py",
         "viterbi.py",
+        "viterbi_*",
+        "*.pyx",
     ),
 }
 

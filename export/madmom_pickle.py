@@ -21,6 +21,9 @@ from .checkpoints import CheckpointError
 
 _MAX_BYTES = 64 << 20
 """Of a file; madmom's have 0.4 MB."""
+_MAX_TUPLES = 5000
+"""Of a file; madmom's have some hundreds."""
+_HASHED_DEEPLY = ("TUPLE", "TUPLE1", "TUPLE2", "TUPLE3", "FROZENSET")
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,12 +168,19 @@ class _Unpickler(pickle.Unpickler):
         return found
 
 
-def _check_places(data: bytes) -> None:
-    """Refuse places of a pickle's memory that it has no objects for: all up to them are made.
+def _check_operations(data: bytes) -> None:
+    """Refuse what would harm the reader itself.
+
+    That is places of a pickle's memory that it has no objects for, for all up to them are made;
+    and tuples within tuples by the ten thousand, whose hash would overflow the stack.
 
     Raises UnpicklingError, and ValueError where the pickle is cut short.
     """
+    n_tuples = 0
     for opcode, argument, _ in pickletools.genops(data):
+        n_tuples += opcode.name in _HASHED_DEEPLY
+        if n_tuples > _MAX_TUPLES:
+            raise pickle.UnpicklingError(f"it holds more than {_MAX_TUPLES} tuples")
         is_place = opcode.name in ("PUT", "BINPUT", "LONG_BINPUT")
         if is_place and (argument is None or argument > len(data)):
             raise pickle.UnpicklingError("it asks for more memory than it can use")
@@ -202,7 +212,7 @@ def load_inert(path: Path) -> object:
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read: {error.strerror}") from error
     try:
-        _check_places(data)
+        _check_operations(data)
         return _Unpickler(io.BytesIO(data), encoding="latin1").load()
     except pickle.UnpicklingError as error:
         raise CheckpointError(f"{path} is refused: {error}; install madmom again") from error

@@ -138,12 +138,15 @@ def _stored_beat_quality(folder: Path) -> dict[str, Any] | None:
 
 
 def _measured(artifact: dict[str, Any]) -> str:
-    """`12.1 dB (drums 11.0, bass 13.2)`, the mean first; `beats 0.98, downbeats 0.95`."""
+    """`12.1 dB (drums 11.0, bass 13.2)`, the mean first; `beats 0.9, downbeats 0.8 in mixtures`."""
     quality = artifact["quality"]
     if quality is None:
         return ""
     if "beat" in quality:
-        return f"beats {quality['beat']:.2f}, downbeats {quality['downbeat']:.2f}"
+        return (
+            f"beats {quality['beat']:.2f}, downbeats {quality['downbeat']:.2f} in "
+            f"{quality['heard']}"
+        )
     stems = ", ".join(f"{stem['stem']} {stem['improvement_db']:.1f}" for stem in quality["stems"])
     return f"{quality['mean_improvement_db']:.1f} dB ({stems})"
 

@@ -123,8 +123,8 @@ def _print_quality(name: str, quality: "Quality", stored: "Quality | None") -> N
 
 def _words_of(beats: "BeatQuality") -> str:
     words = (
-        f"in {len(beats.seeds)} held-out songs of {beats.seconds_each:g} s, unseparated, F-measure "
-        f"of beats {beats.beat:.3f}, of downbeats {beats.downbeat:.3f}"
+        f"in the {beats.heard} of {len(beats.seeds)} held-out songs of {beats.seconds_each:g} s, "
+        f"F-measure of beats {beats.beat:.3f}, of downbeats {beats.downbeat:.3f}"
     )
     if beats.boundary is not None and beats.label is not None:
         words += (

@@ -115,7 +115,7 @@ def test_the_card_judges_every_label_and_the_beats_themselves(mean: Path) -> Non
     assert {row["stem"] for row in card["parity"] if row["output"] == "beat"} == {"beat"}
     assert card["beat_agreement"] == 1.0
     quality = card["beat_quality"]
-    assert quality["n_beats"] > 4 and "unseparated" in quality["measured_on"]
+    assert quality["n_beats"] > 4 and quality["heard"] == "true stems"
     assert json.loads(json.dumps(card_from_json(card).to_json())) == card
 
 
@@ -158,7 +158,9 @@ def test_verifying_refuses_other_folds(mean: Path, folds: Path, tmp_path: Path) 
 
 
 def test_what_hears_worse_than_at_export_is_told() -> None:
-    stored = BeatQuality((1, 2), 30.0, 100, beat=0.9, downbeat=0.8, boundary=0.7, label=0.6)
+    stored = BeatQuality(
+        (1, 2), 30.0, "mixtures", 100, beat=0.9, downbeat=0.8, boundary=0.7, label=0.6
+    )
     assert beat_quality_from_json(json.loads(json.dumps(stored.to_json()))) == stored
     replace(stored, beat=0.9 - LOSS / 2, label=0.1).check(stored, "mine")
     with pytest.raises(BeatQualityError, match=r"downbeats with an F-measure of 0\.780"):

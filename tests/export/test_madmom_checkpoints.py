@@ -250,3 +250,13 @@ def test_arrays_as_python_2_wrote_them(order: str, by_column: bool, tmp_path: Pa
     (tmp_path / "array.pkl").write_bytes(pickled.replace(b"K\x02K\x03\x86", b"K\x02K\x04\x86"))
     with pytest.raises(CheckpointError, match="other bytes than its shape wants"):
         load_inert(tmp_path / "array.pkl")
+
+
+@pytest.mark.parametrize("key", [b"\x85", b"\x91"])
+def test_nests_that_would_overflow_the_stack_are_refused(key: bytes, tmp_path: Path) -> None:
+    """As keys of a mapping they are hashed; without a bound that ends the process, no error."""
+    marks = b"(" * 200_000 if key == b"\x91" else b""
+    path = tmp_path / "downbeats_blstm_1.pkl"
+    path.write_bytes(b"\x80\x04}" + marks + b"N" + key * 200_000 + b"Ns.")
+    with pytest.raises(CheckpointError, match="more than 5000 tuples"):
+        load_inert(path)
