@@ -9,12 +9,15 @@ from .base import (
     EngineInputError,
     EngineMemoryError,
     EngineSpec,
+    EngineStoppedError,
     MissingExtraError,
+    StoppableEngine,
     TensorSpec,
 )
 from .beat_info import BeatInfo
 from .onnx_metadata import read_onnx_metadata
 from .open import open_engine
+from .run_stop import RunStop
 
 __all__ = [
     "Artifact",
@@ -26,10 +29,13 @@ __all__ = [
     "EngineInputError",
     "EngineMemoryError",
     "EngineSpec",
+    "EngineStoppedError",
     "MemberInfo",
     "MissingExtraError",
     "ModelInfo",
+    "RunStop",
     "StftInfo",
+    "StoppableEngine",
     "TensorSpec",
     "list_artifacts",
     "open_engine",

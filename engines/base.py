@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
+
+from .run_stop import RunStop
 
 BATCH, SAMPLES, FRAMES = "batch", "samples", "frames"
 """The free axes of an artifact. Every one has `batch`; the others, of networks that take any
@@ -21,7 +23,8 @@ class EngineError(RuntimeError):
     EngineError(RuntimeError)
     ├── DeviceError            the device asked for is not here
     ├── EngineInputError       the arrays given do not fit the inputs
-    └── EngineMemoryError      the device's memory does not hold this batch
+    ├── EngineMemoryError      the device's memory does not hold this batch
+    └── EngineStoppedError     the run was ended by who no longer wants it
     ArtifactError(ValueError)  the file is no artifact of ours, or does not fit
     MissingExtraError(ImportError)  an optional package is not installed
     """
@@ -37,6 +40,10 @@ class EngineInputError(EngineError):
 
 class EngineMemoryError(EngineError):
     """The device's memory does not hold this batch; a smaller one may run."""
+
+
+class EngineStoppedError(EngineError):
+    """The run was ended by its RunStop. Whoever set that expects it; no caller of ours meets it."""
 
 
 class ArtifactError(ValueError):
@@ -91,6 +98,18 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """Free what the engine holds; it cannot run afterwards."""
+
+
+@runtime_checkable
+class StoppableEngine(Protocol):
+    """An engine whose runs can be ended; others run on to their end."""
+
+    def run_stoppable(self, inputs: Arrays, stop: RunStop) -> dict[str, Array]:
+        """As `Engine.run`, until `stop` is set.
+
+        Raises EngineStoppedError then, besides what `Engine.run` raises. A run that is all but
+        over may still give its outputs.
+        """
 
 
 def checked_inputs(spec: EngineSpec, inputs: Arrays) -> int:

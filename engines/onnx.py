@@ -3,7 +3,9 @@
 import ctypes
 import logging
 import threading
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -16,11 +18,13 @@ from .base import (
     EngineError,
     EngineMemoryError,
     EngineSpec,
+    EngineStoppedError,
     MissingExtraError,
     TensorSpec,
     checked_inputs,
 )
 from .onnx_metadata import read_onnx_metadata
+from .run_stop import RunStop
 
 _log = logging.getLogger(__name__)
 
@@ -38,12 +42,12 @@ _OUT_OF_MEMORY = ("failed to allocate", "bad_alloc", "bad allocation", "out of m
 
 
 class OnnxEngine:
-    """A network loaded by ONNX Runtime."""
+    """A network loaded by ONNX Runtime; its runs can be ended, each between two operators."""
 
-    def __init__(self, session: Any, spec: EngineSpec, run_options: Any = None) -> None:
+    def __init__(self, session: Any, spec: EngineSpec, new_run_options: Callable[[], Any]) -> None:
         self._session = session
         self._spec = spec
-        self._run_options = run_options
+        self._new_run_options = new_run_options
         self._outputs = [tensor.name for tensor in spec.outputs]
 
     @property
@@ -56,14 +60,29 @@ class OnnxEngine:
 
         Raises EngineInputError, EngineMemoryError or EngineError.
         """
-        if self._session is None:
+        return self.run_stoppable(inputs, RunStop())
+
+    def run_stoppable(self, inputs: Arrays, stop: RunStop) -> dict[str, Array]:
+        """The same until `stop` is set, within one operator.
+
+        Raises EngineStoppedError then.
+        """
+        session = self._session
+        if session is None:
             raise EngineError(f"{self._spec.name} is closed")
         batch = checked_inputs(self._spec, inputs)
+        # Of this run alone: what ends it must not end the next, or another thread's.
+        options = self._new_run_options()
+        stop.on_set(lambda: setattr(options, "terminate", True))
         try:
-            results = self._session.run(self._outputs, dict(inputs), self._run_options)
+            results = session.run(self._outputs, dict(inputs), options)
         except _runtime_errors() as error:
+            if stop.is_set:  # ONNX Runtime has no error class for that either
+                raise EngineStoppedError(f"{self._spec.name}: the run was ended") from error
             message = str(error)
-            if any(words in message.lower() for words in _OUT_OF_MEMORY):
+            if isinstance(error, MemoryError) or any(
+                words in message.lower() for words in _OUT_OF_MEMORY
+            ):
                 raise EngineMemoryError(
                     f"{self._spec.name}: no memory on {self._spec.device} for a batch of {batch}"
                 ) from error
@@ -171,11 +190,12 @@ def open_onnx(
         and options.enable_cpu_mem_arena
         and metadata.get("stemline.any_length") == "true"
     )
-    return OnnxEngine(session, spec, _shrinking(runtime) if shrinks else None)
+    new_run_options = partial(_shrinking, runtime) if shrinks else runtime.RunOptions
+    return OnnxEngine(session, spec, new_run_options)
 
 
 def _shrinking(runtime: Any) -> Any:
-    """Of runs after which the arena gives its free memory back to the system."""
+    """Of a run after which the arena gives its free memory back to the system."""
     options = runtime.RunOptions()
     options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
     return options

@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 
 _UNKNOWN_LENGTH = 2**63 - 1  # libsndfile's SF_COUNT_MAX
 _LEAST_RATE_HZ, _GREATEST_RATE_HZ = 1_000, 768_000
+# Full scale of 32-bit integers, which some programs write as floats as they are. The power spectrum
+# of what is near float32's own limit of 2^128 would be infinite.
+_GREATEST_SAMPLE = np.float32(2.0**31)
 
 
 class AudioError(ValueError):
@@ -268,20 +271,24 @@ def _to_float(pcm: bytes, encoding: str) -> NDArray[np.float32]:
 def checked(
     blocks: Iterable[NDArray[np.float32]], name: str = "the audio"
 ) -> Iterator[NDArray[np.float32]]:
-    """The same blocks, once every sample is known to be a finite number.
+    """The same blocks, once every sample is known to be a finite number of at most ±2^31.
 
-    Raises AudioError that names the first NaN or infinite sample, and at the end when there
-    was none at all; `name` is the subject of the message.
+    Raises AudioError that names the first NaN, infinite or greater sample, and at the end when
+    there was none at all; `name` is the subject of the message.
     """
     n_samples = 0
     for block in blocks:
-        finite = np.isfinite(block)
-        if not finite.all():
-            index = int((~finite.all(axis=0)).argmax())
-            channel = int((~finite[:, index]).argmax())
+        is_sound = np.abs(block) <= _GREATEST_SAMPLE  # NaN is not
+        if not is_sound.all():
+            index = int((~is_sound.all(axis=0)).argmax())
+            channel = int((~is_sound[:, index]).argmax())
+            value = block[channel, index]
+            wanted = "finite numbers"
+            if np.isfinite(value):
+                wanted = f"audio, of which no sample is beyond ±{_GREATEST_SAMPLE:.0f}"
             raise AudioError(
-                f"{name} must hold finite numbers; sample {n_samples + index} of channel "
-                f"{channel} is {block[channel, index]}"
+                f"{name} must hold {wanted}; sample {n_samples + index} of channel {channel} is "
+                f"{value:g}"
             )
         n_samples += block.shape[1]
         yield block

@@ -16,14 +16,18 @@ from .errors import RequestError, WrongModelError
 from .offers import Offer
 from .pipeline import SeparatedBlock, SeparateOptions
 from .replies import replies_for
+from .rpc_errors import RequestFields
 from .separate_call import accepted_message, check_separate, options_of, summary_message
 from .served import ServedModels
 from .uploads import UploadLimits, audio_of, config_of
 
 _log = logging.getLogger(__name__)
 
-CONFIG = "config.separate"
-"""Where the config of the separation is, for errors that name its fields."""
+FIELDS = RequestFields(
+    "config.separate",
+    {"beats_model": "config.beats_model", "separator": "config.separate.model"},
+)
+"""Where its request has what errors name."""
 
 
 def analyze_call(
@@ -38,7 +42,8 @@ def analyze_call(
     separator = tracker.separator
     assert separator is not None
     check_separate(config.separate, separator, replace(options, also=model.facts.stems))
-    blocks, audio = audio_of(call.requests, config.separate.input, limits.for_beats(), call.stack)
+    limits = limits.for_beats(call.stack)
+    blocks, audio = audio_of(call.requests, config.separate.input, limits, call.stack)
     tracking = call.stack.enter_context(tracker.stream(blocks, audio, options))
     if not call.ends_with(tracking.close):
         return
@@ -112,7 +117,7 @@ def _separator(models: ServedModels, model: BeatModel, name: str) -> Offer:
     try:
         check_separator(offer.name, offer.stems, model.facts)
     except RequestError as error:
-        raise RequestError("config.model", str(error)) from error
+        raise RequestError("model", str(error)) from error
     return offer
 
 

@@ -96,7 +96,7 @@ def write_activations(path: Path, activations: BeatActivations) -> None:
 def whole_file(path: Path) -> Iterator[Path]:
     """A name to write to, beside `path`; it becomes `path` when all went well, else it goes.
 
-    Raises OSError, at once where `path` is a folder.
+    Raises OSError that names `path`, at once where that is a folder.
     """
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a folder, no file")
@@ -104,5 +104,9 @@ def whole_file(path: Path) -> Iterator[Path]:
     try:
         yield part
         part.replace(path)
+    except OSError as error:
+        if error.errno is None:  # in words of its own
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
         part.unlink(missing_ok=True)

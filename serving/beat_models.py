@@ -126,8 +126,7 @@ def find_separator(library: Library, facts: BeatInfo, separator: str = "") -> Of
         learned_from = facts.separator or SMALL_MODEL
         raise UnknownModelError(
             f"beats are found in {', '.join(facts.stems)}, and no model in "
-            f"{library.root} gives these; export one with: stemline export {learned_from}, or give "
-            "stems with --stems-from"
+            f"{library.root} gives these; export one with: stemline export {learned_from}"
         )
     return min(fitting, key=rank)
 

@@ -20,7 +20,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from stemline.engines import BeatInfo, Engine
+from stemline.engines import BeatInfo, Engine, EngineMemoryError
 from stemline.engines.base import Array
 from stemline.postprocessing.dbn import DownbeatTracker
 from stemline.postprocessing.sections import Section
@@ -37,7 +37,7 @@ from .beat_networks import (
     check_engine,
     network_of,
 )
-from .errors import RequestError
+from .errors import RequestError, SeparationClosedError
 from .mono_stems import MonoStems, TrackAtRate
 from .pipeline import SeparatedBlock, SeparateOptions, Separation, Separator
 from .scheduler import Scheduler
@@ -265,7 +265,7 @@ class BeatTracker:
         """Stems of a track, name → (channels, n_samples), of any rate → its beats and sections.
 
         Raises RequestError when one is missing or they differ in length, AudioError for bad
-        samples, EngineError.
+        samples, EngineMemoryError for a track that memory does not hold, EngineError.
         """
         for name, samples in stems.items():
             if name.lower() in {heard.lower() for heard in self.heard}:
@@ -300,27 +300,38 @@ class BeatTracker:
 
         A silent track (as its stems are, or as the caller knows) has no beats, and of a network
         that tells sections one.
-        Whoever has a `turn` can close it meanwhile, from another thread. Raises EngineError, and
-        SeparationClosedError for a turn that was closed.
+        Whoever has a `turn` can close it meanwhile, from another thread. Raises EngineMemoryError
+        for a track that memory does not hold, EngineError, and SeparationClosedError for a turn
+        that was closed.
         """
         turn = turn or self.open_turn()
+        is_silent = is_silent or stems.is_silent
+        try:
+            return self._found(stems, turn, is_silent, with_activations)
+        except (MemoryError, EngineMemoryError):
+            pass  # and all that ran is free before anything else is done
+        raise stems.too_long()
+
+    def close(self) -> None:
+        """Drop what waits for the network, end what it runs if that can be, free the engine."""
+        self._scheduler.close(at_once=True)
+        self.engine.close()
+
+    def _found(
+        self, stems: MonoStems, turn: Turn, is_silent: bool, with_activations: bool
+    ) -> Beats:
         started = time.perf_counter()
         inputs = stems.finish()
         made = time.perf_counter()
         outputs = self._run(turn, inputs)
         inputs.clear()
         ran = time.perf_counter()
-        found = self._decoded(outputs, is_silent or stems.is_silent)
+        found = self._decoded(outputs, is_silent)
         if with_activations:
             found = replace(found, activations=self._network.activations(outputs))
         decode_s = time.perf_counter() - ran
         seconds = (0.0, made - started + stems.seconds, turn.queue_s, turn.engine_s, decode_s)
         return replace(found, seconds=dict(zip(STAGES, seconds, strict=True)))
-
-    def close(self) -> None:
-        """Drop what waits for the network, and free the engine."""
-        self._scheduler.close()
-        self.engine.close()
 
     def _run(self, turn: Turn, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """What the network gives, the batch's axis gone."""
@@ -370,6 +381,7 @@ class Tracking(Iterator[SeparatedBlock]):
         self._started = time.perf_counter()
         self._track = TrackAtRate(blocks, audio, self._rate_hz)
         self._n_heard = 0
+        self._closed = False
         if options is None and not tracker.needs_separator:
             self._output = self._heard_as_it_is()
             return
@@ -440,6 +452,7 @@ class Tracking(Iterator[SeparatedBlock]):
 
     def close(self) -> None:
         """Drop what is still under way, at once; safe from any thread, and more than once."""
+        self._closed = True
         self._turn.close()
         if self.separation is not None:
             self.separation.close()
@@ -452,6 +465,8 @@ class Tracking(Iterator[SeparatedBlock]):
 
     def _heard_as_it_is(self) -> Iterator[SeparatedBlock]:
         for block in self._track:
+            if self._closed:
+                raise SeparationClosedError("closed before the track was heard")
             self._mono.push({MIXTURE: block})
             offset = self._n_heard
             self._n_heard += block.shape[1]

@@ -28,7 +28,7 @@ def beats_call(
     tracker = model.open(models.library, separator)
     if tracker.separator is not None:
         tracker.separator.check(SeparateOptions(stems=tracker.facts.stems))
-    blocks, audio = audio_of(call.requests, config.input, limits.for_beats(), call.stack)
+    blocks, audio = audio_of(call.requests, config.input, limits.for_beats(call.stack), call.stack)
     tracking = call.stack.enter_context(tracker.stream(blocks, audio))
     if not call.ends_with(tracking.close):
         return

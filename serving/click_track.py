@@ -64,6 +64,11 @@ def click_format(path: Path) -> OutputFormat:
     return OutputFormat(path.suffix.lower().removeprefix("."))
 
 
+def check_click_track(path: Path, audio: AudioFormat) -> None:
+    """Raise EncodingError where `write_click_track` would, for such a track."""
+    click_format(path).check(audio.sample_rate_hz, output_channels(audio.channels))
+
+
 def write_click_track(
     path: Path, blocks: Iterable[Array], audio: AudioFormat, beats: Sequence[Beat]
 ) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
+from stemline.engines import EngineMemoryError
 from stemline.engines.base import Array
 from stemline.preprocessing.audio import AudioFormat, checked
 from stemline.preprocessing.channels import output_channels, to_channels
@@ -62,8 +63,9 @@ class MonoStems:
         self, stems: tuple[str, ...], from_hz: int, to_hz: int, inputs: InputStream
     ) -> None:
         self._names = stems
+        self._rate_hz = to_hz
         self._resampler = Resampler(from_hz, to_hz, len(stems))
-        self._inputs = inputs
+        self._inputs: InputStream | None = inputs
         self._n_samples = 0
         self._is_silent = True
         self.seconds = 0.0
@@ -78,7 +80,7 @@ class MonoStems:
         """The next (channels, n) of every stem, by name in any case; others are passed over.
 
         Raises RequestError when one is missing or they differ in length, AudioError for more than
-        8 channels.
+        8 channels, EngineMemoryError when memory does not hold what the network is to hear.
         """
         started = time.perf_counter()
         named = {name.lower(): samples for name, samples in block.items()}
@@ -101,16 +103,36 @@ class MonoStems:
                 )
                 + " samples",
             )
-        for start in range(0, max(1, *lengths), _BLOCK_SAMPLES):
-            self._hear([samples[..., start : start + _BLOCK_SAMPLES] for samples in wanted])
-        self.seconds += time.perf_counter() - started
+        try:
+            for start in range(0, max(1, *lengths), _BLOCK_SAMPLES):
+                self._hear([samples[..., start : start + _BLOCK_SAMPLES] for samples in wanted])
+            self.seconds += time.perf_counter() - started
+            return
+        except MemoryError:
+            pass
+        raise self.too_long("more than ")
 
     def finish(self) -> dict[str, Array]:
-        """The network's inputs, of at least one sample; call it once, at the end."""
+        """The network's inputs, of at least one sample; call it once, at the end.
+
+        Raises MemoryError, and EngineMemoryError when `push` did.
+        """
         self._give(self._resampler.flush())
         if self._n_samples == 0:  # one sample of a high rate
             self._give(np.zeros((len(self._names), 1), np.float32))
-        return self._inputs.finish()
+        return self._stream().finish()
+
+    def too_long(self, at_least: str = "") -> EngineMemoryError:
+        """That memory does not hold the track; what has been collected of it is freed.
+
+        Raise it outside of `except`: what ran out of memory is held by its error.
+        """
+        self._inputs = None
+        minutes = self._n_samples / self._rate_hz / 60
+        return EngineMemoryError(
+            f"a track of {at_least}{minutes:.1f} minutes needs more memory than there is; give "
+            "shorter parts, or a machine with more"
+        )
 
     def _hear(self, stems: Sequence[Array]) -> None:
         # (n_stems, n)
@@ -123,4 +145,9 @@ class MonoStems:
     def _give(self, mono: Array) -> None:
         """At the network's rate."""
         self._n_samples += mono.shape[1]
-        self._inputs.push(mono)
+        self._stream().push(mono)
+
+    def _stream(self) -> InputStream:
+        if self._inputs is None:
+            raise self.too_long("more than ")
+        return self._inputs

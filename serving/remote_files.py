@@ -1,7 +1,7 @@
 """Stems that a server has encoded, written to files."""
 
 from collections.abc import Callable, Iterable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +22,13 @@ def written_stems(
 ) -> dict[str, Path]:
     """Stems that come as files → name and `folder/<stem>.<container>`, all of them or none.
 
-    `take` is given the messages of anything else. Raises RemoteError or OSError.
+    The folder is made where it is missing, and gone again where none are written. `take` is given
+    the messages of anything else. Raises RemoteError or OSError.
     """
     with ExitStack() as stack:
         stack.callback(call.close)
+        for made in reversed([one for one in (folder, *folder.parents) if not one.exists()]):
+            stack.callback(_remove_if_empty, made)
         folder.mkdir(parents=True, exist_ok=True)
         parts = {stem: folder / f"{stem_file_name(stem)}.{output.container}.part" for stem in stems}
         for part in parts.values():
@@ -43,3 +46,8 @@ def written_stems(
         for file in files.values():
             file.close()
         return {stem: part.rename(part.with_suffix("")) for stem, part in parts.items()}
+
+
+def _remove_if_empty(folder: Path) -> None:
+    with suppress(OSError):  # it holds something, or was never made
+        folder.rmdir()

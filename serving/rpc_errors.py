@@ -2,6 +2,8 @@
 
 import errno
 import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import grpc
 
@@ -34,23 +36,45 @@ _MAX_MESSAGE_CHARS = 1000  # a status travels in HTTP headers, which servers cap
 
 FIELD_OF: dict[type[Exception], str] = {
     AudioError: "audio",
-    EncodingError: "config.output",
-    OverlapError: "config.overlap",
-    WrongModelError: "config.model",
+    EncodingError: "output",
+    OverlapError: "overlap",
+    WrongModelError: "model",
 }
-"""The field of the request that an error is about; a RequestError names its own."""
+"""What an error is about; a RequestError names its own."""
 
-CONFIG = "config"
-"""Where the fields of a call's config are."""
+_CONFIG = "config"
+# Fields of requests themselves, and the name of what every message carries one of. Whatever else an
+# error names is an option, as callers of the library know it.
+_OF_REQUEST = {_CONFIG, "audio", "request", "page_size", "page_token"}
+
+
+@dataclass(frozen=True)
+class RequestFields:
+    """Where a call's request has the options that errors name."""
+
+    config: str = _CONFIG
+    """Here, those that are not in `elsewhere`."""
+    elsewhere: Mapping[str, str] = field(default_factory=dict)
+    """Option → field."""
+
+    def path_of(self, name: str) -> str:
+        """An option, bare or as `config.…`, or a field of the request → the request's field."""
+        if name in _OF_REQUEST:
+            return name
+        option = name.removeprefix(f"{_CONFIG}.")
+        return self.elsewhere.get(option) or f"{self.config}.{option}"
+
 
 _RETRIED = {grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.UNAVAILABLE}
 
 
-def rpc_status_of(error: BaseException, request_id: str, config: str = CONFIG) -> grpc.Status:
+def rpc_status_of(
+    error: BaseException, request_id: str, fields: RequestFields | None = None
+) -> grpc.Status:
     """The status to end a call with.
 
-    `config` is where the call has the fields of a separation's config. A fault of ours is logged
-    with its traceback; the client is told the request's id alone.
+    `fields` are those of the call's request; unset, every option is a field of its config. A fault
+    of ours is logged with its traceback; the client is told the request's id alone.
     """
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         error = LimitError("the server's disk is full; try again later")
@@ -66,7 +90,8 @@ def rpc_status_of(error: BaseException, request_id: str, config: str = CONFIG) -
     details: list[Message] = []
     if code is grpc.StatusCode.INVALID_ARGUMENT:
         violation = error_details_pb2.BadRequest.FieldViolation(
-            field=_field(error, config), description=message[:_MAX_MESSAGE_CHARS]
+            field=(fields or RequestFields()).path_of(_named_by(error)),
+            description=message[:_MAX_MESSAGE_CHARS],
         )
         details.append(error_details_pb2.BadRequest(field_violations=[violation]))
     elif code in _RETRIED:
@@ -76,13 +101,10 @@ def rpc_status_of(error: BaseException, request_id: str, config: str = CONFIG) -
     return _status(code, message, reason_of(error), *details)
 
 
-def _field(error: BaseException, config: str) -> str:
+def _named_by(error: BaseException) -> str:
     if isinstance(error, RequestError):
-        field = error.field
-    else:
-        field = next((FIELD_OF[kind] for kind in type(error).__mro__ if kind in FIELD_OF), CONFIG)
-    inside = field.startswith(f"{CONFIG}.")
-    return config + field.removeprefix(CONFIG) if inside else field
+        return error.field
+    return next((FIELD_OF[kind] for kind in type(error).__mro__ if kind in FIELD_OF), _CONFIG)
 
 
 def _status(code: grpc.StatusCode, message: str, reason: str, *details: Message) -> grpc.Status:

@@ -4,6 +4,8 @@ Each request owns a `Lane`. The engine thread takes one chunk of each lane in tu
 batch is full, so n requests share the engine evenly and a short clip behind a long song waits
 for n − 1 chunks, not for the song. The networks of a bag share one queue and one thread: they
 would only take the cores and the memory from each other.
+
+What runs is ended early when everyone who wanted some of it has left.
 """
 
 import logging
@@ -16,7 +18,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from stemline.engines.base import Array, Engine, EngineError, EngineMemoryError
+from stemline.engines import RunStop, StoppableEngine
+from stemline.engines.base import (
+    Array,
+    Engine,
+    EngineError,
+    EngineMemoryError,
+    EngineStoppedError,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -37,6 +46,14 @@ class _Job:
         return self.engine is other.engine and all(
             array.shape == other.inputs[name].shape for name, array in self.inputs.items()
         )
+
+
+@dataclass(frozen=True)
+class _Running:
+    """The batch that was taken last; it may be over."""
+
+    lanes: tuple["Lane", ...]
+    stop: RunStop
 
 
 @dataclass(eq=False)
@@ -60,7 +77,10 @@ class Lane:
         return self._scheduler._submit(self, inputs, engine)
 
     def close(self) -> None:
-        """Drop the chunks still queued, at once; their futures are cancelled. Safe anywhere."""
+        """Drop the chunks still queued, at once; their futures are cancelled. Safe anywhere.
+
+        A batch that runs is ended, if its engine can be, once no open lane has a chunk in it.
+        """
         self._scheduler._drop(self)
 
 
@@ -76,6 +96,7 @@ class Scheduler:
         self._lanes: deque[Lane] = deque()  # those with chunks queued, the next turn first
         self._wake = threading.Condition()
         self._closed = False
+        self._running: _Running | None = None
         self._thread = threading.Thread(
             target=self._work, name=f"engine {engine.spec.name}", daemon=True
         )
@@ -96,10 +117,15 @@ class Scheduler:
         """A lane for a new request."""
         return Lane(self)
 
-    def close(self) -> None:
-        """Cancel what is queued, let the running batch finish, stop the thread."""
+    def close(self, *, at_once: bool = False) -> None:
+        """Cancel what is queued, let the running batch finish, stop the thread.
+
+        `at_once` ends the running batch, if its engine can be, and cancels what was in it.
+        """
         with self._wake:
             self._closed = True
+            if at_once and self._running is not None:
+                self._running.stop.set()
             self._wake.notify_all()
         self._thread.join()
         for lane in list(self._lanes):
@@ -129,12 +155,19 @@ class Scheduler:
             lane._jobs.clear()
             if lane in self._lanes:
                 self._lanes.remove(lane)
+            running = self._running
+            if running is not None and all(one._closed for one in running.lanes):
+                running.stop.set()
         for job in dropped:
             job.future.cancel()
 
-    def _take_batch(self) -> list[_Job] | None:
-        """The next chunks to run, one of each lane in turn; None when closed."""
+    def _take_batch(self) -> tuple[list[_Job], RunStop] | None:
+        """The next chunks to run, one of each lane in turn, and what ends them; None when closed.
+
+        From here on, before the engine has them, the batch counts as running.
+        """
         with self._wake:
+            self._running = None
             while not self._lanes and not self._closed:
                 self._wake.wait()
             if self._closed:
@@ -150,7 +183,8 @@ class Scheduler:
                 if lane._jobs:
                     self._lanes.append(lane)
             self._lanes.extendleft(reversed(passed))  # passed over, they come first next time
-            return batch
+            self._running = _Running(tuple(job.lane for job in batch), RunStop())
+            return batch, self._running.stop
 
     def _put_back(self, jobs: list[_Job]) -> None:
         """Undo `_take_batch`: each chunk at the head of its lane, its lane at the head."""
@@ -165,14 +199,16 @@ class Scheduler:
                 job.lane._jobs.appendleft(job)
 
     def _work(self) -> None:
-        while (batch := self._take_batch()) is not None:
-            # A chunk cancelled since it was taken need not run.
-            live = [job for job in batch if not job.future.cancelled()]
-            if live:
-                self._run(live)
-            del batch, live  # and with them what went in and came out
+        while (taken := self._take_batch()) is not None:
+            jobs, stop = taken
+            _drop_given_up(jobs)
+            if jobs:
+                self._run(jobs, stop)
+            # And with them what went in and came out: an error that came of it holds the list.
+            jobs.clear()
+            del taken, jobs
 
-    def _run(self, jobs: list[_Job]) -> None:
+    def _run(self, jobs: list[_Job], stop: RunStop) -> None:
         started = time.perf_counter()
         engine = jobs[0].engine
         names = [tensor.name for tensor in engine.spec.inputs]
@@ -182,7 +218,11 @@ class Scheduler:
                 if len(jobs) == 1
                 else {n: np.concatenate([job.inputs[n] for job in jobs]) for n in names}
             )
-            outputs = engine.run(inputs)
+            outputs = _run_until(stop, engine, inputs)
+        except EngineStoppedError:
+            for job in jobs:
+                job.future.cancel()
+            return
         except (EngineMemoryError, MemoryError) as error:
             if len(jobs) == 1:
                 _resolve(jobs, error=error)
@@ -200,6 +240,22 @@ class Scheduler:
             job.lane.queue_s += started - job.queued_at
             item = outputs if len(jobs) == 1 else {n: a[row : row + 1] for n, a in outputs.items()}
             _resolve([job], item=item)
+
+
+def _drop_given_up(jobs: list[_Job]) -> None:
+    """Chunks given up since they were taken need not run."""
+    for job in jobs:
+        if job.lane._closed:
+            job.future.cancel()
+    jobs[:] = [job for job in jobs if not job.future.cancelled()]
+
+
+def _run_until(stop: RunStop, engine: Engine, inputs: Item) -> Item:
+    if stop.is_set:
+        raise EngineStoppedError(f"{engine.spec.name}: the run was ended before it began")
+    if isinstance(engine, StoppableEngine):
+        return engine.run_stoppable(inputs, stop)
+    return engine.run(inputs)
 
 
 def _resolve(

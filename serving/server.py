@@ -22,7 +22,7 @@ from .access import (
     read_token,
     tls_credentials,
 )
-from .admission import WAIT_S, Admission
+from .admission import WAIT_S, Admission, HeldAudio
 from .errors import IdleError, ListenError, UntrainedError
 from .idle import TimedMessages
 from .library import Library, nothing_exported
@@ -69,6 +69,7 @@ class StemlineServer:
         self._library = library
         self._settings = settings
         self._admission = Admission(settings.max_streams)
+        self._beats_audio = HeldAudio(settings.max_beats_total_s)
         self._pool = ThreadPoolExecutor(
             settings.max_streams + _SPARE_THREADS, thread_name_prefix="stemline call"
         )
@@ -81,6 +82,11 @@ class StemlineServer:
     def n_streams(self) -> int:
         """Streaming calls under way."""
         return self._admission.n_inside
+
+    @property
+    def held_audio_s(self) -> float:
+        """Seconds of audio for which calls that find beats hold memory."""
+        return self._beats_audio.held_s
 
     def start(self) -> int:
         """Listen, load the models, serve; the port.
@@ -193,7 +199,12 @@ class StemlineServer:
         servicer = StemlineServicer(
             self._library,
             self._admission,
-            UploadLimits(settings.max_upload_bytes, settings.max_audio_s, settings.max_beats_s),
+            UploadLimits(
+                settings.max_upload_bytes,
+                settings.max_audio_s,
+                settings.max_beats_s,
+                self._beats_audio,
+            ),
             preferred=settings.models,
             idle_s=settings.idle_s,
         )

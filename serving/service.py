@@ -21,7 +21,7 @@ from .call import Call
 from .idle import TimedMessages
 from .library import Library
 from .model_list import list_models
-from .rpc_errors import CONFIG, rpc_status_of
+from .rpc_errors import RequestFields, rpc_status_of
 from .separate_call import separate_call
 from .served import ServedModels
 from .uploads import UploadLimits
@@ -67,7 +67,7 @@ class StemlineServicer(pb_grpc.StemlineServiceServicer):
     ) -> Iterator[pb.AnalyzeResponse]:
         """Separate one recording and find the beats and sections in its stems; see the proto."""
         responses = analyze_call.analyze_call
-        return self._streamed(responses, request_iterator, context, analyze_call.CONFIG)
+        return self._streamed(responses, request_iterator, context, analyze_call.FIELDS)
 
     def ListModels(
         self, request: pb.ListModelsRequest, context: grpc.ServicerContext
@@ -86,9 +86,9 @@ class StemlineServicer(pb_grpc.StemlineServiceServicer):
         responses: Responses[RequestT, ResponseT],
         messages: Iterator[RequestT],
         context: grpc.ServicerContext,
-        config: str = CONFIG,
+        fields: RequestFields | None = None,
     ) -> Iterator[ResponseT]:
-        """One call from its admission to its status; `config` is where its fields are."""
+        """One call from its admission to its status; `fields` are where errors find theirs."""
         request_id = secrets.token_hex(4)
         try:
             with self._admission.inside(), ExitStack() as stack:
@@ -100,6 +100,6 @@ class StemlineServicer(pb_grpc.StemlineServiceServicer):
             if not context.is_active():
                 _log.info("request %s: the client is gone", request_id)
                 return
-            status = rpc_status_of(error, request_id, config)
+            status = rpc_status_of(error, request_id, fields)
             _log.info("request %s: %s, %s", request_id, status.code.name, status.details)
         context.abort_with_status(status)

@@ -44,6 +44,9 @@ class ServerSettings(BaseSettings):
     max_beats_s: float = Field(1200, gt=0)
     """Of one call that finds beats: its network takes the whole recording at once, with 0.2 GB or
     more for every minute."""
+    max_beats_total_s: float = Field(7200, gt=0)
+    """Of all calls under way that find beats, together: until its end each keeps what the network
+    is to hear, 8 to 16 MB for every minute of audio. So two hours are 1 to 2 GB."""
     max_message_mb: float = Field(4.2, gt=0.6, le=2000)
     """Of one message; audio is best sent in messages of 512 KiB."""
     idle_s: float = Field(60, gt=0, le=86_400)
@@ -99,6 +102,11 @@ def check_settings(settings: ServerSettings) -> None:
         raise SettingsError("--tls-cert and --tls-key belong together; give both or neither")
     if settings.tls_client_ca is not None and settings.tls_cert is None:
         raise SettingsError("--tls-client-ca needs TLS: give --tls-cert and --tls-key too")
+    if settings.max_beats_total_s < settings.max_beats_s:
+        raise SettingsError(
+            f"--max-beats-total-s {settings.max_beats_total_s:g} is less than one call may send, "
+            f"--max-beats-s {settings.max_beats_s:g}"
+        )
     for name in ("tls_cert", "tls_key", "tls_client_ca", "token_file"):
         path = getattr(settings, name)
         if path is not None and not path.is_file():

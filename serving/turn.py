@@ -31,22 +31,26 @@ class Turn:
     def run(self, inputs: Mapping[str, Array]) -> Item:
         """What the network makes of `inputs`, each with a batch axis of length 1.
 
-        Raises SeparationClosedError when `close` is or was called, EngineError.
+        A turn is for one run: leaving gives it up, and ends a run that nobody waits for. Raises
+        SeparationClosedError when `close` is or was called, EngineError.
         """
-        waiting = self._waiting = self._lane.submit(inputs)
-        if self._closed:  # meanwhile, and perhaps too early to see what waits
-            waiting.cancel()
+        waiting: Future[Item] | None = None
         try:
+            waiting = self._waiting = self._lane.submit(inputs)
+            if self._closed:  # meanwhile, and perhaps too early to see what waits
+                waiting.cancel()
             return waiting.result()
         except CancelledError as error:
             if self._closed:
                 raise SeparationClosedError("closed before the network's turn was over") from error
             raise EngineError("the engine was closed") from error
         finally:
-            self._waiting = None
+            # An error knows this frame: it would be held by what it holds, with all that ran.
+            self._waiting = waiting = None
+            self._lane.close()
 
     def close(self) -> None:
-        """Wake whoever waits in `run`, at once; what the network has begun it finishes alone."""
+        """Wake whoever waits in `run`, at once, and end the run of an engine that can be ended."""
         self._closed = True
         self._lane.close()
         waiting = self._waiting

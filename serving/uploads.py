@@ -4,7 +4,7 @@ import math
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import IO, Any, Protocol
 
 from stemline.engines.base import Array
@@ -12,6 +12,7 @@ from stemline.preprocessing.audio import AudioError, AudioFormat, decode_pcm, op
 from stemline.preprocessing.channels import MOST_CHANNELS
 from stemline.v1 import stemline_pb2 as pb
 
+from .admission import AudioShare, HeldAudio
 from .errors import LimitError, RequestError
 
 
@@ -38,6 +39,11 @@ ENCODINGS = {
 }
 
 
+# Audio whose length is not known beforehand is held by the minute: with little room left one call
+# is refused at its next minute, not every one of them at its next block.
+_STEP_S = 60.0
+
+
 @dataclass(frozen=True)
 class UploadLimits:
     """What one call may send."""
@@ -46,10 +52,18 @@ class UploadLimits:
     max_audio_s: float
     max_beats_s: float = math.inf
     """Where beats are found: a beat network's memory grows with the length of the track."""
+    beats_audio: HeldAudio = field(default_factory=lambda: HeldAudio(math.inf))
+    """Of all calls that find beats: until its end each keeps what its network is to hear."""
+    share: AudioShare | None = None
+    """Of these, the call's own; None where no audio is kept."""
 
-    def for_beats(self) -> "UploadLimits":
-        """Those of a call that finds beats."""
-        return replace(self, max_audio_s=min(self.max_audio_s, self.max_beats_s))
+    def for_beats(self, stack: ExitStack) -> "UploadLimits":
+        """Those of one call that finds beats; what it holds is given back by `stack`."""
+        return replace(
+            self,
+            max_audio_s=min(self.max_audio_s, self.max_beats_s),
+            share=stack.enter_context(self.beats_audio.share()),
+        )
 
 
 def config_of(requests: Iterator[UploadMessage]) -> Any:
@@ -135,17 +149,30 @@ class _Received:
 
 
 def _check_length(audio: AudioFormat, limits: UploadLimits) -> None:
-    if audio.n_samples is not None and audio.n_samples > _most_samples(audio, limits):
+    """Raise LimitError for a container that tells that it is too long, or more than can be held."""
+    if audio.n_samples is None:
+        return
+    if audio.n_samples > _most_samples(audio, limits):
         raise _too_long(limits)
+    if limits.share is not None:
+        limits.share.grow(audio.n_samples / audio.sample_rate_hz)
 
 
 def _within(blocks: Iterator[Array], audio: AudioFormat, limits: UploadLimits) -> Iterator[Array]:
-    left_samples = _most_samples(audio, limits)
+    n_samples, most_samples = 0, _most_samples(audio, limits)
     for block in blocks:
-        left_samples -= block.shape[1]
-        if left_samples < 0:
+        n_samples += block.shape[1]
+        if n_samples > most_samples:
             raise _too_long(limits)
+        if limits.share is not None:
+            _hold(n_samples / audio.sample_rate_hz, limits.share, limits.max_audio_s)
         yield block
+
+
+def _hold(come_s: float, share: AudioShare, most_s: float) -> None:
+    """Have a share hold at least what has come; in whole minutes, but no more than may come."""
+    if come_s > share.held_s:
+        share.grow(min(_STEP_S * math.ceil(come_s / _STEP_S), most_s))
 
 
 def _most_samples(audio: AudioFormat, limits: UploadLimits) -> float:

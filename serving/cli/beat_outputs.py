@@ -1,16 +1,21 @@
 """The files that `stemline beats` writes: which, where to, and the writing."""
 
+import os
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from stemline.preprocessing.audio import AudioFormat
+from stemline.preprocessing.audio import AudioError, AudioFormat, open_audio
 
 from ..beat_files import beats_csv, beats_text, write_activations, write_text
 from ..beat_plot import plot_beats, waveform_of
 from ..beats import Beats
-from ..click_track import click_format, write_click_track
+from ..click_track import check_click_track, click_format, write_click_track
 from ..errors import RequestError
 from ..stem_files import FileBlocks
+from .batch import attempt
 
 Named = Path | None
 
@@ -47,13 +52,19 @@ class BeatOutputs:
         return {name: path for name, path in every.items() if path is not None}
 
 
+class OutputsError(RuntimeError):
+    """Beats were found, and not all that was asked for could be written; the message says which."""
+
+
 def outputs_of(files: list[Path], wanted: BeatOutputs) -> dict[Path, BeatOutputs]:
     """What to write for each input.
 
     Raises, before any work, RequestError where one file would be written over another or over an
-    input, and EncodingError for a click track of an unknown kind.
+    input, or where no file can be, and EncodingError for a click track of a kind that is unknown
+    or has not the input's sample rate.
     """
-    targets = {path: wanted.of(path, alone=len(files) == 1) for path in files}
+    is_alone = len(files) == 1
+    targets = {path: wanted.of(path, alone=is_alone) for path in files}
     taken = {path.resolve(): f"the input {path}" for path in files}
     for path, own in targets.items():
         for name, target in own.items().items():
@@ -61,29 +72,83 @@ def outputs_of(files: list[Path], wanted: BeatOutputs) -> dict[Path, BeatOutputs
             other = taken.setdefault(target.resolve(), what)
             if other != what:
                 raise RequestError(name, f"{what} would be written over {other}: {target}")
+            _check_place(name, what, target, is_alone)
         if own.click is not None:
-            click_format(own.click)
+            _check_click(own.click, path)
     return targets
 
 
-def write_outputs(path: Path, audio: AudioFormat, found: Beats, wanted: BeatOutputs) -> None:
-    """Write what was asked for of one input; folders are made.
+def check_not_read(
+    targets: dict[Path, BeatOutputs], reads: Callable[[Path], Iterable[Path]]
+) -> None:
+    """Raise RequestError where an output would be written over what an input's beats are heard in.
 
-    Raises EncodingError, MissingExtraError, AudioError or OSError.
+    `reads` has those files of an input.
     """
-    for target in wanted.items().values():
-        target.parent.mkdir(parents=True, exist_ok=True)
-    if wanted.csv is not None:
-        write_text(wanted.csv, beats_csv(found))
-    if wanted.beats is not None:
-        write_text(wanted.beats, beats_text(found))
-    if wanted.activations is not None and found.activations is not None:
-        write_activations(wanted.activations, found.activations)
-    if wanted.click is not None:
-        write_click_track(wanted.click, FileBlocks(path), audio, found.beats)
-    if wanted.plot is not None:
+    taken = {one.resolve() for path in targets for one in reads(path)}
+    for path, own in targets.items():
+        for name, target in own.items().items():
+            if target.resolve() in taken:
+                raise RequestError(
+                    name, f"--{name} of {path} would be written over a stem that is read: {target}"
+                )
+
+
+def write_outputs(
+    path: Path, audio: AudioFormat, found: Beats, wanted: BeatOutputs
+) -> tuple[dict[str, Path], OutputsError | None]:
+    """Write what was asked for of one input: what was written, by option, and what could not be.
+
+    Folders are made. Where one file cannot be written the others still are.
+    """
+    written: dict[str, Path] = {}
+    not_written: list[str] = []
+    for name, target in wanted.items().items():
+        problem = attempt(partial(_write, name, target, path, audio, found))
+        if problem is None:
+            written[name] = target
+        else:
+            not_written.append(f"--{name} was not written: {problem}")
+    return written, OutputsError("; ".join(not_written)) if not_written else None
+
+
+def _write(name: str, target: Path, path: Path, audio: AudioFormat, found: Beats) -> None:
+    """One file. Raises EncodingError, MissingExtraError, AudioError or OSError."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if name == "csv":
+        write_text(target, beats_csv(found))
+    elif name == "beats":
+        write_text(target, beats_text(found))
+    elif name == "activations" and found.activations is not None:
+        write_activations(target, found.activations)
+    elif name == "click":
+        write_click_track(target, FileBlocks(path), audio, found.beats)
+    elif name == "plot":
         waveform = waveform_of(FileBlocks(path), audio.sample_rate_hz)
-        plot_beats(wanted.plot, path.name, waveform, found)
+        plot_beats(target, path.name, waveform, found)
+
+
+def _check_place(name: str, what: str, target: Path, is_alone: bool) -> None:
+    """Raise RequestError where it is plain that no such file can be made."""
+    if target.is_dir():
+        raise RequestError(name, f"{what} is to be the file {target}, which is a folder")
+    above = next((one for one in target.parents if os.path.lexists(one)), Path())
+    if not above.is_dir():
+        hint = "" if is_alone else f"; of several inputs --{name} names a folder"
+        raise RequestError(name, f"{what} is to be {target}, but {above} is no folder{hint}")
+    if not os.access(above, os.W_OK | os.X_OK):
+        raise RequestError(name, f"{what} is to be {target}, but nothing may be written in {above}")
+
+
+def _check_click(click: Path, path: Path) -> None:
+    if click_format(click).container == "wav":  # holds every rate
+        return
+    audio = None
+    with suppress(AudioError):  # which is told of the input, with the others, when its turn comes
+        with open_audio(path) as reader:
+            audio = reader.format
+    if audio is not None:
+        check_click_track(click, audio)
 
 
 def _target(given: Named, path: Path, suffix: str, alone: bool) -> Named:

@@ -12,10 +12,10 @@ from stemline.preprocessing.audio import AudioFormat
 from ..beat_models import BeatModel, find_beat_model, find_separator
 from ..beats import Beats, BeatTracker, Progress
 from ..client import StemlineClient
-from ..errors import RequestError
+from ..errors import RequestError, UnknownModelError
 from ..library import EngineOptions, Library
 from ..offers import Offer
-from ..stem_files import FileBlocks, StemFolder
+from ..stem_files import AUDIO_SUFFIXES, FileBlocks, StemFolder
 from .report import say, warn
 
 # Encoders add silence; more than so much and the stems are another track's.
@@ -56,6 +56,9 @@ class Tracks(Protocol):
 class BeatSource(Protocol):
     """Finds the beats of one file after another."""
 
+    def reads(self, path: Path) -> list[Path]:
+        """The files that are heard for an input, those there are."""
+
     def find(self, path: Path, audio: AudioFormat, asks: bool, advance: Progress) -> Beats:
         """The beats of a file, with its activations where one `asks` for them."""
 
@@ -69,6 +72,10 @@ class OfMixtures:
 
     tracker: Tracks
     describe: Callable[[], BeatRun]
+
+    def reads(self, path: Path) -> list[Path]:
+        """The file itself."""
+        return [path]
 
     def find(self, path: Path, audio: AudioFormat, asks: bool, advance: Progress) -> Beats:
         """Read the file as often as the model wants it."""
@@ -87,10 +94,19 @@ class OfStems:
     """Whether there is but one file: its stems may be in the folder itself."""
     describe: Callable[[], BeatRun]
 
+    def reads(self, path: Path) -> list[Path]:
+        """Its stems."""
+        folder = self._folder_of(path)
+        names = {stem.lower() for stem in self.tracker.facts.stems}
+        return [
+            one
+            for one in (folder.iterdir() if folder.is_dir() else ())
+            if one.stem.lower() in names and one.suffix.lower() in AUDIO_SUFFIXES
+        ]
+
     def find(self, path: Path, audio: AudioFormat, asks: bool, advance: Progress) -> Beats:
         """Read the stems; the file itself is not heard."""
-        own = self.folder / path.stem
-        folder = self.folder if self.is_alone and not own.is_dir() else own
+        folder = self._folder_of(path)
         stems = StemFolder(folder, self.tracker.facts.stems)
         if audio.n_samples is not None and stems.format.n_samples is not None:
             track_s = audio.n_samples / audio.sample_rate_hz
@@ -105,6 +121,10 @@ class OfStems:
         for block in stems.blocks():
             mono.push(block)
         return self.tracker.find(mono, with_activations=asks)
+
+    def _folder_of(self, path: Path) -> Path:
+        own = self.folder / path.stem
+        return self.folder if self.is_alone and not own.is_dir() else own
 
 
 def open_local(
@@ -125,7 +145,7 @@ def open_local(
         raise RequestError("stems-from", f"{chosen.name} hears the mixture, and takes no stems")
     offer = None
     if stems_from is None:
-        offer = find_separator(library, chosen.facts, separator)
+        offer = _find_separator(library, chosen, separator)
     tracker = chosen.open(library, offer)
     if offer is not None:
         _say_of_separator(chosen, offer)
@@ -179,6 +199,16 @@ def open_remote(
         )
 
     return OfMixtures(tracker, describe)
+
+
+def _find_separator(library: Library, model: BeatModel, separator: str) -> Offer | None:
+    """As `find_separator`, which cannot know that stems on the disk would do as well."""
+    try:
+        return find_separator(library, model.facts, separator)
+    except UnknownModelError as error:
+        if separator or "--stems-from" in str(error):
+            raise
+        raise UnknownModelError(f"{error}, or give stems with --stems-from") from error
 
 
 def _say_of_separator(model: BeatModel, offer: Offer) -> None:

@@ -3,22 +3,25 @@
 import time
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.progress import TaskID
 
 from stemline.preprocessing.audio import AudioFormat, open_audio
 
 from ..beat_files import beats_json
 from ..beat_plot import check_can_plot
 from ..beats import Beats, Progress
-from ..errors import FAILED, RequestError, exit_code_of
+from ..errors import RequestError
 from ..library import EngineOptions
-from .beat_outputs import BeatOutputs, outputs_of, write_outputs
+from .batch import Batch, attempt
+from .beat_outputs import BeatOutputs, OutputsError, check_not_read, outputs_of, write_outputs
 from .beat_source import BeatRun, BeatSource, open_local, open_remote
 from .options import DEFAULT_ARTIFACTS, AllowUntrained, Artifacts, Device, Json, Threads
-from .report import fail, print_json, print_table, progress_bar, say
+from .report import print_json, print_table, progress_bar, say
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,7 @@ class _Found:
     duration_s: float
     seconds: dict[str, float]
     files: dict[str, Path]
+    unwritten: OutputsError | None
 
 
 def beats(
@@ -93,6 +97,7 @@ def beats(
         )
     if separator and stems_from is not None:
         raise RequestError("separator", "--separator and --stems-from exclude each other")
+    files = list(dict.fromkeys(files))
     wanted = BeatOutputs(csv, plot, click, beats_file, activations)
     targets = outputs_of(files, wanted)
     if plot is not None:
@@ -107,33 +112,25 @@ def beats(
             source = open_local(
                 closing, artifacts, model, separator, stems_from, options, is_alone=is_alone
             )
+        check_not_read(targets, source.reads)
         bar = closing.enter_context(progress_bar(quiet=as_json))
-        results: dict[Path, _Found | Exception] = {}
+        batch = Batch(bar, len(files), as_json=as_json)
+        is_server_told = not server
         for path in files:
             task = bar.add_task(path.name, total=None)
 
-            def advance(done: int, total: int | None, task: Any = task) -> None:
+            def advance(done: int, total: int | None, task: TaskID = task) -> None:
                 bar.update(task, completed=done, total=total)
 
-            results[path] = _try_file(path, source, targets[path], advance)
-    run = source.describe()
-    if server and run.artifact:
-        say(f"{run}, at {server}")
-    _report(results, run, as_json)
-
-
-def _try_file(
-    path: Path, source: BeatSource, wanted: BeatOutputs, advance: Progress
-) -> _Found | Exception:
-    """One file, or why it could not be; a fault of ours is raised."""
-    try:
-        return _one_file(path, source, wanted, advance)
-    except OSError as error:
-        return error
-    except (ValueError, LookupError, RuntimeError) as error:
-        if exit_code_of(error) is None:
-            raise
-        return error
+            result = attempt(partial(_one_file, path, source, targets[path], advance))
+            bar.remove_task(task)
+            with batch.aside():
+                run = source.describe()
+                if not is_server_told and run.artifact:
+                    say(f"{run}, at {server}")
+                    is_server_told = True
+                _report(path, result, run, batch, as_json)
+    batch.end()
 
 
 def _one_file(path: Path, source: BeatSource, wanted: BeatOutputs, advance: Progress) -> _Found:
@@ -142,38 +139,29 @@ def _one_file(path: Path, source: BeatSource, wanted: BeatOutputs, advance: Prog
         audio = reader.format
     found = source.find(path, audio, wanted.activations is not None, advance)
     analysed = time.perf_counter()
-    write_outputs(path, audio, found, wanted)
+    files, unwritten = write_outputs(path, audio, found, wanted)
     ended = time.perf_counter()
     # Where only reading to the end would tell: up to the last frame, 10 ms off at the most.
     duration_s = found.duration_s
     if audio.n_samples is not None:
         duration_s = audio.n_samples / audio.sample_rate_hz
     seconds = {**found.seconds, "files": ended - analysed, "wall": ended - started}
-    return _Found(replace(found, activations=None), audio, duration_s, seconds, wanted.items())
+    found = replace(found, activations=None)
+    return _Found(found, audio, duration_s, seconds, files, unwritten)
 
 
-def _report(results: dict[Path, _Found | Exception], run: BeatRun, as_json: bool) -> None:
-    failed: dict[Path, Exception] = {}
-    for path, result in results.items():
-        if isinstance(result, Exception):
-            failed[path] = result
-            if as_json:
-                print_json({"input": str(path), "error": str(result)})
-        elif as_json:
-            print_json(_json_of(path, result, run))
-        else:
-            _say_result(path, result)
-    if failed and len(results) == 1:
-        (error,) = failed.values()
-        fail(str(error))
-        raise typer.Exit(exit_code_of(error) or FAILED)
-    if failed:
-        print_table(
-            f"{len(failed)} of {len(results)} failed",
-            ("file", "why"),
-            [(str(path), str(error)) for path, error in failed.items()],
-        )
-        raise typer.Exit(FAILED)
+def _report(
+    path: Path, result: _Found | Exception, run: BeatRun, batch: Batch, as_json: bool
+) -> None:
+    if isinstance(result, Exception):
+        batch.failed(path, result)
+        return
+    if as_json:
+        print_json(_json_of(path, result, run))
+    else:
+        _say_result(path, result)
+    if result.unwritten is not None:
+        batch.incomplete(path, result.unwritten)
 
 
 def _say_result(path: Path, result: _Found) -> None:
@@ -203,8 +191,10 @@ def _say_result(path: Path, result: _Found) -> None:
 
 
 def _json_of(path: Path, result: _Found, run: BeatRun) -> dict[str, Any]:
+    error = {} if result.unwritten is None else {"error": str(result.unwritten)}
     return {
         "input": str(path),
+        **error,
         **asdict(run),
         **beats_json(result.beats),
         "files": {name: str(target) for name, target in result.files.items()},

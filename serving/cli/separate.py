@@ -9,14 +9,16 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.progress import TaskID
 
 from stemline.postprocessing.encode import OutputFormat
 
 from ..client import StemlineClient
-from ..errors import FAILED, RequestError, exit_code_of
+from ..errors import RequestError
 from ..files import SeparatedFile, Source, separate_file
 from ..library import EngineOptions, Library
 from ..pipeline import SeparateOptions
+from .batch import Batch, attempt
 from .options import (
     DEFAULT_ARTIFACTS,
     AllowUntrained,
@@ -26,7 +28,7 @@ from .options import (
     Json,
     Threads,
 )
-from .report import fail, print_json, print_table, progress_bar, say, warn
+from .report import print_json, progress_bar, say, warn
 from .small_model import tell_of_small_model
 
 
@@ -132,56 +134,63 @@ def separate(
             )
         )
         bar = closing.enter_context(progress_bar(quiet=as_json))
+        batch = Batch(bar, len(files), as_json=as_json)
+        tasks: dict[Path, TaskID] = {}
 
         def one(path: Path) -> SeparatedFile | Exception:
-            task = bar.add_task(path.name, total=None)
+            task = tasks[path] = bar.add_task(path.name, total=None)
 
             def advance(done: int, total: int | None) -> None:
                 bar.update(task, completed=done, total=total)
 
-            return _try_file(path, opened.source, folders[path], output, options, advance)
+            return attempt(
+                lambda: separate_file(path, opened.source, folders[path], output, options, advance)
+            )
 
-        results = _each(files, one, jobs, on_interrupt=closing.close)
-        if server:
-            tell_of_small_model(model, opened.describe().model)
-        _report(results, opened, as_json)
+        is_server_told = not server
+
+        def ended(path: Path, result: SeparatedFile | Exception) -> None:
+            nonlocal is_server_told
+            bar.remove_task(tasks[path])
+            with batch.aside():
+                run = opened.describe()
+                if not is_server_told and run.artifact:
+                    tell_of_small_model(model, run.model)
+                    is_server_told = True
+                if isinstance(result, Exception):
+                    batch.failed(path, result)
+                elif as_json:
+                    print_json(_json_of(path, result, run))
+                else:
+                    _say_result(path, result, run)
+
+        _each(files, one, ended, jobs, on_interrupt=closing.close)
+    batch.end()
 
 
 def _each(
     files: list[Path],
     one: Callable[[Path], SeparatedFile | Exception],
+    ended: Callable[[Path, SeparatedFile | Exception], None],
     jobs: int,
     on_interrupt: Callable[[], None],
-) -> dict[Path, SeparatedFile | Exception]:
-    """Every file's result, in the order given; `on_interrupt` ends those under way."""
+) -> None:
+    """Tell `ended` of every file, in the order given, as soon as it and those before it have.
+
+    `on_interrupt` ends those under way.
+    """
     if jobs == 1:
-        return {path: one(path) for path in files}
+        for path in files:
+            ended(path, one(path))
+        return
     with ThreadPoolExecutor(max_workers=jobs) as pool:
         try:
-            return dict(zip(files, pool.map(one, files), strict=True))
+            for path, result in zip(files, pool.map(one, files), strict=True):
+                ended(path, result)
         except BaseException:
             on_interrupt()
             pool.shutdown(wait=True, cancel_futures=True)
             raise
-
-
-def _try_file(
-    path: Path,
-    source: Source,
-    folder: Path,
-    output: OutputFormat,
-    options: SeparateOptions,
-    advance: Callable[[int, int | None], None],
-) -> SeparatedFile | Exception:
-    """One file, or why it could not be; a fault of ours is raised."""
-    try:
-        return separate_file(path, source, folder, output, options, advance)
-    except OSError as error:
-        return error
-    except (ValueError, LookupError, RuntimeError) as error:
-        if exit_code_of(error) is None:
-            raise
-        return error
 
 
 def _folders(files: list[Path], out: Path) -> dict[Path, Path]:
@@ -251,30 +260,6 @@ def _open_remote(
         )
 
     return _Opened(remote, describe)
-
-
-def _report(results: dict[Path, SeparatedFile | Exception], opened: _Opened, as_json: bool) -> None:
-    failed: dict[Path, Exception] = {}
-    for path, result in results.items():
-        if isinstance(result, Exception):
-            failed[path] = result
-            if as_json:
-                print_json({"input": str(path), "error": str(result)})
-        elif as_json:
-            print_json(_json_of(path, result, opened.describe()))
-        else:
-            _say_result(path, result, opened.describe())
-    if failed and len(results) == 1:
-        (error,) = failed.values()
-        fail(str(error))
-        raise typer.Exit(exit_code_of(error) or FAILED)
-    if failed:
-        print_table(
-            f"{len(failed)} of {len(results)} failed",
-            ("file", "why"),
-            [(str(path), str(error)) for path, error in failed.items()],
-        )
-        raise typer.Exit(FAILED)
 
 
 def _say_result(path: Path, result: SeparatedFile, run: _Run) -> None:

@@ -34,6 +34,13 @@ def serve(
     max_beats_s: Annotated[
         float | None, typer.Option(help="The same where beats are found; 1200 if unset.")
     ] = None,
+    max_beats_total_s: Annotated[
+        float | None,
+        typer.Option(
+            help="Of all calls at once where beats are found, seconds: 8 to 16 MB of memory a "
+            "minute beside the network's own; 7200 if unset, 1 to 2 GB."
+        ),
+    ] = None,
     idle_s: Annotated[
         float | None, typer.Option(help="Wait for a client's next message, seconds; 60 if unset.")
     ] = None,
@@ -75,6 +82,7 @@ def serve(
         max_upload_mb=max_upload_mb,
         max_audio_s=max_audio_s,
         max_beats_s=max_beats_s,
+        max_beats_total_s=max_beats_total_s,
         idle_s=idle_s,
         grace_s=grace_s,
         tls_cert=tls_cert,

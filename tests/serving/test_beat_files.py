@@ -1,7 +1,10 @@
 import csv
+import errno
 import io
 import json
+import os
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,6 +34,7 @@ from stemline.serving.click_track import (
     DOWNBEAT_HZ,
     TRACK_GAIN,
     Clicks,
+    check_click_track,
     click,
     click_format,
     write_click_track,
@@ -164,6 +168,38 @@ def test_a_click_track_of_an_unknown_kind_is_refused_before_any_work() -> None:
     for name in ("clicks", "clicks.ogg"):
         with pytest.raises(EncodingError, match="wav, flac or mp3"):
             click_format(Path(name))
+
+
+@pytest.mark.parametrize("rate_hz", [8000, 44100, 65_537, 96_000, 655_350, 768_000])
+@pytest.mark.parametrize("container", ["wav", "flac", "mp3"])
+def test_a_click_track_is_refused_beforehand_exactly_where_it_would_be(
+    tmp_path: Path, container: str, rate_hz: int
+) -> None:
+    path = tmp_path / f"click.{container}"
+    audio = AudioFormat(rate_hz, 6, 3000)  # 6 channels become 2, which MP3 has
+    track = [np.zeros((6, 3000), np.float32)]
+
+    def is_refused(work: Callable[[], None]) -> bool:
+        try:
+            work()
+        except EncodingError:
+            return True
+        return False
+
+    beforehand = is_refused(lambda: check_click_track(path, audio))
+    assert beforehand == is_refused(lambda: write_click_track(path, track, audio, FOUND.beats))
+    assert beforehand == (
+        (container == "mp3" and rate_hz != 44100)  # 8 kHz has no 192 kbit/s
+        or (container == "flac" and rate_hz in (65_537, 768_000))
+    )
+
+
+def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "song.beats"
+    with pytest.raises(OSError, match="No space left") as raised, whole_file(path):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # as a write does: of no name
+    assert raised.value.filename == str(path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_click_track_that_fails_half_way_leaves_no_file(tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """The command as a user calls it, over a tiny exported network."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -117,6 +119,41 @@ def test_one_bad_file_among_good_ones_fails_alone(
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["other", "song"]
     assert str(bad) in done.stdout
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_what_is_done_is_told_before_the_next_file_has_ended(
+    artifacts: Path, song: Path, tmp_path: Path, jobs: int
+) -> None:
+    never = tmp_path / "never.wav"
+    os.mkfifo(never)
+    command = [
+        Path(sys.executable).parent / "stemline", "separate", "--artifacts", artifacts,
+        "--allow-untrained", song, never, "-o", tmp_path / "out", "--json", "--jobs", str(jobs),
+    ]  # fmt: skip
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        try:
+            first = json.loads(process.stdout.readline())
+            assert process.poll() is None
+        finally:
+            process.send_signal(signal.SIGINT)
+            if jobs > 1:  # a thread waits for who opens the other end
+                os.close(os.open(never, os.O_WRONLY))
+        assert process.wait(60) != 0
+    assert first["input"] == str(song)
+    assert Path(first["stems"]["vocals"]).exists()
+
+
+def test_of_several_jobs_all_is_told_in_the_order_given(artifacts: Path, tmp_path: Path) -> None:
+    songs = [tmp_path / f"{name}.wav" for name in ("long", "short", "bad", "middle")]
+    for path, n_samples in zip(songs, (60_000, 2_000, 0, 20_000), strict=True):
+        soundfile.write(path, music(max(1, n_samples)).T[:n_samples], RATE)
+    done = separate(artifacts, *songs, "-o", tmp_path / "out", "--json", "--jobs", "3")
+    assert done.returncode == 1, done.stderr
+    lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    assert [line["input"] for line in lines] == [str(path) for path in songs]
+    assert ["error" in line for line in lines] == [False, False, True, False]
 
 
 @pytest.mark.parametrize(

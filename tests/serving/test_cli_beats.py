@@ -2,6 +2,11 @@
 
 import csv
 import json
+import os
+import pty
+import signal
+import subprocess
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -26,7 +31,7 @@ from typer.testing import CliRunner, Result
 from stemline.postprocessing.encode import EncodingError
 from stemline.serving.cli.app import app as whole_app
 from stemline.serving.cli.beats import beats
-from stemline.serving.errors import RequestError, WrongModelError
+from stemline.serving.errors import RequestError, UnknownModelError, WrongModelError
 from stemline.serving.library import EngineOptions, Library
 
 app = typer.Typer()
@@ -126,6 +131,182 @@ def test_a_click_track_of_an_unknown_kind_is_refused_at_once(folder: Path) -> No
     assert isinstance(done.exception, EncodingError)
 
 
+@pytest.mark.parametrize(
+    ("name", "rate_hz", "says"),
+    [("click.mp3", 96_000, "MP3 has no rate of 96000 Hz"), ("click.flac", 768_000, "flac has no")],
+)
+def test_a_click_track_that_cannot_have_the_rate_is_refused_before_any_model_is_looked_for(
+    tmp_path: Path, name: str, rate_hz: int, says: str
+) -> None:
+    soundfile.write(tmp_path / "song.wav", np.zeros(rate_hz), rate_hz)
+    done = run(tmp_path, tmp_path / "song.wav", "--click", tmp_path / name)
+    assert isinstance(done.exception, EncodingError)
+    assert says in str(done.exception)
+
+
+@pytest.mark.parametrize("n_songs", [1, 2])
+@pytest.mark.parametrize("option", ["csv", "plot", "click", "beats", "activations"])
+def test_a_file_where_a_folder_is_needed_is_refused_before_any_model_is_looked_for(
+    tmp_path: Path, option: str, n_songs: int
+) -> None:
+    file = tmp_path / "file"
+    file.write_text("keep")
+    target = file / "song.wav" if n_songs == 1 else file
+    songs = [tmp_path / f"{i}.wav" for i in range(n_songs)]
+    done = run(tmp_path, *songs, f"--{option}", target)
+    assert isinstance(done.exception, RequestError)
+    assert f"--{option} of {songs[0]}" in str(done.exception)
+    assert f"{file} is no folder" in str(done.exception)
+    assert done.exception.field == option
+    assert file.read_text() == "keep"
+
+
+def test_a_folder_where_a_file_is_to_be_is_refused_at_once(tmp_path: Path) -> None:
+    (tmp_path / "out" / "song.csv").mkdir(parents=True)
+    done = run(tmp_path, tmp_path / "song.wav", "--csv", tmp_path / "out")
+    assert isinstance(done.exception, RequestError)
+    assert "song.csv, which is a folder" in str(done.exception)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_that_may_not_be_written_in_is_refused_at_once(tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(0o500)
+    done = run(tmp_path, tmp_path / "song.wav", "--csv", closed / "below" / "song.csv")
+    assert isinstance(done.exception, RequestError)
+    assert f"nothing may be written in {closed}" in str(done.exception)
+
+
+@pytest.mark.parametrize("is_own_folder", [True, False])
+def test_stems_that_are_read_are_not_written_over(folder: Path, is_own_folder: bool) -> None:
+    stems = folder / "separated" / "song"
+    before = {path: path.read_bytes() for path in stems.iterdir()}
+    given = stems if is_own_folder else folder / "separated"
+    command = (folder / "song.wav", "--stems-from", given)
+    done = run(folder, *command, "--click", stems / ".." / "song" / "drums.wav")
+    assert isinstance(done.exception, RequestError)
+    assert "would be written over a stem that is read" in str(done.exception)
+    assert {path: path.read_bytes() for path in stems.iterdir()} == before
+    for _ in range(2):  # what is no stem may lie beside them, and be replaced
+        assert run(folder, *command, "--click", stems / "click.wav").exit_code == 0
+
+
+def test_without_a_separator_the_stems_one_has_are_spoken_of(folder: Path) -> None:
+    done = run(folder, folder / "song.wav")
+    assert isinstance(done.exception, UnknownModelError)
+    assert str(done.exception).count("--stems-from") == 1
+    named = run(folder, folder / "song.wav", "--separator", "no-such-model")
+    assert isinstance(named.exception, UnknownModelError)
+    assert "--stems-from" not in str(named.exception)
+
+
+def test_beats_of_a_mixture_that_cannot_be_clicked_over_are_told_with_what_was_written(
+    folder: Path,
+) -> None:
+    song = folder / "song.flac"
+    soundfile.write(song, np.random.default_rng(0).uniform(-1, 1, int(DURATION_S * RATE)), RATE)
+    song.write_bytes(song.read_bytes()[:50_000])  # the length in the header is still the stems'
+    stems = folder / "separated" / "song"
+    arguments = (song, "--stems-from", stems, "--click", folder / "out" / "click.wav")
+    arguments = (*arguments, "--csv", folder / "out" / "song.csv")
+    done = run(folder, *arguments, "--json")
+    assert done.exit_code == 1
+    report = json.loads(done.stdout)
+    assert report["beats"] == [{"time": t, "position": position} for t, position in WANTED]
+    assert report["error"].startswith("--click was not written: ")
+    assert report["files"] == {"csv": str(folder / "out" / "song.csv")}
+    assert [path.name for path in (folder / "out").iterdir()] == ["song.csv"]
+    plain = run(folder, *arguments)
+    assert plain.exit_code == 1
+    assert "120 bpm" in plain.stderr
+    assert "--click was not written" in plain.stderr.splitlines()[-1]
+
+
+def stemline(folder: Path, *arguments: object) -> list[str]:
+    command = [Path(sys.executable).parent / "stemline", "beats", *arguments]
+    return [str(one) for one in (*command, "--artifacts", folder / "artifacts", "--threads", 1)]
+
+
+def test_on_a_full_disk_the_beats_are_still_told(folder: Path) -> None:
+    # A limit on the size of a file stands for the disk: the same write fails the same way.
+    command = stemline(
+        folder, folder / "song.wav", "--stems-from", folder / "separated", "--json",
+        "--click", folder / "out" / "click.wav", "--beats", folder / "out" / "song.beats",
+    )  # fmt: skip
+    done = subprocess.run(
+        ["bash", "-c", 'ulimit -f 64; exec "$@"', "bash", *command],
+        capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 1, done.stderr
+    report = json.loads(done.stdout)
+    assert report["bpm"] == 120
+    assert set(report["files"]) == {"beats"}
+    assert str(folder / "out" / "click.wav") in report["error"]
+    assert [path.name for path in (folder / "out").iterdir()] == ["song.beats"]
+
+
+def test_what_was_found_is_told_before_the_next_file_has_ended(folder: Path) -> None:
+    os.mkfifo(folder / "never.wav")  # nobody ever writes into it
+    command = stemline(
+        folder, folder / "song.wav", folder / "never.wav",
+        "--stems-from", folder / "separated", "--json",
+    )  # fmt: skip
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        try:
+            first = json.loads(process.stdout.readline())
+            assert process.poll() is None
+        finally:
+            process.send_signal(signal.SIGINT)
+        assert process.stdout.read() == b""
+        assert process.wait(60) != 0
+    assert (first["input"], first["bpm"]) == (str(folder / "song.wav"), 120)
+
+
+def test_a_bar_on_the_terminal_takes_nothing_of_what_is_piped(folder: Path) -> None:
+    write_song(folder, "other")
+    command = stemline(
+        folder, folder / "song.wav", folder / "other.wav", "--stems-from", folder / "separated",
+        "--beats", folder / "out",
+    )  # fmt: skip
+    ours, theirs = pty.openpty()
+    try:
+        done = subprocess.run(
+            command, stdout=subprocess.PIPE, stderr=theirs, text=True, check=False, timeout=120
+        )
+        screen = os.read(ours, 1 << 16).decode()
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    assert done.returncode == 0, screen
+    lines = done.stdout.splitlines()
+    assert lines.count("start\tend\tsection") == 2
+    for name in ("song", "other"):
+        assert str(folder / "out" / f"{name}.beats") in lines
+        assert screen.count(f"{name}.wav: 120 bpm") == 1
+
+
+@pytest.mark.parametrize("value", [1e25, -3e38])
+def test_samples_beyond_all_audio_are_refused_by_their_number(folder: Path, value: float) -> None:
+    samples = np.zeros((RATE, 2), np.float32)
+    samples[123, 1] = value
+    samples[456, 0] = 2.0**31  # 32-bit integers written as floats: the most there is
+    write_separator_of_clicks(folder)
+    soundfile.write(folder / "song.wav", samples, RATE, "FLOAT")
+    done = run(folder, folder / "song.wav")
+    assert done.exit_code == 1
+    assert "song.wav must hold audio" in done.stderr
+    assert f"sample 123 of channel 1 is {np.float32(value):g}" in done.stderr
+    samples[123, 1] = 0
+    soundfile.write(folder / "song.wav", samples, RATE, "FLOAT")
+    assert run(folder, folder / "song.wav").exit_code == 0
+
+
+def write_separator_of_clicks(folder: Path) -> None:
+    gains = [GAINS[name] for name in ORDER]
+    write_gains(folder / "artifacts", gain_info("tiny", stems=ORDER), gains)
+
+
 def test_random_weights_are_told_of(folder: Path) -> None:
     write_beat_artifact(folder / "artifacts", model="noise", trained=False)
     command = (folder / "song.wav", "-m", "noise", "--stems-from", folder / "separated")
@@ -146,8 +327,7 @@ def songs(tmp_path: Path) -> Path:
     soundfile.write(tmp_path / "one.wav", song.T, RATE, "FLOAT")
     soundfile.write(tmp_path / "two.flac", 0.5 * song[:1, : 9 * RATE].T, RATE, "PCM_24")
     write_beat_artifact(tmp_path / "artifacts", FACTS)
-    gains = [GAINS[name] for name in ORDER]
-    write_gains(tmp_path / "artifacts", gain_info("tiny", stems=ORDER), gains)
+    write_separator_of_clicks(tmp_path)
     write_gains(tmp_path / "artifacts", gain_info("two", stems=("vocals", "rest")), (1.0, 0.5))
     return tmp_path
 
@@ -272,3 +452,12 @@ def test_the_list_tells_what_models_give_and_hear(songs: Path) -> None:
     assert rows["mini-beats"]["gives"] == ["beats", "sections"]
     plain = CliRunner().invoke(whole_app, command[:-1]).stdout
     assert "beats, sections" in plain
+
+
+def test_with_json_every_line_is_an_object_failures_too(folder: Path) -> None:
+    bad = folder / "separated" / "bad.wav"
+    bad.write_text("no audio")
+    done = run(folder, folder / "song.wav", bad, "--stems-from", folder / "separated", "--json")
+    assert done.exit_code == 1
+    good, failed = (json.loads(line) for line in done.stdout.splitlines())
+    assert good["bpm"] == 120 and str(bad) in failed["input"] and failed["error"]

@@ -36,17 +36,19 @@ from grpc_helpers import (
 )
 from helpers import GainEngine, gain_separator, in_blocks, music, tiny_info
 
-from stemline.engines import BeatInfo, EngineSpec, TensorSpec
+from stemline.engines import BeatInfo, EngineError, EngineSpec, TensorSpec
 from stemline.engines.base import Array
 from stemline.engines.beat_info import MADMOM_DOWNBEATS
 from stemline.postprocessing.encode import OutputFormat
 from stemline.postprocessing.sections import Section
 from stemline.preprocessing.audio import AudioFormat
+from stemline.serving import uploads
+from stemline.serving.admission import HeldAudio
 from stemline.serving.beat_messages import activation_messages, beats_of, result_message
 from stemline.serving.beat_models import find_beat_model
 from stemline.serving.beats import Beat, BeatActivations, Beats, BeatTracker
 from stemline.serving.client import StemlineClient
-from stemline.serving.errors import MISSING, USAGE, RemoteError, exit_code_of
+from stemline.serving.errors import MISSING, USAGE, LimitError, RemoteError, exit_code_of
 from stemline.serving.library import EngineOptions, Library
 from stemline.serving.pipeline import SeparateOptions, Separator
 from stemline.v1 import stemline_pb2 as pb
@@ -323,8 +325,8 @@ def test_a_network_without_labels_comes_back_without_them() -> None:
         ({"model": "beets"}, Code.NOT_FOUND, None, "clicks.fp32"),
         ({"model": "../clicks.onnx"}, Code.NOT_FOUND, None, "clicks.fp32"),
         ({"model": "raw"}, Code.FAILED_PRECONDITION, None, "random weights"),
-        ({"separator": "two"}, Code.INVALID_ARGUMENT, "separator", "two.fp32 gives rest, vocals"),
-        ({"separator": "clicks"}, Code.INVALID_ARGUMENT, "separator", "gives no stems"),
+        ({"separator": "two"}, Code.INVALID_ARGUMENT, "config.separator", "two.fp32 gives rest"),
+        ({"separator": "clicks"}, Code.INVALID_ARGUMENT, "config.separator", "gives no stems"),
         ({"separator": "three"}, Code.NOT_FOUND, None, "tiny.fp32"),
         ({"separator": "/etc/x.onnx"}, Code.NOT_FOUND, None, "tiny.fp32"),
         (
@@ -357,7 +359,22 @@ def test_a_config_of_beats_is_refused_before_the_upload(
         ({"model": "clicks"}, {}, Code.INVALID_ARGUMENT, "config.separate.model", "no stems"),
         ({"overlap": 1.5}, {}, Code.INVALID_ARGUMENT, "config.separate.overlap", "1.5"),
         ({"stems": ["tuba"]}, {}, Code.NOT_FOUND, None, "drums, bass"),
-        ({}, {"beats_model": "tiny"}, Code.INVALID_ARGUMENT, "beats_model", "finds no beats"),
+        ({"shifts": 101}, {}, Code.INVALID_ARGUMENT, "config.separate.shifts", "101"),
+        (
+            {"input": pb.InputFormat(pcm=pb.PcmInput(sample_rate_hz=1, channels=2))},
+            {},
+            Code.INVALID_ARGUMENT,
+            "config.separate.input.pcm.sample_rate_hz",
+            "1 Hz",
+        ),
+        (
+            {"output": pb.OutputFormat(pcm=pb.PcmOutput(encoding=pb.PCM_ENCODING_S24LE))},
+            {},
+            Code.INVALID_ARGUMENT,
+            "config.separate.output.pcm.encoding",
+            "S16LE",
+        ),
+        ({}, {"beats_model": "tiny"}, Code.INVALID_ARGUMENT, "config.beats_model", "no beats"),
         ({}, {"beats_model": "raw"}, Code.FAILED_PRECONDITION, None, "random weights"),
         (
             {"output": pb.OutputFormat(wav=pb.WavOutput(bits=12))},
@@ -503,6 +520,172 @@ def test_a_call_that_goes_away_gives_up_its_turn_at_once(is_analysis: bool) -> N
         wait_for(lambda: server.n_streams == 0, "the third's end")
         assert calls[2].code() is Code.OK
         assert call_beats(address, beats_messages())[-1].result.bpm == 120
+
+
+class DeafEngine(ClickEngine):
+    """Fails, once it is its turn."""
+
+    def run(self, inputs: dict[str, Array]) -> dict[str, Array]:
+        raise EngineError("it does not work")
+
+
+def deaf() -> GainLibrary:
+    separators = {"tiny.fp32": click_separator()}
+    return GainLibrary(separators, trackers={"clicks.fp32": tracker_of(DeafEngine())})
+
+
+@pytest.mark.parametrize("method", ["separate_file", "analyze_file"])
+def test_a_call_that_fails_leaves_no_folder_that_was_not_there(tmp_path: Path, method: str) -> None:
+    song = tmp_path / "song.wav"
+    samples = SONG.T.copy()
+    if method == "separate_file":
+        samples[-1] = np.nan  # after the call is accepted
+    soundfile.write(song, samples, RATE, "FLOAT")
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    with running_server(library=deaf()) as (address, _), StemlineClient(address) as client:
+        for folder in (kept, kept / "more", tmp_path / "new" / "deep"):
+            with pytest.raises(RemoteError) as raised:
+                getattr(client, method)(song, folder, OutputFormat("wav"))
+            assert raised.value.code in (Code.INVALID_ARGUMENT, Code.INTERNAL)
+        (kept / "mine.txt").write_text("here before")
+        with pytest.raises(RemoteError):
+            getattr(client, method)(song, kept, OutputFormat("wav"))
+    left = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")}
+    assert left == {"song.wav", "kept", "kept/mine.txt"}
+
+
+def analysis_of(messages: Iterator[pb.BeatsRequest]) -> Iterator[pb.AnalyzeRequest]:
+    """The same recording, sent to Analyze."""
+    config = pb.AnalyzeConfig()
+    config.separate.input.CopyFrom(next(messages).config.input)
+    yield pb.AnalyzeRequest(config=config)
+    for message in messages:
+        yield pb.AnalyzeRequest(audio=message.audio)
+
+
+def file_messages(samples: Array = SONG) -> Iterator[pb.BeatsRequest]:
+    file = io.BytesIO()
+    soundfile.write(file, samples.T, RATE, format="FLAC")
+    yield pb.BeatsRequest(config=pb.BeatsConfig(input={"container": {}}))
+    yield pb.BeatsRequest(audio=file.getvalue())
+
+
+def refusal(call: Callable[[], object]) -> grpc.RpcError:
+    with pytest.raises(grpc.RpcError) as raised:
+        call()
+    assert raised.value.code() is Code.RESOURCE_EXHAUSTED
+    assert retry_s(raised.value) == [5]
+    assert reasons(raised.value) == [("stemline", "LimitError")]
+    return raised.value
+
+
+# A file tells its 8 s; of PCM as much is held as may come, up to a minute.
+@pytest.mark.parametrize(("messages", "held_s"), [(file_messages, 8), (beats_messages, 9)])
+@pytest.mark.parametrize("is_analysis", [False, True])
+def test_what_calls_for_beats_hold_together_is_bounded(
+    messages: Callable[[], Iterator[pb.BeatsRequest]], held_s: float, is_analysis: bool
+) -> None:
+    gate = threading.Event()
+    library, _, engine = gated(gate)
+
+    def one(address: str) -> list[object]:
+        if is_analysis:
+            return call_analyze(address, analysis_of(messages()))
+        return call_beats(address, messages())
+
+    limits = {"max_beats_s": 9, "max_beats_total_s": 2 * held_s + 1}
+    with running_server(library=library, **limits) as (address, server):
+        with ThreadPoolExecutor(3) as pool:
+            calls = [pool.submit(one, address) for _ in range(2)]
+            wait_for(lambda: server.held_audio_s == 2 * held_s, "two calls")
+            wait_for(lambda: engine.most == 1, "the network")
+            error = refusal(lambda: one(address))
+            assert f"{2 * held_s + 1} s of audio at once" in error.details()
+            wait_for(lambda: server.held_audio_s == 2 * held_s, "the third's end")
+            # One that asks for little gets it, and a separation alone asks for nothing.
+            short = pool.submit(call_beats, address, file_messages(SONG[:, : RATE // 2]))
+            with StemlineClient(address) as client:
+                with client.separate([SONG], STEREO) as separation:
+                    assert whole(separation, separation.stems)["bass"].shape == SONG.shape
+            gate.set()
+            assert short.result()[-1].result.n_samples == RATE // 2
+            for call in calls:
+                assert call.result()[-1].WhichOneof("response") in ("result", "summary")
+        wait_for(lambda: server.held_audio_s == 0, "the end of all")
+        assert one(address)
+
+
+@pytest.mark.parametrize("ending", ["cancelled", "gone", "idle", "fails", "no audio"])
+def test_whatever_ends_a_call_gives_back_what_it_held(ending: str) -> None:
+    gate = threading.Event()
+    library = gated(gate)[0] if ending in ("cancelled", "gone") else deaf()
+    going_on = threading.Event()
+
+    def messages() -> Iterator[pb.BeatsRequest]:
+        yield from beats_messages()
+        if ending == "idle":
+            going_on.wait(20)
+        if ending == "no audio":
+            yield pb.BeatsRequest(audio=np.full(100, np.nan, "<f4").tobytes())
+
+    limits = {"max_beats_s": 9, "max_beats_total_s": 9, "idle_s": 0.3}
+    with running_server(library=library, **limits) as (address, server):
+        channel = grpc.insecure_channel(address)
+        call = pb_grpc.StemlineServiceStub(channel).Beats(messages())
+        assert next(call).WhichOneof("response") == "accepted"
+        if ending in ("cancelled", "gone"):
+            wait_for(lambda: server.held_audio_s == 9, "its audio")
+            refusal(lambda: call_beats(address, beats_messages()))
+            call.cancel() if ending == "cancelled" else channel.close()
+        else:
+            with pytest.raises(grpc.RpcError):
+                list(call)
+        wait_for(lambda: server.held_audio_s == 0, "what it held")
+        gate.set()
+        going_on.set()
+        channel.close()
+
+
+def test_a_call_refused_midway_ends_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uploads, "_STEP_S", 2.0)
+    gate = threading.Event()
+    library, _, engine = gated(gate)
+    limits = {"max_beats_s": 9, "max_beats_total_s": 16}
+    got: list[pb.BeatsResponse] = []
+
+    def growing() -> None:
+        with grpc.insecure_channel(address) as channel:
+            long = np.tile(SONG, 2)[:, : round(8.5 * RATE)]
+            got.extend(pb_grpc.StemlineServiceStub(channel).Beats(beats_messages(long)))
+
+    with running_server(library=library, **limits) as (address, server):
+        with ThreadPoolExecutor(1) as pool:
+            first = pool.submit(call_beats, address, file_messages())
+            wait_for(lambda: engine.most == 1, "its turn")
+            refusal(growing)  # 8 s are held beside it, and 9 would be too many
+            assert got[0].WhichOneof("response") == "accepted"
+            wait_for(lambda: server.held_audio_s == 8, "its end")
+            gate.set()
+            assert first.result()[-1].result.bpm == 120
+        growing()
+        assert got[-1].result.n_samples == round(8.5 * RATE)
+        wait_for(lambda: server.held_audio_s == 0, "the end of all")
+
+
+def test_shares_of_audio_add_up_and_a_refused_one_stays_as_it_was() -> None:
+    held = HeldAudio(1.0)
+    with held.share() as one, held.share() as other:
+        for tenth in range(1, 8):
+            one.grow(tenth / 10)
+        one.grow(0.2)  # of a second pass: it is there already
+        assert held.held_s == 0.7
+        with pytest.raises(LimitError, match="1 s of audio"):
+            other.grow(0.4)
+        assert (one.held_s, other.held_s) == (0.7, 0.0)
+        other.grow(0.3)
+        assert held.held_s == 1.0
+    assert held.held_s == 0.0
 
 
 def drained(call: Iterator[object]) -> None:

@@ -68,6 +68,8 @@ def failure(address: str, messages: list[pb.SeparateRequest]) -> grpc.RpcError:
         ([pcm_config(overlap=1.5), *audio_messages(PCM)], "config.overlap", "1.5"),
         ([pcm_config(overlap=float("nan"))], "config.overlap", "nan"),
         (container(PCM, overlap=-4), "config.overlap", "-4"),
+        ([pcm_config(shifts=-1)], "config.shifts", "-1"),
+        ([pcm_config(shifts=2)], "config.shifts", "no shifts"),
         (output(flac=pb.FlacOutput(bits=32)), "config.output", "32"),
         (output(wav=pb.WavOutput(bits=12)), "config.output", "12"),
         (output(mp3=pb.Mp3Output(bitrate_kbps=7)), "config.output", "7"),

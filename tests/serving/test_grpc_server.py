@@ -307,6 +307,9 @@ def test_another_server_at_the_address_is_said_to_be_one():
         ({"idle_s": 0}, "STEMLINE_IDLE_S"),
         ({"idle_s": float("inf")}, "--idle-s"),
         ({"grace_s": float("inf")}, "--grace-s"),
+        ({"max_beats_total_s": 0}, "STEMLINE_MAX_BEATS_TOTAL_S"),
+        ({"max_beats_s": 10, "max_beats_total_s": 9}, "--max-beats-total-s"),
+        ({"max_beats_s": float("inf")}, "--max-beats-total-s"),
     ],
 )
 def test_settings_that_do_not_fit_are_one_line_naming_the_flag(given, says):

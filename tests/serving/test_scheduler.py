@@ -1,11 +1,13 @@
 import threading
+from collections.abc import Callable
 from concurrent.futures import CancelledError
 
 import numpy as np
 import pytest
 from helpers import GainEngine, tiny_info
 
-from stemline.engines import EngineError
+from stemline.engines import EngineError, EngineStoppedError, RunStop
+from stemline.engines.base import Array, Arrays
 from stemline.serving.scheduler import Lane, Scheduler
 
 INFO = tiny_info()
@@ -143,3 +145,120 @@ def test_wrong_input_fails_its_own_chunk_only() -> None:
         bad.result(10)
     assert values(lane, 2.0) == [2.0]
     scheduler.close()
+
+
+class StoppableGainEngine(GainEngine):
+    """Its runs end when they are stopped or `gate` is set; `n_ended` counts the first kind."""
+
+    def __init__(self, gate: threading.Event, before: Callable[[], None] | None = None) -> None:
+        super().__init__(INFO, (1.0,))
+        self._opened = gate
+        self._before = before
+        self.begun = threading.Semaphore(0)
+        self.n_ended = 0
+
+    def run_stoppable(self, inputs: Arrays, stop: RunStop) -> dict[str, Array]:
+        self.begun.release()
+        if self._before is not None:
+            self._before()
+        go_on = threading.Event()
+        stop.on_set(go_on.set)
+        while not (go_on.is_set() or self._opened.is_set()):
+            go_on.wait(0.001)
+        if stop.is_set:
+            self.n_ended += 1
+            raise EngineStoppedError("ended")
+        return self.run(inputs)
+
+
+def test_a_run_is_ended_when_its_lane_closes_and_the_next_is_not() -> None:
+    gate = threading.Event()
+    engine = StoppableGainEngine(gate)
+    scheduler = Scheduler(engine, 1)
+    left, staying = scheduler.open_lane(), scheduler.open_lane()
+    futures = [left.submit(chunk(1)), staying.submit(chunk(2))]
+    assert engine.begun.acquire(timeout=10)
+    left.close()
+    with pytest.raises(CancelledError):
+        futures[0].result(10)
+    assert engine.begun.acquire(timeout=10)
+    left.close()  # again, now that another's chunk runs
+    gate.set()
+    assert float(futures[1].result(10)["stems"][0, 0, 0, 0, 0]) == 2
+    assert engine.n_ended == 1
+    scheduler.close()
+
+
+def test_a_batch_is_ended_by_its_last_lane_to_close_and_by_none_before() -> None:
+    gate = threading.Event()
+    engine = StoppableGainEngine(gate)
+    scheduler = Scheduler(engine, 2)
+    first = scheduler.open_lane()
+    held = first.submit(chunk(0))
+    assert engine.begun.acquire(timeout=10)
+    lanes = [scheduler.open_lane() for _ in range(4)]
+    futures = [lane.submit(chunk(index)) for index, lane in enumerate(lanes)]
+    first.close()
+    assert engine.begun.acquire(timeout=10)  # lanes 0 and 1
+    lanes[0].close()
+    assert not futures[1].done()
+    lanes[1].close()
+    assert engine.begun.acquire(timeout=10)  # lanes 2 and 3
+    lanes[2].close()
+    gate.set()
+    assert float(futures[3].result(10)["stems"][0, 0, 0, 0, 0]) == 3
+    assert held.cancelled()
+    assert futures[0].cancelled()
+    assert futures[1].cancelled()
+    assert engine.n_ended == 2
+    assert engine.values == [[2, 3]]
+    scheduler.close()
+
+
+def test_a_lane_that_closes_before_the_engine_listens_ends_its_run() -> None:
+    closed = threading.Event()
+    engine = StoppableGainEngine(threading.Event(), lambda: closed.wait(10) and None)
+    scheduler = Scheduler(engine, 1)
+    lane = scheduler.open_lane()
+    future = lane.submit(chunk(1))
+    assert engine.begun.acquire(timeout=10)
+    lane.close()
+    closed.set()
+    with pytest.raises(CancelledError):
+        future.result(10)
+    scheduler.close()
+
+
+def test_closing_at_once_ends_what_runs() -> None:
+    engine = StoppableGainEngine(threading.Event())
+    scheduler = Scheduler(engine, 1)
+    futures = [scheduler.open_lane().submit(chunk(index)) for index in range(2)]
+    assert engine.begun.acquire(timeout=10)
+    scheduler.close(at_once=True)
+    assert [future.cancelled() for future in futures] == [True, True]
+    assert (engine.n_ended, engine.values) == (1, [])
+
+
+@pytest.mark.parametrize("batch_size", [1, 2])
+def test_lanes_that_come_and_go_never_take_a_chunk_of_one_that_stays(batch_size: int) -> None:
+    gate = threading.Event()
+    gate.set()
+    scheduler = Scheduler(StoppableGainEngine(gate), batch_size)
+    staying, over = scheduler.open_lane(), threading.Event()
+
+    def come_and_go() -> None:
+        while not over.is_set():
+            lane = scheduler.open_lane()
+            lane.submit(chunk(-1))
+            lane.close()
+
+    leaving = [threading.Thread(target=come_and_go) for _ in range(2)]
+    for thread in leaving:
+        thread.start()
+    try:
+        assert values(staying, *range(200)) == list(range(200))
+    finally:
+        over.set()
+        for thread in leaving:
+            thread.join()
+        scheduler.close()

@@ -1,10 +1,14 @@
 """One track on its way to its beats: in steps, in its turn, and given up from another thread."""
 
+import gc
+import signal
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
+import grpc
 import numpy as np
 import pytest
 from beat_helpers import (
@@ -18,12 +22,20 @@ from beat_helpers import (
     click_times,
 )
 from helpers import gain_separator
+from mixture_beat_helpers import MIXTURE_FACTS, MixtureClickEngine
 
-from stemline.engines import EngineError
+from stemline.engines import EngineError, EngineMemoryError, EngineStoppedError, RunStop
 from stemline.engines.base import Array, Arrays
 from stemline.preprocessing.audio import AudioFormat
+from stemline.preprocessing.spectrogram_stream import SpectrogramStream
 from stemline.serving.beats import BeatTracker
-from stemline.serving.errors import RequestError, SeparationClosedError
+from stemline.serving.errors import (
+    FAILED,
+    RequestError,
+    SeparationClosedError,
+    exit_code_of,
+    status_of,
+)
 from stemline.serving.pipeline import SeparateOptions
 
 BEATS = click_times(6, 120, 4)
@@ -43,6 +55,27 @@ class GatedEngine(ClickEngine):
         self.begun.set()
         self._gate.wait(30)
         return super().run(inputs)
+
+
+class EndlessEngine(ClickEngine):
+    """Its first run goes on until it is stopped; `when_begun` is called from within."""
+
+    def __init__(self, when_begun: Callable[[], object] = lambda: None) -> None:
+        super().__init__()
+        self._when_begun = when_begun
+        self.begun = threading.Event()
+        self.was_ended = False
+
+    def run_stoppable(self, inputs: Arrays, stop: RunStop) -> dict[str, Array]:
+        if self.begun.is_set():
+            return self.run(inputs)
+        ended = threading.Event()
+        stop.on_set(ended.set)
+        self.begun.set()
+        self._when_begun()
+        assert ended.wait(20)
+        self.was_ended = True
+        raise EngineStoppedError("ended")
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
@@ -178,3 +211,125 @@ def test_trackers_of_one_network_share_its_engine_and_queue() -> None:
         tracker.track_stems(dict.fromkeys(STEMS, SONG), RATE)
     separator.close()
     other.close()
+
+
+def test_a_track_that_is_closed_ends_its_run_and_the_next_has_the_network() -> None:
+    engine = EndlessEngine()
+    tracker = BeatTracker(engine, FACTS)
+    stems = click_stems(BEATS, (), (), 6)
+    with ThreadPoolExecutor(2) as pool:
+        turn, mono = tracker.open_turn(), tracker.collect(RATE)
+        mono.push(stems)
+        finding = pool.submit(tracker.find, mono, turn=turn)
+        assert engine.begun.wait(20)
+        waiting = pool.submit(tracker.track_stems, stems, RATE)
+        wait_for(lambda: tracker.n_queued == 1)
+        turn.close()
+        with pytest.raises(SeparationClosedError):
+            finding.result(10)
+        assert len(waiting.result(10).beats) == len(BEATS)
+    assert engine.was_ended
+    tracker.close()
+
+
+def test_closing_the_network_ends_what_it_runs() -> None:
+    engine = EndlessEngine()
+    tracker = BeatTracker(engine, FACTS)
+    with ThreadPoolExecutor(1) as pool:
+        finding = pool.submit(tracker.track_stems, click_stems(BEATS, (), (), 6), RATE)
+        assert engine.begun.wait(20)
+        tracker.close()
+        with pytest.raises(EngineError, match="closed"):
+            finding.result(10)
+    assert engine.was_ended
+    assert engine.is_closed
+
+
+def test_a_key_that_interrupts_ends_the_run_of_whoever_waits_for_it() -> None:
+    main = threading.main_thread().ident
+    assert main is not None
+
+    def interrupt() -> None:
+        time.sleep(0.2)  # a signal just before the main thread begins to wait would not wake it
+        signal.pthread_kill(main, signal.SIGINT)
+
+    engine = EndlessEngine(interrupt)
+    tracker = BeatTracker(engine, FACTS)
+    stems = click_stems(BEATS, (), (), 6)
+    with pytest.raises(KeyboardInterrupt):
+        tracker.track_stems(stems, RATE)
+    wait_for(lambda: engine.was_ended)
+    assert len(tracker.track_stems(stems, RATE).beats) == len(BEATS)
+    tracker.close()
+
+
+def test_a_mixture_that_is_closed_while_it_is_heard_ends_there() -> None:
+    tracker = BeatTracker(MixtureClickEngine(), MIXTURE_FACTS)
+    tracking = tracker.stream([SONG[:, :RATE], SONG[:, RATE:]], STEREO)
+    next(tracking)
+    tracking.close()
+    with pytest.raises(SeparationClosedError):
+        list(tracking)
+    tracker.close()
+
+
+class FullEngine(ClickEngine):
+    """Has no memory for its first run, of which it keeps no more than a weak reference."""
+
+    def __init__(self, error: type[Exception]) -> None:
+        super().__init__()
+        self._error = error
+        self.given: weakref.ref[Array] | None = None
+
+    def run(self, inputs: Arrays) -> dict[str, Array]:
+        if self.given is None:
+            self.given = weakref.ref(inputs["spectrogram"])
+            raise self._error("3.2 GiB")
+        return super().run(inputs)
+
+
+TOO_LONG = "^a track of 0.1 minutes needs more memory than there is; give shorter parts, or a"
+
+
+@pytest.mark.parametrize("error", [EngineMemoryError, MemoryError])
+def test_a_track_that_the_network_has_no_memory_for_is_told_so_and_freed(
+    error: type[Exception],
+) -> None:
+    engine = FullEngine(error)
+    tracker = BeatTracker(engine, FACTS)
+    stems = click_stems(BEATS, (), (), 6)
+    gc.disable()  # freed at once, not some time later
+    try:
+        with pytest.raises(EngineMemoryError, match=TOO_LONG) as raised:
+            tracker.track_stems(stems, RATE)
+        given = engine.given
+        assert given is not None
+        wait_for(lambda: given() is None)  # the engine's thread may be a step behind
+    finally:
+        gc.enable()
+    assert status_of(raised.value) is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert exit_code_of(raised.value) == FAILED
+    assert len(tracker.track_stems(stems, RATE).beats) == len(BEATS)
+    tracker.close()
+
+
+@pytest.mark.parametrize(
+    ("step", "says"), [("push", "^a track of more than 0.0 minutes needs"), ("finish", TOO_LONG)]
+)
+def test_a_track_whose_spectrogram_memory_does_not_hold_is_told_so(
+    monkeypatch: pytest.MonkeyPatch, step: str, says: str
+) -> None:
+    def full(*_: object) -> None:
+        raise MemoryError("Unable to allocate 1.3 GiB")
+
+    separator = click_separator()
+    tracker = BeatTracker(ClickEngine(), FACTS, separator)
+    with monkeypatch.context() as patched:
+        patched.setattr(SpectrogramStream, step, full)
+        with pytest.raises(EngineMemoryError, match=says):
+            tracker.track(SONG, RATE)
+        with pytest.raises(EngineMemoryError, match=says):
+            tracker.track_stems(click_stems(BEATS, (), (), 6), RATE)
+    assert len(tracker.track(SONG, RATE).beats) == len(BEATS)
+    tracker.close()
+    separator.close()

@@ -88,7 +88,9 @@ class StemlineServiceServicer(object):
         `result`.
         Most beat models hear stems: the recording is separated first, and its stems are not sent. A
         beat network takes whole recordings, one at a time: calls wait for their turn, and a server may
-        limit their length further. Idleness and cancelling are those of Separate.
+        limit their length further, and that of all such calls together. Above the latter a call is
+        refused, even midway, as RESOURCE_EXHAUSTED with RetryInfo. Idleness and cancelling are those of
+        Separate.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -1,0 +1,84 @@
+"""The files of one command: what is said as each ends, and of those that failed."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+import typer
+from rich.live import Live
+from rich.progress import Progress
+
+from ..errors import FAILED, exit_code_of
+from .report import fail, print_json, print_table
+
+_Result = TypeVar("_Result")
+
+
+def attempt(work: Callable[[], _Result]) -> _Result | Exception:
+    """What came of it, or why nothing did; a fault of ours is raised."""
+    try:
+        return work()
+    except OSError as error:
+        return error
+    except (ValueError, LookupError, RuntimeError, ImportError) as error:
+        if exit_code_of(error) is None:
+            raise
+        return error
+
+
+class Batch:
+    """Tells of failures as they come and again at the end."""
+
+    def __init__(self, bar: Progress, n_files: int, *, as_json: bool) -> None:
+        """`bar` stands aside for what is said within `aside`."""
+        self._bar = bar
+        self._n_files = n_files
+        self._as_json = as_json
+        self._failed: dict[Path, Exception] = {}
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Take the bar off the terminal, and give standard output back, for what is said within."""
+        bar = self._bar
+        if not bar.live.is_started:  # no terminal
+            yield
+            return
+        bar.live.transient = True
+        bar.live.stop()
+        try:
+            yield
+        finally:
+            # One that is started again would erase as many lines as it had: those just said.
+            bar.live = Live(
+                console=bar.console, refresh_per_second=10, get_renderable=bar.get_renderable
+            )
+            bar.live.start(refresh=True)
+
+    def failed(self, path: Path, error: Exception) -> None:
+        """Of one file there is nothing else to say."""
+        if self._as_json:
+            print_json({"input": str(path), "error": str(error)})
+        self.incomplete(path, error)
+
+    def incomplete(self, path: Path, error: Exception) -> None:
+        """Of one file something was said, and this came after it."""
+        self._failed[path] = error
+        if self._n_files > 1 and not self._as_json:
+            fail(str(error) if str(path) in str(error) else f"{path}: {error}")
+
+    def end(self) -> None:
+        """Raise typer.Exit with the exit code, once every failure is told, unless there is none."""
+        if not self._failed:
+            return
+        if self._n_files == 1:
+            (error,) = self._failed.values()
+            fail(str(error))
+            raise typer.Exit(exit_code_of(error) or FAILED)
+        if not self._as_json:  # which has told of each: there, every line is an object
+            print_table(
+                f"{len(self._failed)} of {self._n_files} failed",
+                ("file", "why"),
+                [(str(path), str(error)) for path, error in self._failed.items()],
+            )
+        raise typer.Exit(FAILED)
