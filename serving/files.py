@@ -14,6 +14,7 @@ from stemline.postprocessing.stems import stem_file_name
 from stemline.preprocessing.audio import AudioFormat, open_audio
 from stemline.preprocessing.channels import output_channels
 
+from .errors import RequestError
 from .pipeline import SeparatedBlock, SeparateOptions
 from .stem_files import FileBlocks
 
@@ -100,6 +101,8 @@ def separate_file(
 
     Raises
     ------
+    RequestError
+        A stem would be written over the input.
     AudioError, EncodingError, UnknownStemError, OverlapError, EngineError, OSError
     """
     started = time.perf_counter()
@@ -113,6 +116,11 @@ def separate_file(
         try:
             for stem in stream.stems:
                 target = folder / f"{stem_file_name(stem)}.{output.container}"
+                if target.exists() and target.samefile(path):
+                    raise RequestError(
+                        "out",
+                        f"{stem} would be written over the input {path}; choose another --out",
+                    )
                 writers[stem] = StemWriter(
                     target, output, audio.sample_rate_hz, output_channels(audio.channels)
                 )

@@ -196,6 +196,17 @@ def test_two_inputs_of_one_name_do_not_overwrite_each_other(
     assert "would both write to" in done.stderr
 
 
+def test_a_stem_is_not_written_over_the_input(artifacts: Path, song: Path, tmp_path: Path) -> None:
+    own = tmp_path / "out" / "vocals" / "vocals.wav"
+    own.parent.mkdir(parents=True)
+    own.write_bytes(song.read_bytes())
+    done = separate(artifacts, own, "-o", tmp_path / "out")
+    assert done.returncode == 2
+    assert "would be written over the input" in done.stderr
+    assert own.read_bytes() == song.read_bytes()
+    assert list(own.parent.iterdir()) == [own]
+
+
 def test_an_output_that_cannot_be_written_is_named(
     artifacts: Path, song: Path, tmp_path: Path
 ) -> None:
