@@ -6,13 +6,9 @@ import numpy as np
 
 from stemline.engines import BeatInfo, EngineSpec, TensorSpec
 from stemline.engines.base import BATCH, FRAMES, Array, Arrays
+from stemline.engines.beat_info import BEAT, DOWNBEAT, FUNCTION, SECTION, SPECTROGRAM
 from stemline.postprocessing.sections import HARMONIX_LABELS
 from stemline.serving.beats import (
-    BEAT,
-    DOWNBEAT,
-    FUNCTION,
-    SECTION,
-    SPECTROGRAM,
     Beats,
     BeatTracker,
 )

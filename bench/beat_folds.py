@@ -24,7 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stemline.engines import open_engine
-from stemline.export.allin1_config import OUTPUTS, SPECTROGRAM
+from stemline.engines.beat_info import SPECTROGRAM
+from stemline.export.allin1_config import OUTPUTS
 from stemline.export.allin1_onnx import export_allin1
 from stemline.export.export import model_info
 from stemline.export.models import MODELS

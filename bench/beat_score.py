@@ -7,12 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from stemline.export.beat_scores import (
-    boundary_f_measure,
-    f_measure,
-    inner_boundary_f_measure,
-    label_accuracy,
-)
+from stemline.export.beat_scores import f_measure, section_scores
 from stemline.serving.beats import Beats
 
 if TYPE_CHECKING:
@@ -48,25 +43,16 @@ class BeatScore:
 def score_of(truth: "Truth", found: Beats, duration_s: float) -> BeatScore:
     """How one song of `duration_s` was understood."""
     reference_s, found_s = true_times(truth), found_times(found)
-    starts_s = [section.start_s for section in truth.sections]
-    labels = [section.label for section in truth.sections]
-    found_starts_s = [section.start for section in found.segments]
-    found_labels = [section.label for section in found.segments]
-    inner_half, inner_three = (
-        inner_boundary_f_measure(starts_s, found_starts_s, window_s)
-        if len(starts_s) > 1
-        else float("nan")
-        for window_s in (0.5, 3.0)
-    )
+    true = truth.sections
     return BeatScore(
         f_measure(reference_s[0], found_s[0]),
         f_measure(reference_s[1], found_s[1]),
         float(_is_tempo(truth.tempo_bpm, found.bpm)),
-        boundary_f_measure(starts_s, found_starts_s, duration_s, 0.5),
-        boundary_f_measure(starts_s, found_starts_s, duration_s, 3.0),
-        inner_half,
-        inner_three,
-        label_accuracy(starts_s, labels, found_starts_s, found_labels, duration_s),
+        *section_scores(
+            ([one.start_s for one in true], [one.label for one in true]),
+            ([one.start for one in found.segments], [one.label for one in found.segments]),
+            duration_s,
+        ),
     )
 
 

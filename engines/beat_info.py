@@ -7,6 +7,10 @@ from typing import Any
 
 from .base import ArtifactError
 
+SPECTROGRAM, FEATURES = "spectrogram", "features"
+"""Names of the tensors that beat networks take in: of stems, and of the mixture."""
+BEAT, DOWNBEAT, SECTION, FUNCTION = "beat", "downbeat", "section", "function"
+"""Names of those they give; function is of labels."""
 LOG_SPECTROGRAM, MADMOM_DOWNBEATS = "log_spectrogram", "madmom_downbeats"
 """What a network hears: logarithmic spectrograms of stems, or madmom's features of the mixture."""
 

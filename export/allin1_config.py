@@ -10,12 +10,11 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from stemline.engines.base import FRAMES
+from stemline.engines.beat_info import BEAT, DOWNBEAT, FUNCTION, SECTION, SPECTROGRAM
 
 from .config import ConfigError
 
-SPECTROGRAM = "spectrogram"
-"""Name of the network's input in an artifact."""
-BEAT, DOWNBEAT, SECTION, FUNCTION = OUTPUTS = ("beat", "downbeat", "section", "function")
+OUTPUTS = (BEAT, DOWNBEAT, SECTION, FUNCTION)
 """Names of the network's outputs in an artifact: logits, all of them."""
 
 STEMS = ("bass", "drums", "other", "vocals")

@@ -22,8 +22,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from stemline.engines.base import BATCH, FRAMES
+from stemline.engines.beat_info import FUNCTION, SPECTROGRAM
 
-from .allin1_config import FUNCTION, INSTRUMENT_KERNEL, OUTPUTS, SPECTROGRAM, AllInOneConfig
+from .allin1_config import INSTRUMENT_KERNEL, OUTPUTS, AllInOneConfig
 from .neighbourhood_onnx import BlockIndices, block_indices
 from .networks.allin1 import (
     AllInOne,

@@ -8,17 +8,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stemline.engines import BeatInfo, Engine, ModelInfo
-from stemline.engines.beat_info import MADMOM_DOWNBEATS
+from stemline.engines.beat_info import (
+    BEAT,
+    DOWNBEAT,
+    FEATURES,
+    FUNCTION,
+    MADMOM_DOWNBEATS,
+    SECTION,
+    SPECTROGRAM,
+)
 from stemline.postprocessing.dbn import DownbeatTracker
 from stemline.postprocessing.metrical import downbeat_activations
 from stemline.postprocessing.sections import find_sections
 from stemline.preprocessing.madmom_features import downbeat_features
 from stemline.preprocessing.spectrogram import log_spectrogram
 
-from .allin1_config import BEAT, DOWNBEAT, FUNCTION, SECTION, SPECTROGRAM
-from .beat_scores import boundary_f_measure, f_measure, label_accuracy
+from .beat_scores import beat_f_measures, section_scores
 from .held_out import HeldOut, Recording, held_out, knows_stems
-from .madmom_config import FEATURES
 
 if TYPE_CHECKING:
     from stemline.band import Song
@@ -31,7 +37,6 @@ CARD_BEAT_SONGS = held_out(6, 30.0)
 LOSS = 0.01
 """How far a mean F-measure may lie below export's: logits within the fp32 budget of 80 dB move a
 beat only where two paths are as good as each other."""
-_BOUNDARY_S = 3.0
 
 
 class BeatQualityError(RuntimeError):
@@ -115,7 +120,7 @@ def measure_beats(engine: Engine, info: BeatInfo, songs: HeldOut = CARD_BEAT_SON
         truth = np.array([(beat.time_s, beat.position) for beat in song.truth.beats])
         truth = truth.reshape(-1, 2)
         n_beats += len(truth)
-        found.append(f_measures(truth, beats_of(row, info)))
+        found.append(beat_f_measures(truth, beats_of(row, info)))
         if info.labels:
             sections.append(_section_scores(song, row, info))
     beat, downbeat = np.mean(found, axis=0).tolist()
@@ -137,14 +142,13 @@ def _section_scores(
 ) -> tuple[float, float]:
     """F-measure of the boundaries, and share of the time that has the right label."""
     sections = find_sections(outputs[SECTION], outputs[FUNCTION], labels=info.labels)
-    starts_s, labels = [s.start for s in sections], [s.label for s in sections]
     true = song.truth.sections
-    true_starts_s, true_labels = [s.start_s for s in true], [s.label for s in true]
-    duration_s = song.mixture.shape[1] / info.sample_rate_hz
-    return (
-        boundary_f_measure(true_starts_s, starts_s, duration_s, _BOUNDARY_S),
-        label_accuracy(true_starts_s, true_labels, starts_s, labels, duration_s),
+    _, boundary, _, _, label = section_scores(
+        ([one.start_s for one in true], [one.label for one in true]),
+        ([one.start for one in sections], [one.label for one in sections]),
+        song.mixture.shape[1] / info.sample_rate_hz,
     )
+    return boundary, label
 
 
 def network_inputs_of(song: Recording, info: BeatInfo) -> dict[str, Array]:
@@ -170,19 +174,11 @@ def beats_of(outputs: Mapping[str, Array], info: BeatInfo) -> Beats:
     return tracker(downbeat_activations(outputs[BEAT], outputs[DOWNBEAT]))
 
 
-def f_measures(reference: Beats, found: Beats) -> tuple[float, float]:
-    """F-measures of the beats and of the downbeats, 70 ms; both (n_beats, 2)."""
-    return (
-        f_measure(reference[:, 0], found[:, 0]),
-        f_measure(reference[reference[:, 1] == 1, 0], found[found[:, 1] == 1, 0]),
-    )
-
-
 def agreement(reference: Beats, found: Beats) -> float:
     """The lower of both F-measures of what two runtimes found; 1 where neither found any."""
     if not len(reference) and not len(found):
         return 1.0
-    beat, downbeat = f_measures(reference, found)
+    beat, downbeat = beat_f_measures(reference, found)
     if not (reference[:, 1] == 1).any() and not (found[:, 1] == 1).any():
         return beat
     return min(beat, downbeat)

@@ -41,6 +41,35 @@ def f_measure(reference_s: Times, found_s: Times, window_s: float = BEAT_WINDOW_
     return 2 * n_matched(reference_s, found_s, window_s) / (len(reference_s) + len(found_s))
 
 
+def beat_f_measures(reference: Times, found: Times) -> tuple[float, float]:
+    """F-measures of the beats and of the downbeats, 70 ms; both (n_beats, 2) of time, position."""
+    return (
+        f_measure(reference[:, 0], found[:, 0]),
+        f_measure(reference[reference[:, 1] == 1, 0], found[found[:, 1] == 1, 0]),
+    )
+
+
+def section_scores(
+    reference: tuple[Sequence[float] | Times, Sequence[str]],
+    found: tuple[Sequence[float] | Times, Sequence[str]],
+    duration_s: float,
+) -> tuple[float, float, float, float, float]:
+    """Of sections, (starts from 0 in seconds, labels) each, in a song of `duration_s`.
+
+    F-measures of the boundaries within 0.5 s and 3 s, the same without the song's beginning and
+    end (NaN for a song of one section), and the share of the time that has the right label.
+    """
+    starts_s, found_s = reference[0], found[0]
+    half, three = (
+        boundary_f_measure(starts_s, found_s, duration_s, window) for window in BOUNDARY_WINDOWS_S
+    )
+    inner_half, inner_three = (
+        inner_boundary_f_measure(starts_s, found_s, window) if len(starts_s) > 1 else float("nan")
+        for window in BOUNDARY_WINDOWS_S
+    )
+    return half, three, inner_half, inner_three, label_accuracy(*reference, *found, duration_s)
+
+
 def boundary_f_measure(
     reference_starts_s: Sequence[float] | Times,
     found_starts_s: Sequence[float] | Times,

@@ -18,7 +18,7 @@ BUDGET_DB = {"fp32": 70.0}
 """Least SNR of the worst stem, by precision."""
 BEATS_BUDGET_DB = {"fp32": 80.0}
 """The same of the logits of beats and sections."""
-LEAST_BEAT_AGREEMENT = {"fp32": 0.99}
+LEAST_BEAT_AGREEMENT = 0.99
 """Least F-measure of the beats found, against those that the reference's logits give."""
 _LATER = ("quality", "quality_skipped", "beat_agreement", "beat_quality")
 """What cards of before these were measured have not."""
@@ -78,11 +78,10 @@ class Card:
                     f"{self.reference} to {row.snr_db:.1f} dB at batch {row.batch}; "
                     f"the budget is {self.budget_db:.0f} dB"
                 )
-        least = LEAST_BEAT_AGREEMENT["fp32"]
-        if self.beat_agreement is not None and self.beat_agreement < least:
+        if self.beat_agreement is not None and self.beat_agreement < LEAST_BEAT_AGREEMENT:
             raise ParityError(
                 f"{name}: its beats agree with those of {self.reference} to an F-measure of "
-                f"{self.beat_agreement:.3f}; the budget is {least}"
+                f"{self.beat_agreement:.3f}; the budget is {LEAST_BEAT_AGREEMENT}"
             )
 
     def to_json(self) -> dict[str, Any]:

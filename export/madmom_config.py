@@ -9,12 +9,11 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from stemline.engines.base import FRAMES
+from stemline.engines.beat_info import BEAT, DOWNBEAT, FEATURES
 
 from .config import ConfigError
 
-FEATURES = "features"
-"""Name of the network's input in an artifact."""
-BEAT, DOWNBEAT = OUTPUTS = ("beat", "downbeat")
+OUTPUTS = (BEAT, DOWNBEAT)
 """Names of its outputs: probabilities, of a beat that begins no bar and of one that does."""
 CLASSES = ("none", *OUTPUTS)
 """In the order of the last layer: of each frame one is true."""

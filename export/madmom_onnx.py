@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from stemline.engines.base import BATCH
+from stemline.engines.beat_info import FEATURES
 
-from .madmom_config import CLASSES, FEATURES, OUTPUTS
+from .madmom_config import CLASSES, OUTPUTS
 from .networks.madmom_blstm import (
     CELL,
     FORGET_GATE,

@@ -1,12 +1,14 @@
 """What export writes beside a graph, and reads back: config, weights, card, digests."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from stemline.engines import ArtifactError, ModelInfo
 from stemline.engines.artifact import MANIFEST, SCHEMA_VERSION
 
+from .beat_quality import BeatQuality, beat_quality_from_json
 from .card import Card, card_from_json
 from .config import ConfigError
 from .digest import file_sha256
@@ -14,6 +16,7 @@ from .families import NetworkConfig, config_of
 from .quality import Quality, quality_from_json
 
 GOLDEN = "golden.npz"
+_Found = TypeVar("_Found")
 
 
 def write_manifest(
@@ -76,10 +79,22 @@ def stored_quality(folder: Path) -> Quality | None:
 
     Raises ArtifactError.
     """
+    return _of_card(folder, "quality", quality_from_json)
+
+
+def stored_beat_quality(folder: Path) -> BeatQuality | None:
+    """How well an artifact hears beats, as export measured it; None where it did not.
+
+    Raises ArtifactError.
+    """
+    return _of_card(folder, "beat_quality", beat_quality_from_json)
+
+
+def _of_card(folder: Path, name: str, read: Callable[[dict[str, Any]], _Found]) -> _Found | None:
     card = read_manifest(folder).get("card") or {}
     try:
-        quality = card.get("quality")
-        return None if quality is None else quality_from_json(quality)
+        values = card.get(name)
+        return None if values is None else read(values)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ArtifactError(f"{folder}: its card is damaged; export it again") from error
 

@@ -8,7 +8,7 @@ from stemline.preprocessing.channels import output_channels
 from stemline.v1 import stemline_pb2 as pb
 
 from . import beats_call
-from .beat_messages import activation_messages, result_message
+from .beat_messages import found_messages
 from .beat_models import BeatModel
 from .beats import check_separator
 from .call import Call, Pace, Timed
@@ -75,18 +75,16 @@ def analyze_call(
     for stem_block in encoding.of(replies.finish()):
         yield pb.AnalyzeResponse(stem_block=stem_block)
     yield pb.AnalyzeResponse(progress=pace.now(tracking.n_samples))
-    found = tracking.find(with_activations=config.activations)
-    if found.activations is not None:
-        for activations in activation_messages(found.activations):
-            yield pb.AnalyzeResponse(activations=activations)
-    result = result_message(
-        found,
-        n_samples=tracking.n_samples,
-        sample_rate_hz=audio.sample_rate_hz,
-        wall_s=pace.elapsed_s,
+    for message in found_messages(
+        tracking,
+        with_activations=config.activations,
+        pace=pace,
         artifact_sha256=tracker.sha256,
-    )
-    yield pb.AnalyzeResponse(beats=result)
+    ):
+        if isinstance(message, pb.BeatsResult):
+            yield pb.AnalyzeResponse(beats=message)
+        else:
+            yield pb.AnalyzeResponse(activations=message)
     yield pb.AnalyzeResponse(
         summary=summary_message(separator.sha256, separation, encoding.seconds, pace.elapsed_s)
     )

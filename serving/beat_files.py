@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from .beats import BeatActivations, Beats
+from .beat_networks import BeatActivations
+from .beats import Beats
 
 CSV_COLUMNS = ("event", "start", "end", "value")
 

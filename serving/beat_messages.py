@@ -8,7 +8,10 @@ from stemline.engines.base import Array
 from stemline.postprocessing.sections import Section
 from stemline.v1 import stemline_pb2 as pb
 
-from .beats import STAGES, Beat, BeatActivations, Beats
+from .beat_networks import BeatActivations
+from .beats import STAGES, Beat, Beats
+from .call import Pace
+from .tracking import Tracking
 
 # Numbers of 4 bytes in one message: 256 KiB.
 _BLOCK_NUMBERS = 1 << 16
@@ -29,6 +32,25 @@ def result_message(
         seconds={**found.seconds, "wall": wall_s},
         realtime_factor=n_samples / sample_rate_hz / wall_s,
         n_samples=n_samples,
+        artifact_sha256=artifact_sha256,
+    )
+
+
+def found_messages(
+    tracking: Tracking, *, with_activations: bool, pace: Pace, artifact_sha256: str
+) -> Iterator[pb.ActivationBlock | pb.BeatsResult]:
+    """Find a track's beats: the activations where they are wanted, then the result.
+
+    Raises EngineError, and SeparationClosedError after the tracking was closed.
+    """
+    found = tracking.find(with_activations=with_activations)
+    if found.activations is not None:
+        yield from activation_messages(found.activations)
+    yield result_message(
+        found,
+        n_samples=tracking.n_samples,
+        sample_rate_hz=tracking.audio.sample_rate_hz,
+        wall_s=pace.elapsed_s,
         artifact_sha256=artifact_sha256,
     )
 

@@ -9,18 +9,22 @@ from numpy.typing import NDArray
 
 from stemline.engines import ArtifactError, BeatInfo, Engine
 from stemline.engines.base import BATCH, FRAMES, Array
-from stemline.engines.beat_info import LOG_SPECTROGRAM, MADMOM_DOWNBEATS
+from stemline.engines.beat_info import (
+    BEAT,
+    DOWNBEAT,
+    FEATURES,
+    FUNCTION,
+    LOG_SPECTROGRAM,
+    MADMOM_DOWNBEATS,
+    SECTION,
+    SPECTROGRAM,
+)
 from stemline.postprocessing.metrical import downbeat_activations, sigmoid
 from stemline.postprocessing.sections import Section, find_sections
 from stemline.preprocessing import madmom_features
 from stemline.preprocessing.madmom_features import DownbeatFeatureStream
 from stemline.preprocessing.spectrogram import HOP_SAMPLES, N_BANDS, SAMPLE_RATE_HZ
 from stemline.preprocessing.spectrogram_stream import SpectrogramStream
-
-SPECTROGRAM, FEATURES = "spectrogram", "features"
-"""What beat networks take in."""
-BEAT, DOWNBEAT, SECTION, FUNCTION = "beat", "downbeat", "section", "function"
-"""What they give; function is of labels."""
 
 Shapes = dict[str, tuple[int | str, ...]]
 

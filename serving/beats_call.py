@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from stemline.v1 import stemline_pb2 as pb
 
-from .beat_messages import activation_messages, result_message
+from .beat_messages import found_messages
 from .beat_models import BeatModel
 from .beats import BeatTracker
 from .call import Call, Pace
@@ -38,18 +38,16 @@ def beats_call(
         for progress in pace.after(tracking.n_samples_done):
             yield pb.BeatsResponse(progress=progress)
     yield pb.BeatsResponse(progress=pace.now(tracking.n_samples))
-    found = tracking.find(with_activations=config.activations)
-    if found.activations is not None:
-        for block in activation_messages(found.activations):
-            yield pb.BeatsResponse(activations=block)
-    result = result_message(
-        found,
-        n_samples=tracking.n_samples,
-        sample_rate_hz=audio.sample_rate_hz,
-        wall_s=pace.elapsed_s,
+    for message in found_messages(
+        tracking,
+        with_activations=config.activations,
+        pace=pace,
         artifact_sha256=tracker.sha256,
-    )
-    yield pb.BeatsResponse(result=result)
+    ):
+        if isinstance(message, pb.BeatsResult):
+            yield pb.BeatsResponse(result=message)
+        else:
+            yield pb.BeatsResponse(activations=message)
     _log.info(
         "request %s: beats of %s, %.1f s of audio in %.1f s",
         call.request_id,

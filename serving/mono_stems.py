@@ -20,6 +20,9 @@ SILENT_BELOW = np.float32(2.0**-16)
 # Stems that come whole are heard in blocks, too: none is held again.
 _BLOCK_SAMPLES = 1 << 16
 
+MIXTURE = "mixture"
+"""What a network of no stems is given in their place."""
+
 
 class TrackAtRate:
     """A track's blocks at another rate, in mono or stereo, and whether they are silent.

@@ -20,7 +20,7 @@ from stemline.postprocessing.metrical import downbeat_activations
 from stemline.postprocessing.sections import find_sections
 
 from ..allin1_config import AllInOneConfig, allin1_config_from_json
-from ..beat_scores import boundary_f_measure, f_measure, inner_boundary_f_measure, label_accuracy
+from ..beat_scores import beat_f_measures, section_scores
 from ..held_out import FIRST_SEED
 from ..networks.allin1 import AllInOne
 from .songs import Example, Separator, example_of, open_separator
@@ -87,34 +87,20 @@ def beats_of(found: Logits, threshold: float | None) -> NDArray[np.float64]:
     return tracker(downbeat_activations(found.beat, found.downbeat))
 
 
-def beat_f_measures(
-    reference: NDArray[np.float64], found: NDArray[np.float64]
-) -> tuple[float, float]:
-    """F-measures of the beats and of the downbeats; both (n_beats, 2)."""
-    return (
-        f_measure(reference[:, 0], found[:, 0]),
-        f_measure(reference[reference[:, 1] == 1, 0], found[found[:, 1] == 1, 0]),
-    )
-
-
 def score(song: Example, network: AllInOne) -> Score:
     """How the network, with its configuration's threshold, understands a separated song."""
     config = network.config
     found = logits_of(network, song.spectrogram.astype(np.float32))
     beat, downbeat = beat_f_measures(song.beats, beats_of(found, config.best_threshold_downbeat))
     sections = find_sections(found.section, found.function, labels=config.labels)
-    starts_s = [section.start for section in sections]
-    labels = [section.label for section in sections]
-    duration_s = song.spectrogram.shape[1] / config.frame_rate_hz
-    alone = len(song.starts_s) == 1
     return Score(
         beat,
         downbeat,
-        boundary_f_measure(song.starts_s, starts_s, duration_s, 0.5),
-        boundary_f_measure(song.starts_s, starts_s, duration_s, 3.0),
-        float("nan") if alone else inner_boundary_f_measure(song.starts_s, starts_s, 0.5),
-        float("nan") if alone else inner_boundary_f_measure(song.starts_s, starts_s, 3.0),
-        label_accuracy(song.starts_s, song.labels, starts_s, labels, duration_s),
+        *section_scores(
+            (song.starts_s, song.labels),
+            ([section.start for section in sections], [section.label for section in sections]),
+            song.spectrogram.shape[1] / config.frame_rate_hz,
+        ),
     )
 
 

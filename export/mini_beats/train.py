@@ -23,6 +23,7 @@ from stemline.band.dice import Dice
 from stemline.engines import ArtifactError
 
 from ..allin1_config import AllInOneConfig, allin1_config_from_json
+from ..beat_scores import beat_f_measures
 from ..mini.checkpoint import ResumeError, keep
 from ..networks.allin1 import AllInOne
 from .measure import (
@@ -30,7 +31,6 @@ from .measure import (
     SEPARATOR,
     WEIGHTS,
     Logits,
-    beat_f_measures,
     beats_of,
     best_threshold,
     logits_of,

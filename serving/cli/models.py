@@ -1,13 +1,11 @@
 """`stemline models`: what is known, what is exported, what is trained."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from stemline.engines import ArtifactError
-from stemline.export.beat_quality import beat_quality_from_json
 from stemline.export.families import BeatConfig
-from stemline.export.manifest import read_manifest, stored_quality
+from stemline.export.manifest import stored_beat_quality, stored_quality
 from stemline.export.models import MODELS, ModelSpec
 
 from ..library import Library
@@ -118,23 +116,12 @@ def _quality(offer: Offer) -> dict[str, Any] | None:
         return None
     folder = offer.artifacts[0].engine_path.parent.parent
     try:
-        if offer.finds_beats:
-            return _stored_beat_quality(folder)
-        quality = stored_quality(folder)
+        read = stored_beat_quality if offer.finds_beats else stored_quality
+        quality = read(folder)
     except ArtifactError as error:
         warn(str(error))
         return None
     return None if quality is None else quality.to_json()
-
-
-def _stored_beat_quality(folder: Path) -> dict[str, Any] | None:
-    """How well an artifact hears beats, as export measured it. Raises ArtifactError."""
-    card = read_manifest(folder).get("card") or {}
-    try:
-        quality = card.get("beat_quality")
-        return None if quality is None else beat_quality_from_json(quality).to_json()
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise ArtifactError(f"{folder}: its card is damaged; export it again") from error
 
 
 def _measured(artifact: dict[str, Any]) -> str:

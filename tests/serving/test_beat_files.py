@@ -25,8 +25,9 @@ from stemline.serving.beat_files import (
     write_activations,
     write_text,
 )
+from stemline.serving.beat_networks import BeatActivations
 from stemline.serving.beat_plot import plot_beats, waveform_of
-from stemline.serving.beats import Beat, BeatActivations, Beats
+from stemline.serving.beats import Beat, Beats
 from stemline.serving.click_track import (
     BEAT_HZ,
     CLICK_GAIN,

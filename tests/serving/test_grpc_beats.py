@@ -46,7 +46,8 @@ from stemline.serving import uploads
 from stemline.serving.admission import HeldAudio
 from stemline.serving.beat_messages import activation_messages, beats_of, result_message
 from stemline.serving.beat_models import find_beat_model
-from stemline.serving.beats import Beat, BeatActivations, Beats, BeatTracker
+from stemline.serving.beat_networks import BeatActivations
+from stemline.serving.beats import Beat, Beats, BeatTracker
 from stemline.serving.client import StemlineClient
 from stemline.serving.errors import MISSING, USAGE, LimitError, RemoteError, exit_code_of
 from stemline.serving.library import EngineOptions, Library

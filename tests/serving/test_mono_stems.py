@@ -17,8 +17,8 @@ from stemline.preprocessing.resample import Resampler
 from stemline.preprocessing.spectrogram import log_spectrogram
 from stemline.preprocessing.spectrogram_stream import SpectrogramStream
 from stemline.serving.beat_networks import InputStream
-from stemline.serving.beats import MIXTURE, BeatTracker
-from stemline.serving.mono_stems import MonoStems
+from stemline.serving.beats import BeatTracker
+from stemline.serving.mono_stems import MIXTURE, MonoStems
 from stemline.serving.pipeline import SeparateOptions
 
 
