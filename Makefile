@@ -12,6 +12,7 @@ PYTEST_ARGS ?=
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
+FOLDERS := band bench engines export postprocessing preprocessing serving
 KERNELS := setup.py $(wildcard p*processing/*.pyx p*processing/*_kernel.* p*processing/*.inc)
 
 $(STAMP): pyproject.toml constraints.txt $(KERNELS)
@@ -19,7 +20,8 @@ $(STAMP): pyproject.toml constraints.txt $(KERNELS)
 	$(BIN)/pip install -q -U -c constraints.txt "pip>=25.1"
 	$(PIP) torch==2.13.0
 	$(PIP) -e ".[cpu,serve,export,bench]" --group dev
-	mkdir -p .types && ln -sfn .. .types/stemline
+	rm -rf .types && mkdir -p .types/stemline
+	ln -s $(CURDIR)/stemline/*.py $(addprefix $(CURDIR)/,$(FOLDERS)) $(CURDIR)/serving/protos/stemline/v1 .types/stemline/
 	touch $@
 
 install: $(STAMP)  ## virtual environment, editable install, type-checker link

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from stemline.serving.errors import RequestError
+from stemline.errors import RequestError
 
 _AGREEING = ("beat", "downbeat")
 _NEW_PAGE = "# Beats\n\n{begin}\n{end}\n"

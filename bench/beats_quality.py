@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from stemline.band import play
-from stemline.engines import Artifact, ArtifactError, Engine, open_engine, read_artifact
+from stemline.engines import Artifact, Engine, open_engine, read_artifact
+from stemline.errors import ArtifactError
 from stemline.export.beat_scores import f_measure
 from stemline.export.held_out import FIRST_SEED
 from stemline.serving.beats import Beats, BeatTracker

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stemline.engines import Artifact, Engine, MissingExtraError, open_engine
+from stemline.engines import Artifact, Engine, open_engine
 from stemline.engines.artifact import MANIFEST
-
-from .errors import BenchError
+from stemline.errors import BenchError, MissingExtraError
 
 REFERENCE = "torch"
 """What speed and fidelity of the others are told against."""
@@ -55,11 +54,10 @@ def _open_torch(opening: Opening) -> Opened:
     try:
         import torch
 
-        from stemline.export.checkpoints import CheckpointError
+        from stemline.errors import CheckpointError, WeightsError
         from stemline.export.manifest import read_manifest, stored_config
         from stemline.export.networks import build_network
         from stemline.export.reference import reference_engine
-        from stemline.export.weights import WeightsError
     except ImportError as error:
         raise MissingExtraError(error.name or "torch", "export") from error
     # As export writes it: the engine is FOLDER/1/model.onnx.

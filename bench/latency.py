@@ -10,8 +10,9 @@ from statistics import median
 
 import numpy as np
 
-from stemline.engines import Artifact, Engine, MissingExtraError
+from stemline.engines import Artifact, Engine
 from stemline.engines.base import Array, Arrays
+from stemline.errors import MissingExtraError
 from stemline.serving.families import family_of
 
 from .engines import ENGINES, REFERENCE, Opening

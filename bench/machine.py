@@ -7,9 +7,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 
-from stemline.engines import MissingExtraError
+from stemline.errors import MissingExtraError, RequestError
 from stemline.export.card import this_machine
-from stemline.serving.errors import RequestError
 
 from .results import Machine
 

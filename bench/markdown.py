@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from stemline.serving.errors import RequestError
+from stemline.errors import RequestError
 
 from .results import BatchRow, Machine, QualityRow, Report
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stemline.engines import MissingExtraError
 from stemline.engines.base import Array
+from stemline.errors import MissingExtraError
 from stemline.preprocessing.stft import Stft
 
 _N_FFT = 4096  # 11 Hz a bin: the axis shows the bass as wide as the treble

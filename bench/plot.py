@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from stemline.engines import MissingExtraError
+from stemline.errors import MissingExtraError
 
 from .results import EngineRow, OverlapRow, Report
 

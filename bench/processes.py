@@ -10,8 +10,9 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import IO, Any, Self
 
+from stemline.errors import BenchError
+
 from .engines import Opening
-from .errors import BenchError
 
 _STOP_S = 10.0
 # A machine whose user configured a server by these would have them reach into ours.

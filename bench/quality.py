@@ -7,12 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from stemline.engines import ModelInfo
+from stemline.errors import BenchError, RequestError
 from stemline.export.held_out import LONGEST_S, MOST_SONGS, SHORTEST_S
 from stemline.export.quality import BENCH_SONGS, StemScore, can_measure, mean_over
-from stemline.serving.errors import RequestError
 
 from .engines import REFERENCE, Subject
-from .errors import BenchError
 from .processes import WorkerProcess, opening_values
 from .recordings import MIXTURE, SongRef, band_songs, folder_songs
 from .results import BatchRow, QualityRow

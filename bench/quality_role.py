@@ -10,11 +10,11 @@ import numpy as np
 
 from stemline.engines.artifact import info_from_json
 from stemline.engines.base import Array
+from stemline.errors import BenchError
 from stemline.export.parity import snr_db
 from stemline.export.quality import scores_of, separate_together, separate_whole
 
 from .engines import opened
-from .errors import BenchError
 from .recordings import SongRef, known_song
 
 Values = dict[str, Any]

@@ -14,10 +14,9 @@ import soundfile
 from numpy.typing import NDArray
 
 from stemline.engines import ModelInfo
+from stemline.errors import BenchError
 from stemline.export.held_out import held_out, play, truth_for
 from stemline.preprocessing.channels import to_channels
-
-from .errors import BenchError
 
 Array = NDArray[np.float32]
 

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from stemline.errors import BenchError
+
 from .engines import Subject
-from .errors import BenchError
 from .processes import WorkerProcess, opening_values
 from .results import RoundTripRow, spread_of
 from .speed import EngineSetting

@@ -5,23 +5,14 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from stemline.serving.errors import RequestError
+from stemline.errors import BenchError, RequestError
 from stemline.serving.library import Library
 
 from .engines import ENGINES, Subject, reference_first
-from .errors import BenchError
 from .machine import describe_machine, pinned
 from .overlaps import measure_overlap
 from .quality import QualityOptions, check_quality, measure_batches, measure_overlaps
-from .results import (
-    BatchRow,
-    EngineRow,
-    Failure,
-    OverlapRow,
-    QualityRow,
-    Report,
-    RoundTripRow,
-)
+from .results import BatchRow, EngineRow, Failure, OverlapRow, QualityRow, Report, RoundTripRow
 from .round_trip import measure_round_trip
 from .speed import EngineSetting, measure_batch
 from .tracks import plan_of

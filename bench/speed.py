@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 
 from stemline.engines import ModelInfo
+from stemline.errors import BenchError
 from stemline.export.parity import compare
 from stemline.export.signal import music_like
 from stemline.serving.families import family_of
 
 from .engines import REFERENCE, Opening, Subject
-from .errors import BenchError
 from .processes import WorkerProcess, opening_values
 from .results import EngineRow, spread_of
 from .tracks import measured_samples, plan_of

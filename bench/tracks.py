@@ -5,12 +5,11 @@ from pathlib import Path
 import numpy as np
 
 from stemline.engines import ModelInfo
+from stemline.errors import BenchError
 from stemline.export.families import DEMUCS
 from stemline.export.signal import music_like
 from stemline.preprocessing.chunks import ChunkPlan, hop_samples_for
 from stemline.preprocessing.segments import SegmentPlan, segment_hop_samples
-
-from .errors import BenchError
 
 _CLIP_S = 10.0
 

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any, Protocol, TextIO
 import numpy as np
 
 from stemline.engines.artifact import info_from_json
-from stemline.engines.base import Array, EngineError
+from stemline.engines.base import Array
+from stemline.errors import FAILED, BenchError, StemlineError
 
 from .engines import opened
-from .errors import BenchError
 from .memory import peak_rss_mb
 
 if TYPE_CHECKING:
@@ -208,13 +208,10 @@ def main() -> None:
                 reply = role.opened
             else:
                 reply = role.commands[name](**values)
+        except StemlineError as error:
+            reply = {"error": str(error), "exit_code": error.exit_code}
         except OSError as error:
-            reply = {"error": str(error), "exit_code": 1}
-        except (ValueError, LookupError, RuntimeError, ImportError) as error:
-            code = _exit_code_of(error)
-            if code is None:  # a fault of ours: the traceback goes to standard error
-                raise
-            reply = {"error": str(error), "exit_code": code}
+            reply = {"error": str(error), "exit_code": FAILED}
         answers.write(json.dumps(reply) + "\n")
         answers.flush()
     if role is not None:
@@ -226,16 +223,3 @@ def _take_stdout() -> TextIO:
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     return answers
-
-
-def _exit_code_of(error: BaseException) -> int | None:
-    from stemline.serving.errors import FAILED, exit_code_of
-
-    if isinstance(error, BenchError):
-        return error.exit_code
-    code = exit_code_of(error)
-    return FAILED if code is None and isinstance(error, EngineError) else code
-
-
-if __name__ == "__main__":
-    main()

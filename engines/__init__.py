@@ -1,19 +1,17 @@
 """Run a network: named arrays in, named arrays out; knows tensors, not music."""
 
-from .artifact import Artifact, MemberInfo, ModelInfo, StftInfo, list_artifacts, read_artifact
-from .base import (
+from stemline.errors import (
     ArtifactError,
     DeviceError,
-    Engine,
     EngineError,
     EngineInputError,
     EngineMemoryError,
-    EngineSpec,
     EngineStoppedError,
     MissingExtraError,
-    StoppableEngine,
-    TensorSpec,
 )
+
+from .artifact import Artifact, MemberInfo, ModelInfo, StftInfo, list_artifacts, read_artifact
+from .base import Engine, EngineSpec, StoppableEngine, TensorSpec
 from .beat_info import BeatInfo
 from .onnx_metadata import read_onnx_metadata
 from .open import open_engine

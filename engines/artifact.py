@@ -7,7 +7,8 @@ from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from .base import ArtifactError
+from stemline.errors import ArtifactError
+
 from .beat_info import BeatInfo, beat_info_from_json
 
 _log = logging.getLogger(__name__)

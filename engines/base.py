@@ -7,6 +7,8 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from stemline.errors import EngineInputError
+
 from .run_stop import RunStop
 
 BATCH, SAMPLES, FRAMES = "batch", "samples", "frames"
@@ -15,48 +17,6 @@ length, are a chunk's samples and its spectrogram's frames. Every other axis is 
 
 Array = NDArray[np.float32]
 Arrays = Mapping[str, Array]
-
-
-class EngineError(RuntimeError):
-    """An engine could not be opened or could not run.
-
-    EngineError(RuntimeError)
-    ├── DeviceError            the device asked for is not here
-    ├── EngineInputError       the arrays given do not fit the inputs
-    ├── EngineMemoryError      the device's memory does not hold this batch
-    └── EngineStoppedError     the run was ended by who no longer wants it
-    ArtifactError(ValueError)  the file is no artifact of ours, or does not fit
-    MissingExtraError(ImportError)  an optional package is not installed
-    """
-
-
-class DeviceError(EngineError):
-    """The device asked for is not here; never answered by another device."""
-
-
-class EngineInputError(EngineError):
-    """The arrays given do not fit the engine's inputs."""
-
-
-class EngineMemoryError(EngineError):
-    """The device's memory does not hold this batch; a smaller one may run."""
-
-
-class EngineStoppedError(EngineError):
-    """The run was ended by its RunStop. Whoever set that expects it; no caller of ours meets it."""
-
-
-class ArtifactError(ValueError):
-    """A file is missing, is no artifact of ours, or is damaged."""
-
-
-class MissingExtraError(ImportError):
-    """An optional package is not installed; the message is the command that installs it."""
-
-    def __init__(self, package: str, extra: str) -> None:
-        super().__init__(
-            f"{package} is not installed; install it with: pip install 'stemline[{extra}]'"
-        )
 
 
 @dataclass(frozen=True)

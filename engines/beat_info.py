@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any
 
-from .base import ArtifactError
+from stemline.errors import ArtifactError
 
 SPECTROGRAM, FEATURES = "spectrogram", "features"
 """Names of the tensors that beat networks take in: of stems, and of the mixture."""

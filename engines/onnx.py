@@ -10,19 +10,16 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from .base import (
-    Array,
-    Arrays,
+from stemline.errors import (
     ArtifactError,
     DeviceError,
     EngineError,
     EngineMemoryError,
-    EngineSpec,
     EngineStoppedError,
     MissingExtraError,
-    TensorSpec,
-    checked_inputs,
 )
+
+from .base import Array, Arrays, EngineSpec, TensorSpec, checked_inputs
 from .onnx_metadata import read_onnx_metadata
 from .run_stop import RunStop
 

@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 from typing import BinaryIO
 
-from .base import ArtifactError
+from stemline.errors import ArtifactError
 
 _GRAPH_FIELD = 7
 _METADATA_FIELD = 14

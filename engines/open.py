@@ -3,7 +3,9 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from .base import ArtifactError, Engine
+from stemline.errors import ArtifactError
+
+from .base import Engine
 from .onnx import open_onnx
 
 # Later runtimes (TensorRT plans, CoreML packages) are one row each.

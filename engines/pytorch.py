@@ -4,17 +4,9 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
-from .base import (
-    Array,
-    Arrays,
-    DeviceError,
-    EngineError,
-    EngineMemoryError,
-    EngineSpec,
-    MissingExtraError,
-    TensorSpec,
-    checked_inputs,
-)
+from stemline.errors import DeviceError, EngineError, EngineMemoryError, MissingExtraError
+
+from .base import Array, Arrays, EngineSpec, TensorSpec, checked_inputs
 
 # What torch says on a CPU, where it has no error class of its own for this.
 _OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")

@@ -14,9 +14,10 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
+from stemline.errors import CheckpointError, ConfigError
+
 from .allin1_config import AllInOneConfig, allin1_config_from_json, config_from_fold
-from .checkpoints import CheckpointError, load_strictly, read_checkpoint
-from .config import ConfigError
+from .checkpoints import load_strictly, read_checkpoint
 from .networks.allin1 import AllInOne
 
 

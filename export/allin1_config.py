@@ -11,8 +11,7 @@ from typing import Any
 
 from stemline.engines.base import FRAMES
 from stemline.engines.beat_info import BEAT, DOWNBEAT, FUNCTION, SECTION, SPECTROGRAM
-
-from .config import ConfigError
+from stemline.errors import ConfigError
 
 OUTPUTS = (BEAT, DOWNBEAT, SECTION, FUNCTION)
 """Names of the network's outputs in an artifact: logits, all of them."""

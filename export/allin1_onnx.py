@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from stemline.engines.base import BATCH, FRAMES
 from stemline.engines.beat_info import FUNCTION, SPECTROGRAM
+from stemline.errors import OnnxExportError
 
 from .allin1_config import INSTRUMENT_KERNEL, OUTPUTS, AllInOneConfig
 from .neighbourhood_onnx import BlockIndices, block_indices
@@ -35,7 +36,6 @@ from .networks.allin1 import (
     TimeAttention,
     TimeLayer,
 )
-from .onnx import OnnxExportError
 from .onnx_graph import OnnxGraph, Value
 
 Array = NDArray[np.float32]

@@ -17,6 +17,7 @@ from stemline.engines.beat_info import (
     SECTION,
     SPECTROGRAM,
 )
+from stemline.errors import BeatQualityError
 from stemline.postprocessing.dbn import DownbeatTracker
 from stemline.postprocessing.metrical import downbeat_activations
 from stemline.postprocessing.sections import find_sections
@@ -37,10 +38,6 @@ CARD_BEAT_SONGS = held_out(6, 30.0)
 LOSS = 0.01
 """How far a mean F-measure may lie below export's: logits within the fp32 budget of 80 dB move a
 beat only where two paths are as good as each other."""
-
-
-class BeatQualityError(RuntimeError):
-    """An artifact hears worse than it did when it was exported."""
 
 
 @dataclass(frozen=True)

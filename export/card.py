@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from stemline.errors import ParityError
+
 from .beat_quality import BeatQuality, beat_quality_from_json
 from .parity import Parity
 from .quality import Quality, quality_from_json
@@ -23,10 +25,6 @@ LEAST_BEAT_AGREEMENT = 0.99
 _LATER = ("quality", "quality_skipped", "beat_agreement", "beat_quality")
 """What cards of before these were measured have not."""
 _PACKAGES = ("stemline", "torch", "onnx", "onnxscript", "onnxruntime", "numpy")
-
-
-class ParityError(RuntimeError):
-    """An artifact does not agree with its reference; the message names the first stem too far."""
 
 
 @dataclass(frozen=True)

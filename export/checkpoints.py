@@ -16,14 +16,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from stemline.errors import CheckpointError
+
 # What training loops wrap a state dict in, in the order MSST looks for them.
 _WRAPPERS = ("state", "state_dict", "model_state_dict")
 _ZIP_MAGIC = b"PK\x03\x04"
 _HINT = "does the configuration belong to this checkpoint?"
-
-
-class CheckpointError(ValueError):
-    """A file is no checkpoint that is read here, or does not fit the configuration."""
 
 
 def read_checkpoint(path: Path) -> dict[str, Tensor]:

@@ -7,15 +7,12 @@ import re
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from stemline.preprocessing.chunks import OverlapError, hop_samples_for
+from stemline.errors import ConfigError, OverlapError
+from stemline.preprocessing.chunks import hop_samples_for
 
 DEFAULT_OVERLAP = 4.0
 INPUT, OUTPUT = "mixture", "stems"
 """Names of the network's input and output in an artifact."""
-
-
-class ConfigError(ValueError):
-    """A configuration is unreadable, or its numbers do not fit; the message names the key."""
 
 
 @dataclass(frozen=True)

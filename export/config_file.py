@@ -7,7 +7,9 @@ from typing import Any
 
 import yaml
 
-from .config import DEFAULT_OVERLAP, ConfigError, Mdx23cConfig
+from stemline.errors import ConfigError
+
+from .config import DEFAULT_OVERLAP, Mdx23cConfig
 
 # Such files are a few kilobytes; a checkpoint given by mistake is not read to its end.
 _MAX_BYTES = 1 << 20

@@ -3,11 +3,12 @@
 from dataclasses import replace
 from pathlib import Path
 
+from stemline.errors import ConfigError, WeightsError
+
 from .allin1_checkpoints import read_fold
-from .config import ConfigError
 from .families import ALLIN1
 from .models import ModelSpec
-from .weights import WeightsError, fold_files
+from .weights import fold_files
 
 
 def custom_allin1(

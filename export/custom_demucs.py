@@ -3,13 +3,14 @@
 from dataclasses import replace
 from pathlib import Path
 
-from .config import ConfigError
+from stemline.errors import BagError, ConfigError, WeightsError
+
 from .demucs_bag_file import find_member, read_bag
-from .demucs_bags import Bag, BagError
+from .demucs_bags import Bag
 from .demucs_checkpoints import read_package
 from .demucs_config import DemucsConfig
 from .models import ModelSpec, bag_of
-from .weights import WeightsError, package_config
+from .weights import package_config
 
 
 def custom_demucs(

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import yaml
 
-from .checkpoints import CheckpointError
-from .config import ConfigError
-from .demucs_bags import Bag, BagError
+from stemline.errors import BagError, CheckpointError, ConfigError
+
+from .demucs_bags import Bag
 from .digest import file_sha256
 
 # Such files are a few lines; a checkpoint given by mistake is not read to its end.

@@ -12,16 +12,14 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import isfinite
 
+from stemline.errors import BagError
+
 _CDN = "https://dl.fbaipublicfiles.com/demucs/"
 _HUGGING_FACE = "https://huggingface.co/adefossez/{}/resolve/main/{}.safetensors"
 
 STEMS = ("drums", "bass", "other", "vocals")
 STEMS_6S = (*STEMS, "guitar", "piano")
 LICENCE = "MIT (Meta Platforms; Alexandre Défossez)"
-
-
-class BagError(ValueError):
-    """A bag's weights do not fit its members or stems; the message tells."""
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,10 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from .checkpoints import CheckpointError
+from stemline.errors import CheckpointError, DiffqError
+
 from .demucs_pickle import ClassName, first_bytes, fraction, load_inert
-from .diffq import DiffqError, DiffqState, QuantizedParameter, dequantize
+from .diffq import DiffqState, QuantizedParameter, dequantize
 
 _KLASSES = {"demucs.htdemucs.HTDemucs": "HTDemucs", "demucs.hdemucs.HDemucs": "HDemucs"}
 _QUANTIZER = "diffq.diffq.DiffQuantizer"

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, fields
 from fractions import Fraction
 from typing import Any, Literal
 
-from .config import ConfigError
+from stemline.errors import ConfigError
 
 WAVEFORM, SPECTROGRAM = "waveform", "spectrogram"
 """Names of the networks' inputs in an artifact."""

@@ -11,7 +11,8 @@ from fractions import Fraction
 from math import isfinite
 from typing import Any
 
-from .config import ConfigError
+from stemline.errors import ConfigError
+
 from .demucs_config import Architecture, CrossTransformerConfig, DemucsConfig
 
 _CLASSES: dict[str, Architecture] = {"HTDemucs": "htdemucs", "HDemucs": "hdemucs"}

@@ -20,7 +20,7 @@ from typing import Any, NoReturn
 import numpy as np
 import torch
 
-from .checkpoints import CheckpointError
+from stemline.errors import CheckpointError
 
 _ZIP_MAGIC = b"PK\x03\x04"
 # torch keeps its list of names for the whole process: two readers would empty it for each other.

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from stemline.errors import DiffqError
+
 Planes = NDArray[np.int64]
 """(n_lines, n_bits, 32) words of 64 bits each; see `unpack`."""
 
@@ -26,10 +28,6 @@ _COLUMNS, _WORD_BITS = 32, 64
 _LINE = _COLUMNS * _WORD_BITS
 _BYTES_PER_MB, _BYTES_PER_WEIGHT = 1 << 20, 4
 _HINT = "does the configuration belong to it?"
-
-
-class DiffqError(ValueError):
-    """A state does not fit its parameters, or lacks some of their numbers; the message tells."""
 
 
 @dataclass(frozen=True)

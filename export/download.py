@@ -13,6 +13,8 @@ import requests
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
+from stemline.errors import CacheError, DownloadError, IntegrityError
+
 from .digest import file_sha256
 from .models import ModelSpec
 
@@ -22,18 +24,6 @@ READ_TIMEOUT_S = 60
 _BLOCK_BYTES = 1 << 20
 
 Report = Callable[[str], None]
-
-
-class DownloadError(OSError):
-    """No address gave the checkpoint; the message names them and the way without a network."""
-
-
-class IntegrityError(ValueError):
-    """A checkpoint is not the file it should be; never answered by other weights."""
-
-
-class CacheError(OSError):
-    """The cache folder cannot be written, or is full."""
 
 
 def cache_folder() -> Path:

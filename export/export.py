@@ -14,10 +14,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
-from stemline.engines import ArtifactError, MissingExtraError, ModelInfo
+from stemline.engines import ModelInfo
+from stemline.errors import ArtifactError, ConfigError, MissingExtraError, UnknownVariantError
 
 from .card import Card
-from .config import ConfigError
 from .families import (
     ALLIN1,
     DEMUCS,
@@ -120,10 +120,6 @@ _QUALITY_SOURCES = {
 }
 
 Report = Callable[[str], None]
-
-
-class UnknownVariantError(LookupError):
-    """No such variant of an artifact can be made; the message lists those that can."""
 
 
 @dataclass(frozen=True)

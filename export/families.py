@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from stemline.engines import BeatInfo, StftInfo, TensorSpec
 from stemline.engines.base import BATCH, FRAMES, SAMPLES
 from stemline.engines.beat_info import FUNCTION, MADMOM_DOWNBEATS
+from stemline.errors import ConfigError
 from stemline.preprocessing import demucs, mdx23c
 from stemline.preprocessing.demucs import DemucsStft
 from stemline.preprocessing.madmom_features import downbeat_features
@@ -20,7 +21,7 @@ from stemline.preprocessing.spectrogram import log_spectrogram
 from stemline.preprocessing.stft import Stft
 
 from .allin1_config import AllInOneConfig, allin1_config_from_json
-from .config import ConfigError, Mdx23cConfig, config_from_json
+from .config import Mdx23cConfig, config_from_json
 from .demucs_config import WAVEFORM, WAVEFORMS, DemucsConfig, demucs_config_from_json
 from .madmom_config import MadmomConfig, madmom_config_from_json
 

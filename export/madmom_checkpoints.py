@@ -16,7 +16,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .checkpoints import CheckpointError, load_strictly
+from stemline.errors import CheckpointError
+
+from .checkpoints import load_strictly
 from .madmom_config import CLASSES, MadmomConfig
 from .madmom_pickle import (
     SIGMOID,

@@ -10,8 +10,7 @@ from typing import Any
 
 from stemline.engines.base import FRAMES
 from stemline.engines.beat_info import BEAT, DOWNBEAT, FEATURES
-
-from .config import ConfigError
+from stemline.errors import ConfigError
 
 OUTPUTS = (BEAT, DOWNBEAT)
 """Names of its outputs: probabilities, of a beat that begins no bar and of one that does."""

@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from .checkpoints import CheckpointError
+from stemline.errors import CheckpointError
 
 _MAX_BYTES = 64 << 20
 """Of a file; madmom's have 0.4 MB."""

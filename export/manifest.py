@@ -5,12 +5,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from stemline.engines import ArtifactError, ModelInfo
+from stemline.engines import ModelInfo
 from stemline.engines.artifact import MANIFEST, SCHEMA_VERSION
+from stemline.errors import ArtifactError, ConfigError
 
 from .beat_quality import BeatQuality, beat_quality_from_json
 from .card import Card, card_from_json
-from .config import ConfigError
 from .digest import file_sha256
 from .families import NetworkConfig, config_of
 from .quality import Quality, quality_from_json

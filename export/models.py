@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from stemline.engines import MemberInfo
+from stemline.errors import USAGE, UnknownModelError
 
 from .allin1_config import AllInOneConfig, allin1_config_from_json
 from .config import Mdx23cConfig
@@ -16,10 +17,6 @@ from .families import ALLIN1, DEMUCS, MADMOM, NetworkConfig, finds_beats, separa
 from .madmom_config import MadmomConfig
 
 _RELEASES = "https://github.com/{}/releases/download/{}"
-
-
-class UnknownModelError(LookupError):
-    """No row of the table has this name; the message lists those there are."""
 
 
 @dataclass(frozen=True)
@@ -321,4 +318,6 @@ def find_model(name: str) -> ModelSpec:
     try:
         return MODELS[name]
     except KeyError:
-        raise UnknownModelError(f"no model {name!r}; there are {', '.join(MODELS)}") from None
+        raise UnknownModelError(
+            f"no model {name!r}; there are {', '.join(MODELS)}", USAGE
+        ) from None

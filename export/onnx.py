@@ -15,6 +15,7 @@ from torch import nn
 
 from stemline.engines import TensorSpec
 from stemline.engines.base import BATCH
+from stemline.errors import OnnxExportError
 
 from .networks.winograd import winograd_convolutions
 
@@ -27,10 +28,6 @@ MAX_FILE_BYTES = 2**31 - 1
 _TRACED_BATCH = 2
 # Of the other free axes, for the exporter: a length of 1 it would take for a constant.
 _LEAST_FREE = 2
-
-
-class OnnxExportError(RuntimeError):
-    """The exporter's graph is not what an artifact must be."""
 
 
 def export_onnx(

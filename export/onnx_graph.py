@@ -13,7 +13,9 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from .onnx import MAX_FILE_BYTES, OPSET, OnnxExportError
+from stemline.errors import OnnxExportError
+
+from .onnx import MAX_FILE_BYTES, OPSET
 
 Value = str
 """The name of what a node gives."""

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stemline.engines import Engine, ModelInfo
+from stemline.errors import QualityError
 from stemline.preprocessing.channels import to_channels
 from stemline.preprocessing.chunks import MAX_OVERLAP, iter_chunks
 from stemline.preprocessing.segments import segment_hop_samples
@@ -58,10 +59,6 @@ LOSS_DB = 0.1
 """How far a mean may lie below export's. A runtime within the fp32 budget is off by −70 dB of a
 stem, which moves an SI-SDR of 10 dB by no more than 0.01 dB, and one of 30 dB by 0.09 dB."""
 _SAME_SONGS_DB = 0.01
-
-
-class QualityError(RuntimeError):
-    """An artifact separates worse than it did when it was exported."""
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ from typing import Literal
 
 from torch import nn
 
-from stemline.engines import ArtifactError
 from stemline.engines.artifact import info_from_json
 from stemline.engines.pytorch import TorchEngine
+from stemline.errors import ArtifactError, WeightsError
 
 from .demucs_bag_file import find_member
 from .digest import file_sha256
@@ -18,7 +18,7 @@ from .madmom_checkpoints import find_madmom, madmom_digest
 from .madmom_config import MadmomConfig
 from .manifest import read_manifest, stored_config
 from .models import MODELS, ModelSpec
-from .weights import Weights, WeightsError, fold_files, is_random, load_network, random_digest
+from .weights import Weights, fold_files, is_random, load_network, random_digest
 
 
 def reference_engine(

@@ -9,7 +9,8 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
-from stemline.engines import ArtifactError, Engine, ModelInfo
+from stemline.engines import Engine, ModelInfo
+from stemline.errors import ArtifactError
 from stemline.postprocessing.demucs import DemucsIstft
 from stemline.postprocessing.demucs import stem_chunks as demucs_chunks
 from stemline.postprocessing.istft import Istft

@@ -8,11 +8,9 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from stemline.errors import ArtifactWriteError
+
 _REPLACED = "replaced"
-
-
-class ArtifactWriteError(OSError):
-    """The artifacts' folder cannot be written, or the disk is full."""
 
 
 @contextlib.contextmanager

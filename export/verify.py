@@ -12,10 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stemline.engines import (
-    ArtifactError,
     BeatInfo,
     Engine,
-    MissingExtraError,
     ModelInfo,
     open_engine,
     read_artifact,
@@ -23,6 +21,7 @@ from stemline.engines import (
 )
 from stemline.engines.artifact import info_from_metadata
 from stemline.engines.base import Arrays
+from stemline.errors import ArtifactError, MissingExtraError
 
 from .beat_quality import (
     CARD_BEAT_SONGS,
@@ -32,14 +31,7 @@ from .beat_quality import (
     can_measure_beats,
     measure_beats,
 )
-from .card import (
-    BEATS_BUDGET_DB,
-    BUDGET_DB,
-    Card,
-    graph_dtypes,
-    package_versions,
-    this_machine,
-)
+from .card import BEATS_BUDGET_DB, BUDGET_DB, Card, graph_dtypes, package_versions, this_machine
 from .families import (
     NetworkConfig,
     beat_info,
@@ -333,8 +325,9 @@ def _timed(engine: Engine, inputs: Arrays) -> tuple[Arrays, float]:
 def _reference(folder: Path, weights: Path | None) -> Engine | None:
     """PyTorch, or None where it or the weights are not at hand, and no weights were given."""
     try:
+        from stemline.errors import WeightsError
+
         from .reference import reference_engine
-        from .weights import WeightsError
     except ImportError as error:
         if weights is not None:
             raise MissingExtraError(error.name or "torch", "export") from error

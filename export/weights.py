@@ -9,15 +9,22 @@ from typing import Literal, cast
 import torch
 from torch import nn
 
+from stemline.errors import (
+    CheckpointError,
+    ConfigError,
+    DownloadError,
+    IntegrityError,
+    WeightsError,
+)
+
 from .allin1_checkpoints import read_fold
 from .allin1_config import AllInOneConfig
-from .checkpoints import CheckpointError, load_strictly, read_checkpoint
-from .config import ConfigError
+from .checkpoints import load_strictly, read_checkpoint
 from .demucs_checkpoints import DemucsPackage, read_package
 from .demucs_config import DemucsConfig
 from .demucs_kwargs import config_from_kwargs
 from .digest import file_sha256
-from .download import DownloadError, IntegrityError, cached_checkpoint, fetch
+from .download import cached_checkpoint, fetch
 from .families import NetworkConfig
 from .madmom_checkpoints import find_madmom, madmom_digest, read_madmom
 from .madmom_config import MadmomConfig
@@ -27,10 +34,6 @@ from .networks.allin1 import AllInOne, FoldMean
 
 _RANDOM = "random:"
 _FOLD_SUFFIXES = (".pth", ".safetensors")
-
-
-class WeightsError(LookupError):
-    """The weights asked for are not to be had."""
 
 
 @dataclass(frozen=True)

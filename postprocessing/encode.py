@@ -11,7 +11,9 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from .formats import EncodingError, OutputFormat, compression_level, mp3_level
+from stemline.errors import EncodingError
+
+from .formats import OutputFormat, compression_level, mp3_level
 from .wav import WavFile
 
 __all__ = ["EncodingError", "OutputFormat", "StemWriter"]

@@ -3,9 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-
-class EncodingError(ValueError):
-    """A file format that cannot hold these stems; the message says which can."""
+from stemline.errors import EncodingError
 
 
 @dataclass(frozen=True)

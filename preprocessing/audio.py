@@ -13,15 +13,13 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from stemline.errors import AudioError
+
 _UNKNOWN_LENGTH = 2**63 - 1  # libsndfile's SF_COUNT_MAX
 _LEAST_RATE_HZ, _GREATEST_RATE_HZ = 1_000, 768_000
 # Full scale of 32-bit integers, which some programs write as floats as they are. The power spectrum
 # of what is near float32's own limit of 2^128 would be infinite.
 _GREATEST_SAMPLE = np.float32(2.0**31)
-
-
-class AudioError(ValueError):
-    """Audio that cannot be read, or holds no sound; the message says which and why."""
 
 
 @dataclass(frozen=True)

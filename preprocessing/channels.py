@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from .audio import AudioError
+from stemline.errors import AudioError
 
 MOST_CHANNELS = 8
 

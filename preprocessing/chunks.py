@@ -6,10 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-
-class OverlapError(ValueError):
-    """An overlap that no chunk plan can be made of."""
-
+from stemline.errors import OverlapError
 
 MAX_OVERLAP = 64
 """Chunks over a sample. Each costs a run of the network: a typing error must not cost days."""

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .chunks import MAX_OVERLAP, OverlapError
+from stemline.errors import OverlapError
+
+from .chunks import MAX_OVERLAP
 
 
 @dataclass(frozen=True)

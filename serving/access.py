@@ -9,7 +9,8 @@ from typing import Any
 
 import grpc
 
-from .errors import ListenError, SettingsError
+from stemline.errors import ListenError, SettingsError
+
 from .settings import ServerSettings
 
 _OPEN_TO_ALL = "/grpc.health.v1.Health/"

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from .errors import DrainingError, LimitError
+from stemline.errors import DrainingError, LimitError
 
 WAIT_S = 0.2
 """The longest that the main thread waits in one step: between them it hears of signals."""

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterator
 from dataclasses import replace
 
+from stemline.errors import RequestError, WrongModelError
 from stemline.preprocessing.channels import output_channels
 from stemline.v1 import stemline_pb2 as pb
 
@@ -12,7 +13,6 @@ from .beat_messages import found_messages
 from .beat_models import BeatModel
 from .beats import check_separator
 from .call import Call, Pace, Timed
-from .errors import RequestError, WrongModelError
 from .offers import Offer
 from .pipeline import SeparatedBlock, SeparateOptions
 from .replies import replies_for

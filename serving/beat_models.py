@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 from stemline.engines import BeatInfo
+from stemline.errors import RequestError, UnknownModelError, WrongModelError
 
 from .beats import BeatTracker, check_separator
-from .errors import RequestError, UnknownModelError, WrongModelError
 from .library import DEFAULT_PRECISION, SMALL_MODEL, Library
 from .offers import Offer
 

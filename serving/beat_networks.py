@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from stemline.engines import ArtifactError, BeatInfo, Engine
+from stemline.engines import BeatInfo, Engine
 from stemline.engines.base import BATCH, FRAMES, Array
 from stemline.engines.beat_info import (
     BEAT,
@@ -19,6 +19,7 @@ from stemline.engines.beat_info import (
     SECTION,
     SPECTROGRAM,
 )
+from stemline.errors import ArtifactError
 from stemline.postprocessing.metrical import downbeat_activations, sigmoid
 from stemline.postprocessing.sections import Section, find_sections
 from stemline.preprocessing import madmom_features

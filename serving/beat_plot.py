@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from stemline.engines import MissingExtraError
 from stemline.engines.base import Array
+from stemline.errors import MissingExtraError
 
 from .beat_files import whole_file
 from .beats import Beats

@@ -19,15 +19,15 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from stemline.engines import BeatInfo, Engine, EngineMemoryError
+from stemline.engines import BeatInfo, Engine
 from stemline.engines.base import Array
+from stemline.errors import EngineMemoryError, RequestError
 from stemline.postprocessing.dbn import DownbeatTracker
 from stemline.postprocessing.sections import Section
 from stemline.postprocessing.tempo import tempo_bpm
 from stemline.preprocessing.audio import AudioFormat, checked
 
 from .beat_networks import BeatActivations, check_engine, network_of
-from .errors import RequestError
 from .mono_stems import MIXTURE, MonoStems
 from .pipeline import SeparateOptions, Separator
 from .scheduler import Scheduler

@@ -9,7 +9,7 @@ from stemline.preprocessing.audio import AudioFormat
 from stemline.v1 import stemline_pb2 as pb
 
 from .pipeline import SeparateOptions, check_shifts
-from .replies import MAX_DATA_BYTES
+from .wire import MAX_DATA_BYTES
 
 
 def separate_config(

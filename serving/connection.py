@@ -5,12 +5,13 @@ from typing import Any, TypeVar
 
 import grpc
 
+from stemline.errors import RemoteError
 from stemline.v1 import stemline_pb2 as pb
 from stemline.v1 import stemline_pb2_grpc as pb_grpc
 
-from .errors import REASON_KEY, RemoteError
 from .loopback import is_loopback
 from .remote_call import RemoteCall, Upload
+from .wire import REASON_KEY
 
 _MAX_MESSAGE_BYTES = 1 << 24
 
@@ -101,10 +102,10 @@ class Connection:
         if code is grpc.StatusCode.UNAVAILABLE and not reason:
             with_tls = "with TLS" if self._is_secure else "without TLS"
             return RemoteError(
-                code, f"no stemline server answers at {self.address} {with_tls}: {details}"
+                code.name, f"no stemline server answers at {self.address} {with_tls}: {details}"
             )
         if code is grpc.StatusCode.UNIMPLEMENTED:
             return RemoteError(
-                code, f"what answers at {self.address} is no stemline server, or an older one"
+                code.name, f"what answers at {self.address} is no stemline server, or an older one"
             )
-        return RemoteError(code, f"{self.address}: {details or code.name}", reason)
+        return RemoteError(code.name, f"{self.address}: {details or code.name}", reason)

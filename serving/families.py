@@ -6,8 +6,9 @@ A new family is one small file in preprocessing, one in postprocessing, and one 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from stemline.engines import ArtifactError, EngineSpec, ModelInfo, StftInfo
+from stemline.engines import EngineSpec, ModelInfo, StftInfo
 from stemline.engines.base import BATCH, FRAMES, SAMPLES, Array
+from stemline.errors import ArtifactError
 from stemline.postprocessing import demucs as demucs_out
 from stemline.postprocessing import mdx23c as mdx23c_out
 from stemline.postprocessing.demucs import DemucsIstft

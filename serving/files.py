@@ -9,12 +9,12 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from stemline.engines.base import Array
+from stemline.errors import RequestError
 from stemline.postprocessing.encode import OutputFormat, StemWriter
 from stemline.postprocessing.stems import stem_file_name
 from stemline.preprocessing.audio import AudioFormat, open_audio
 from stemline.preprocessing.channels import output_channels
 
-from .errors import RequestError
 from .pipeline import SeparatedBlock, SeparateOptions
 from .stem_files import FileBlocks
 

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Iterator
 from typing import Generic, Self, TypeVar
 
-from .errors import IdleError, SeparationClosedError
+from stemline.errors import IdleError, SeparationClosedError
 
 MessageT = TypeVar("MessageT")
 

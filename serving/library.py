@@ -11,7 +11,6 @@ from pathlib import Path
 
 from stemline.engines import (
     Artifact,
-    ArtifactError,
     ModelInfo,
     list_artifacts,
     open_engine,
@@ -19,9 +18,9 @@ from stemline.engines import (
     read_onnx_metadata,
 )
 from stemline.engines.artifact import MANIFEST, info_from_metadata
+from stemline.errors import ArtifactError, UnknownModelError, UntrainedError, WrongModelError
 
 from .beats import BeatTracker
-from .errors import UnknownModelError, UntrainedError, WrongModelError
 from .offers import Offer, bag_name, offer_of, offers_of
 from .pipeline import Member, SeparateOptions, Separator
 

@@ -3,9 +3,9 @@
 import base64
 import binascii
 
+from stemline.errors import RequestError
 from stemline.v1 import stemline_pb2 as pb
 
-from .errors import RequestError
 from .offers import Offer
 from .served import ServedModels
 

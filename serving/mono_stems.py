@@ -5,14 +5,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
-from stemline.engines import EngineMemoryError
 from stemline.engines.base import Array
+from stemline.errors import EngineMemoryError, RequestError
 from stemline.preprocessing.audio import AudioFormat, checked
 from stemline.preprocessing.channels import output_channels, to_channels
 from stemline.preprocessing.resample import Resampler
 
 from .beat_networks import InputStream
-from .errors import RequestError
 
 SILENT_BELOW = np.float32(2.0**-16)
 """Half a step of 16 bits: in the files that the original reads, less is zero."""

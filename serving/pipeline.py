@@ -20,9 +20,16 @@ from typing import Self
 
 import numpy as np
 
-from stemline.engines import Engine, EngineError, EngineSpec, ModelInfo
+from stemline.engines import Engine, EngineSpec, ModelInfo
 from stemline.engines.base import Array
 from stemline.engines.memory import auto_batch_size
+from stemline.errors import (
+    EngineError,
+    MissingNetworkError,
+    RequestError,
+    SeparationClosedError,
+    UnknownStemError,
+)
 from stemline.postprocessing.level import restored
 from stemline.postprocessing.stems import residual, residual_name
 from stemline.preprocessing.audio import AudioFormat, checked
@@ -34,12 +41,6 @@ from stemline.preprocessing.rereadable import Rereadable
 from stemline.preprocessing.resample import Resampler
 from stemline.preprocessing.segments import SegmentPlan, segment_hop_samples
 
-from .errors import (
-    MissingNetworkError,
-    RequestError,
-    SeparationClosedError,
-    UnknownStemError,
-)
 from .families import Family, check_engine, family_of
 from .passes import ChunkPass, Cut, Passes, SegmentPasses, Shifts, state_bytes
 from .scheduler import Item, Lane, Scheduler

@@ -8,8 +8,9 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import grpc
 
-from .errors import RemoteError
-from .replies import MAX_DATA_BYTES
+from stemline.errors import RemoteError
+
+from .wire import MAX_DATA_BYTES
 
 _log = logging.getLogger(__name__)
 
@@ -65,7 +66,7 @@ class RemoteCall(Iterator[ResponseT], Generic[ResponseT]):
             if self._is_complete:
                 raise
             raise RemoteError(
-                grpc.StatusCode.INTERNAL, f"the server ended the call before its {self._last}"
+                "INTERNAL", f"the server ended the call before its {self._last}"
             ) from None
         self._is_complete = message.WhichOneof("response") == self._last
         return message

@@ -8,14 +8,13 @@ from typing import IO, Protocol
 import numpy as np
 
 from stemline.engines.base import Array
+from stemline.errors import RequestError
 from stemline.postprocessing.encode import OutputFormat, StemWriter
 from stemline.v1 import stemline_pb2 as pb
 
-from .errors import RequestError
 from .pipeline import SeparatedBlock
+from .wire import MAX_DATA_BYTES
 
-MAX_DATA_BYTES = 1 << 19
-"""Of one message, in either direction."""
 _FULL_SCALE_S16 = 1 << 15
 _WAV_BITS, _FLAC_BITS, _MP3_KBPS = 16, 16, 192
 

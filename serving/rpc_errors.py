@@ -7,19 +7,9 @@ from dataclasses import dataclass, field
 
 import grpc
 
-from stemline.engines import MissingExtraError
-from stemline.postprocessing.encode import EncodingError
-from stemline.preprocessing.audio import AudioError
-from stemline.preprocessing.chunks import OverlapError
+from stemline.errors import LimitError, MissingExtraError, StemlineError
 
-from .errors import (
-    REASON_KEY,
-    LimitError,
-    RequestError,
-    WrongModelError,
-    reason_of,
-    status_of,
-)
+from .wire import REASON_KEY
 
 try:
     from google.protobuf.message import Message
@@ -33,14 +23,6 @@ _log = logging.getLogger(__name__)
 _DOMAIN = "stemline"  # of the reasons in ErrorInfo
 _RETRY_S = 5
 _MAX_MESSAGE_CHARS = 1000  # a status travels in HTTP headers, which servers cap at 8 KiB
-
-FIELD_OF: dict[type[Exception], str] = {
-    AudioError: "audio",
-    EncodingError: "output",
-    OverlapError: "overlap",
-    WrongModelError: "model",
-}
-"""What an error is about; a RequestError names its own."""
 
 _CONFIG = "config"
 # Fields of requests themselves, and the name of what every message carries one of. Whatever else an
@@ -68,6 +50,16 @@ class RequestFields:
 _RETRIED = {grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.UNAVAILABLE}
 
 
+def status_of(error: BaseException) -> grpc.StatusCode:
+    """The status of an error; INTERNAL of a fault of ours."""
+    return grpc.StatusCode[error.grpc_status if isinstance(error, StemlineError) else "INTERNAL"]
+
+
+def _reason_of(error: BaseException) -> str:
+    """The name of an error, which clients read; empty for a fault of ours."""
+    return type(error).__name__ if isinstance(error, StemlineError) else ""
+
+
 def rpc_status_of(
     error: BaseException, request_id: str, fields: RequestFields | None = None
 ) -> grpc.Status:
@@ -79,18 +71,18 @@ def rpc_status_of(
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         error = LimitError("the server's disk is full; try again later")
     code = status_of(error)
-    if code is None or code is grpc.StatusCode.INTERNAL:
+    if not isinstance(error, StemlineError) or code is grpc.StatusCode.INTERNAL:
         _log.error("request %s failed", request_id, exc_info=error)
         return _status(
             grpc.StatusCode.INTERNAL,
             f"a fault of the server; its log has the details under {request_id}",
-            reason_of(error),
+            _reason_of(error),
         )
     message = str(error)
     details: list[Message] = []
     if code is grpc.StatusCode.INVALID_ARGUMENT:
         violation = error_details_pb2.BadRequest.FieldViolation(
-            field=(fields or RequestFields()).path_of(_named_by(error)),
+            field=(fields or RequestFields()).path_of(error.field),
             description=message[:_MAX_MESSAGE_CHARS],
         )
         details.append(error_details_pb2.BadRequest(field_violations=[violation]))
@@ -98,13 +90,7 @@ def rpc_status_of(
         retry = error_details_pb2.RetryInfo()
         retry.retry_delay.FromSeconds(_RETRY_S)
         details.append(retry)
-    return _status(code, message, reason_of(error), *details)
-
-
-def _named_by(error: BaseException) -> str:
-    if isinstance(error, RequestError):
-        return error.field
-    return next((FIELD_OF[kind] for kind in type(error).__mro__ if kind in FIELD_OF), _CONFIG)
+    return _status(code, message, _reason_of(error), *details)
 
 
 def _status(code: grpc.StatusCode, message: str, reason: str, *details: Message) -> grpc.Status:

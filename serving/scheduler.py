@@ -19,13 +19,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from stemline.engines import RunStop, StoppableEngine
-from stemline.engines.base import (
-    Array,
-    Engine,
-    EngineError,
-    EngineMemoryError,
-    EngineStoppedError,
-)
+from stemline.engines.base import Array, Engine
+from stemline.errors import EngineError, EngineMemoryError, EngineStoppedError
 
 _log = logging.getLogger(__name__)
 

@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
+from stemline.errors import RequestError, UnknownModelError, WrongModelError
+
 from .beat_models import BeatModel, find_beat_model, find_separator
-from .errors import RequestError, UnknownModelError, WrongModelError
 from .library import Library
 from .offers import Offer
 

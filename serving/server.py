@@ -12,18 +12,11 @@ from typing import Any
 
 import grpc
 
-from stemline.engines import MissingExtraError
+from stemline.errors import IdleError, ListenError, MissingExtraError, UntrainedError
 from stemline.v1 import stemline_pb2, stemline_pb2_grpc
 
-from .access import (
-    TokenCheck,
-    address_of,
-    check_free,
-    read_token,
-    tls_credentials,
-)
+from .access import TokenCheck, address_of, check_free, read_token, tls_credentials
 from .admission import WAIT_S, Admission, HeldAudio
-from .errors import IdleError, ListenError, UntrainedError
 from .idle import TimedMessages
 from .library import Library, nothing_exported
 from .service import StemlineServicer

@@ -3,9 +3,8 @@
 from pathlib import Path
 from typing import Annotated
 
-from stemline.engines import MissingExtraError
+from stemline.errors import MissingExtraError, SettingsError
 
-from .errors import SettingsError
 from .loopback import is_loopback
 
 try:

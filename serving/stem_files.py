@@ -7,9 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from stemline.engines.base import Array
+from stemline.errors import RequestError
 from stemline.preprocessing.audio import AudioFormat, open_audio
-
-from .errors import RequestError
 
 # What libsndfile reads by these names; a folder of stems may hold anything else, too.
 AUDIO_SUFFIXES = frozenset(

@@ -7,9 +7,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from stemline.engines.base import Array
+from stemline.errors import RequestError, SeparationClosedError
 from stemline.preprocessing.audio import AudioFormat
 
-from .errors import RequestError, SeparationClosedError
 from .mono_stems import MIXTURE, MonoStems, TrackAtRate
 from .pipeline import SeparatedBlock, SeparateOptions, Separation
 

@@ -3,10 +3,9 @@
 from collections.abc import Mapping
 from concurrent.futures import CancelledError, Future
 
-from stemline.engines import EngineError
 from stemline.engines.base import Array
+from stemline.errors import EngineError, SeparationClosedError
 
-from .errors import SeparationClosedError
 from .scheduler import Item, Lane
 
 

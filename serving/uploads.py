@@ -8,12 +8,12 @@ from dataclasses import dataclass, field, replace
 from typing import IO, Any, Protocol
 
 from stemline.engines.base import Array
-from stemline.preprocessing.audio import AudioError, AudioFormat, decode_pcm, open_audio
+from stemline.errors import AudioError, LimitError, RequestError
+from stemline.preprocessing.audio import AudioFormat, decode_pcm, open_audio
 from stemline.preprocessing.channels import MOST_CHANNELS
 from stemline.v1 import stemline_pb2 as pb
 
 from .admission import AudioShare, HeldAudio
-from .errors import LimitError, RequestError
 
 
 class UploadMessage(Protocol):

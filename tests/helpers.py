@@ -5,8 +5,9 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from stemline.engines import EngineMemoryError, EngineSpec, ModelInfo, StftInfo, TensorSpec
+from stemline.engines import EngineSpec, ModelInfo, StftInfo, TensorSpec
 from stemline.engines.base import Array, Arrays, checked_inputs
+from stemline.errors import EngineMemoryError
 from stemline.serving.pipeline import Separator
 
 GAINS = (0.75, 0.25)

@@ -8,12 +8,10 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from stemline.errors import ResumeError
+
 from ..config import Mdx23cConfig
 from .recipe import Recipe
-
-
-class ResumeError(ValueError):
-    """A checkpoint is of another training than the one that should go on."""
 
 
 def save(

@@ -27,12 +27,13 @@ from torch.multiprocessing.spawn import spawn
 from stemline.band.compose import compose, excerpt
 from stemline.band.dice import Dice
 from stemline.band.song import STEMS, perform
+from stemline.errors import ResumeError
 
 from ..config import Mdx23cConfig
 from ..config_file import read_config
 from ..networks import random_network
 from ..si_sdr import si_sdr_improvement_db
-from .checkpoint import ResumeError, check_resumable, keep, resume, save
+from .checkpoint import check_resumable, keep, resume, save
 from .recipe import Recipe
 from .songs import example, render
 from .spectrogram import Spectrogram

@@ -20,21 +20,13 @@ from safetensors.torch import load_file
 from torch import nn
 
 from stemline.band.dice import Dice
-from stemline.engines import ArtifactError
+from stemline.errors import ArtifactError, ResumeError
 
 from ..allin1_config import AllInOneConfig, allin1_config_from_json
 from ..beat_scores import beat_f_measures
-from ..mini.checkpoint import ResumeError, keep
+from ..mini.checkpoint import keep
 from ..networks.allin1 import AllInOne
-from .measure import (
-    CONFIG,
-    SEPARATOR,
-    WEIGHTS,
-    Logits,
-    beats_of,
-    best_threshold,
-    logits_of,
-)
+from .measure import CONFIG, SEPARATOR, WEIGHTS, Logits, beats_of, best_threshold, logits_of
 from .recipe import Recipe
 from .songs import (
     FIRST_SEED,

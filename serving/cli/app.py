@@ -7,12 +7,13 @@ from typing import Annotated
 
 import typer
 
-from ..errors import FAILED, exit_code_of
+from stemline.errors import FAILED, StemlineError
+
 from .band import band
 from .beats import beats
 from .bench import bench
 from .demo import demo
-from .export import ExportFailure, export
+from .export import export
 from .models import models
 from .report import fail
 from .separate import separate
@@ -52,18 +53,13 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")
     try:
         app()
-    except ExportFailure as error:
-        fail(str(error))
+    except StemlineError as error:
+        fail(_words_of(error) if isinstance(error, OSError) else str(error))
         sys.exit(error.exit_code)
     except OSError as error:
         fail(_words_of(error))
-        sys.exit(exit_code_of(error) or FAILED)
-    except (ValueError, LookupError, RuntimeError, ImportError) as error:
-        code = exit_code_of(error)
-        if code is None:  # a fault of ours: the traceback is what its report needs
-            raise
-        fail(str(error))
-        sys.exit(code)
+        sys.exit(FAILED)
+    # Whatever else is raised is a fault of ours: the traceback is what its report needs.
 
 
 def _words_of(error: OSError) -> str:

@@ -5,7 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
-from ..errors import RequestError
+from stemline.errors import RequestError
+
 from .options import Json
 from .report import print_json, print_table, say
 

@@ -9,7 +9,8 @@ import typer
 from rich.live import Live
 from rich.progress import Progress
 
-from ..errors import FAILED, exit_code_of
+from stemline.errors import FAILED, StemlineError
+
 from .report import fail, print_json, print_table
 
 _Result = TypeVar("_Result")
@@ -19,11 +20,7 @@ def attempt(work: Callable[[], _Result]) -> _Result | Exception:
     """What came of it, or why nothing did; a fault of ours is raised."""
     try:
         return work()
-    except OSError as error:
-        return error
-    except (ValueError, LookupError, RuntimeError, ImportError) as error:
-        if exit_code_of(error) is None:
-            raise
+    except (StemlineError, OSError) as error:
         return error
 
 
@@ -74,7 +71,7 @@ class Batch:
         if self._n_files == 1:
             (error,) = self._failed.values()
             fail(str(error))
-            raise typer.Exit(exit_code_of(error) or FAILED)
+            raise typer.Exit(error.exit_code if isinstance(error, StemlineError) else FAILED)
         if not self._as_json:  # which has told of each: there, every line is an object
             print_table(
                 f"{len(self._failed)} of {self._n_files} failed",

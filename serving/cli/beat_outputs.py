@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from stemline.preprocessing.audio import AudioError, AudioFormat, open_audio
+from stemline.errors import AudioError, OutputsError, RequestError
+from stemline.preprocessing.audio import AudioFormat, open_audio
 
 from ..beat_files import beats_csv, beats_text, write_activations, write_text
 from ..beat_plot import plot_beats, waveform_of
 from ..beats import Beats
 from ..click_track import check_click_track, click_format, write_click_track
-from ..errors import RequestError
 from ..stem_files import FileBlocks
 from .batch import attempt
 
@@ -50,10 +50,6 @@ class BeatOutputs:
             "activations": self.activations,
         }
         return {name: path for name, path in every.items() if path is not None}
-
-
-class OutputsError(RuntimeError):
-    """Beats were found, and not all that was asked for could be written; the message says which."""
 
 
 def outputs_of(files: list[Path], wanted: BeatOutputs) -> dict[Path, BeatOutputs]:

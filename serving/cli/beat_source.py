@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Protocol
 
 from stemline.engines.base import Array
+from stemline.errors import RequestError, UnknownModelError
 from stemline.preprocessing.audio import AudioFormat
 
 from ..beat_models import BeatModel, find_beat_model, find_separator
 from ..beats import Beats, BeatTracker, Progress
 from ..client import StemlineClient
-from ..errors import RequestError, UnknownModelError
 from ..library import EngineOptions, Library
 from ..offers import Offer
 from ..stem_files import AUDIO_SUFFIXES, FileBlocks, StemFolder

@@ -10,15 +10,15 @@ from typing import Annotated, Any
 import typer
 from rich.progress import TaskID
 
+from stemline.errors import OutputsError, RequestError
 from stemline.preprocessing.audio import AudioFormat, open_audio
 
 from ..beat_files import beats_json
 from ..beat_plot import check_can_plot
 from ..beats import Beats, Progress
-from ..errors import RequestError
 from ..library import EngineOptions
 from .batch import Batch, attempt
-from .beat_outputs import BeatOutputs, OutputsError, check_not_read, outputs_of, write_outputs
+from .beat_outputs import BeatOutputs, check_not_read, outputs_of, write_outputs
 from .beat_source import BeatRun, BeatSource, open_local, open_remote
 from .options import DEFAULT_ARTIFACTS, AllowUntrained, Artifacts, Device, Json, Threads
 from .report import print_json, print_table, progress_bar, say

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from ..errors import FAILED, RequestError
+from stemline.errors import FAILED, RequestError
+
 from .options import DEFAULT_ARTIFACTS, Artifacts, Json
 from .report import fail, print_json, print_table, say, warn
 
@@ -75,10 +76,10 @@ def bench(
     Each engine and batch size has a process of its own, kept to as many cores as threads. Random
     weights are measured too: speed does not depend on training.
     """
-    from stemline.bench.errors import BenchError
     from stemline.bench.markdown import check_page, told_command, write_quality
     from stemline.bench.plot import check_can_plot, plot_report
     from stemline.bench.run import BenchOptions, run_bench
+    from stemline.errors import BenchError
 
     options = BenchOptions(
         models=tuple(models or ()),

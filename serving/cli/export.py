@@ -3,74 +3,20 @@
 import multiprocessing
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stemline.export.models import MODELS, UnknownModelError, find_model
+from stemline.errors import FAILED, ExportError, RequestError, StemlineError
+from stemline.export.models import MODELS, find_model
 
-from ..errors import FAILED, MISSING, USAGE, RequestError
 from .options import DEFAULT_ARTIFACTS, Artifacts, Json
 from .report import fail, print_json, print_table, say, warn
 
 if TYPE_CHECKING:
     from stemline.export.export import ExportResult
-
-
-class ExportFailure(RuntimeError):
-    """What stopped an export, with the command's exit code."""
-
-    def __init__(self, message: str, exit_code: int) -> None:
-        super().__init__(message, exit_code)
-        self.message = message
-        self.exit_code = exit_code
-
-    def __str__(self) -> str:
-        return self.message
-
-
-def weights_exit_codes() -> dict[type[Exception], int]:
-    """Exit codes of what can go wrong with weights. Raises ImportError without PyTorch."""
-    from stemline.export.checkpoints import CheckpointError
-    from stemline.export.download import CacheError, DownloadError, IntegrityError
-    from stemline.export.weights import WeightsError
-
-    return {
-        CacheError: FAILED,
-        CheckpointError: FAILED,
-        DownloadError: MISSING,
-        IntegrityError: FAILED,
-        WeightsError: MISSING,
-    }
-
-
-@contextmanager
-def export_failures() -> Iterator[None]:
-    """Turn export's errors into an ExportFailure, with their exit codes."""
-    import stemline.export.export  # the one that says which package is missing  # noqa: F401
-    from stemline.export.card import ParityError
-    from stemline.export.config import ConfigError
-    from stemline.export.export import UnknownVariantError
-    from stemline.export.onnx import OnnxExportError
-    from stemline.export.staging import ArtifactWriteError
-
-    exit_codes: dict[type[Exception], int] = {
-        **weights_exit_codes(),
-        ArtifactWriteError: FAILED,
-        ConfigError: USAGE,
-        OnnxExportError: FAILED,
-        ParityError: FAILED,
-        UnknownModelError: USAGE,
-        UnknownVariantError: USAGE,
-    }
-    try:
-        yield
-    except tuple(exit_codes) as error:
-        code = next(exit_codes[kind] for kind in type(error).__mro__ if kind in exit_codes)
-        raise ExportFailure(str(error), code) from error
 
 
 def export(
@@ -111,18 +57,19 @@ def export(
         raise RequestError("family", "--family is of one model, which --weights are for")
     wanted = tuple(name.strip() for name in variants.split(",") if name.strip())
 
-    with export_failures():
-        work = {
-            name: partial(_export_one, name, wanted, weights, family, config, artifacts)
-            for name in names
-        }
-        if not family:
-            for name in names:
-                find_model(name)
+    import stemline.export.export  # the one that says which package is missing  # noqa: F401
+
+    work = {
+        name: partial(_export_one, name, wanted, weights, family, config, artifacts)
+        for name in names
+    }
+    if not family:
+        for name in names:
+            find_model(name)
     results: list[ExportResult] = []
-    failures: dict[str, ExportFailure] = {}
+    failures: dict[str, StemlineError] = {}
     for name, result in _run(work, jobs):
-        if isinstance(result, ExportFailure):
+        if isinstance(result, StemlineError):
             failures[name] = result
         else:
             results.extend(result)
@@ -139,22 +86,21 @@ def _export_one(
     family: str,
     config: Path | None,
     artifacts: Path,
-) -> "list[ExportResult] | ExportFailure":
+) -> "list[ExportResult] | StemlineError":
     """One model; also run in a process of its own, which its import of torch stays in."""
-    try:
-        with export_failures():
-            from stemline.export.export import export_custom, export_model
+    from stemline.export.export import export_custom, export_model
 
-            if family:
-                return export_custom(name, family, config, weights, variants, artifacts, say)
-            return export_model(find_model(name), variants, weights, artifacts, say)
-    except ExportFailure as failure:
-        return failure
+    try:
+        if family:
+            return export_custom(name, family, config, weights, variants, artifacts, say)
+        return export_model(find_model(name), variants, weights, artifacts, say)
+    except ExportError as error:
+        return error
 
 
 def _run(
-    work: "Mapping[str, Callable[[], list[ExportResult] | ExportFailure]]", jobs: int
-) -> "Iterator[tuple[str, list[ExportResult] | ExportFailure]]":
+    work: "Mapping[str, Callable[[], list[ExportResult] | StemlineError]]", jobs: int
+) -> "Iterator[tuple[str, list[ExportResult] | StemlineError]]":
     if jobs == 1:
         for name, call in work.items():
             yield name, call()
@@ -167,7 +113,7 @@ def _run(
 
 
 def _report(
-    results: "list[ExportResult]", failures: dict[str, ExportFailure], as_json: bool
+    results: "list[ExportResult]", failures: dict[str, StemlineError], as_json: bool
 ) -> None:
     if as_json:
         print_json(

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from stemline.engines import ArtifactError
+from stemline.errors import ArtifactError
 from stemline.export.families import BeatConfig
 from stemline.export.manifest import stored_beat_quality, stored_quality
 from stemline.export.models import MODELS, ModelSpec

@@ -11,23 +11,15 @@ from typing import Annotated, Any
 import typer
 from rich.progress import TaskID
 
+from stemline.errors import RequestError
 from stemline.postprocessing.encode import OutputFormat
 
 from ..client import StemlineClient
-from ..errors import RequestError
 from ..files import SeparatedFile, Source, separate_file
 from ..library import EngineOptions, Library
 from ..pipeline import SeparateOptions
 from .batch import Batch, attempt
-from .options import (
-    DEFAULT_ARTIFACTS,
-    AllowUntrained,
-    Artifacts,
-    BatchSize,
-    Device,
-    Json,
-    Threads,
-)
+from .options import DEFAULT_ARTIFACTS, AllowUntrained, Artifacts, BatchSize, Device, Json, Threads
 from .report import print_json, progress_bar, say, warn
 from .small_model import tell_of_small_model
 

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from ..errors import FAILED, UnknownModelError
+from stemline.errors import FAILED, UnknownModelError
+
 from ..library import EngineOptions, Library
 from .report import say
 from .small_model import tell_of_small_model

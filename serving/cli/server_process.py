@@ -9,9 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-import grpc
-
-from ..errors import RemoteError
+from stemline.errors import RemoteError
 
 _READY = "serving on "  # what `stemline serve` says on standard error, then the address
 _START_S, _STOP_S = 300.0, 30.0
@@ -52,7 +50,7 @@ def running_server(artifacts: Path, model: str, log: Path) -> Iterator[str]:
             raise
         if _stop(process) != 0:
             raise RemoteError(
-                grpc.StatusCode.UNKNOWN,
+                "UNKNOWN",
                 f"the server ended with exit status {process.returncode}; {_last_words(log)}",
             )
 
@@ -67,7 +65,7 @@ def _address(process: "subprocess.Popen[bytes]", log: Path) -> str:
         if ended or time.monotonic() > until:
             how = f"exit status {process.returncode}" if ended else f"not in {_START_S:g} s"
             raise RemoteError(
-                grpc.StatusCode.UNAVAILABLE,
+                "UNAVAILABLE",
                 f"the server did not start ({how}); {_last_words(log)}",
             )
         time.sleep(_POLL_S)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..errors import FAILED, STATUS_AND_EXIT
+from stemline.errors import FAILED, StemlineError
+
 from ..library import Library
-from .export import weights_exit_codes
 from .options import DEFAULT_ARTIFACTS, Artifacts, Json
 from .report import print_json, print_table, say, warn
 
@@ -37,13 +37,10 @@ def verify(
     from stemline.export.verify import verify_artifact
 
     library = Library(artifacts)
-    exit_codes = _exit_codes()
     failures: list[int] = []
 
     def failed(shown: str, error: Exception) -> None:
-        failures.append(
-            next(exit_codes[kind] for kind in type(error).__mro__ if kind in exit_codes)
-        )
+        failures.append(error.exit_code if isinstance(error, StemlineError) else FAILED)
         if as_json:
             print_json({"artifact": shown, "ok": False, "error": str(error)})
         else:
@@ -53,13 +50,13 @@ def verify(
     for name in names:
         try:
             folders += _folders_of(name, library)
-        except tuple(exit_codes) as error:
+        except (StemlineError, OSError) as error:
             failed(name, error)
     for folder in folders:
         try:
             stored = stored_quality(folder)
             card = verify_artifact(folder, weights)
-        except tuple(exit_codes) as error:
+        except (StemlineError, OSError) as error:
             failed(folder.name, error)
             continue
         if stored and card.quality and not card.quality.has_songs_of(stored):
@@ -132,19 +129,3 @@ def _words_of(beats: "BeatQuality") -> str:
             "right label"
         )
     return words
-
-
-def _exit_codes() -> dict[type[Exception], int]:
-    """What may be wrong with one artifact and must not keep the others from being verified."""
-    from stemline.export.beat_quality import BeatQualityError
-    from stemline.export.card import ParityError
-    from stemline.export.config import ConfigError
-    from stemline.export.quality import QualityError
-
-    codes = {kind: code for kind, (_, code) in STATUS_AND_EXIT.items()}
-    kinds = (BeatQualityError, ConfigError, OSError, ParityError, QualityError)
-    codes |= dict.fromkeys(kinds, FAILED)
-    try:
-        return codes | weights_exit_codes()
-    except ImportError:  # then no weights are loaded either
-        return codes

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from stemline.bench.beats_markdown import comparison_markdown, marks, quality_markdown, write_region
-from stemline.serving.errors import RequestError
+from stemline.errors import RequestError
 
 MACHINE = {
     "cpu": "a CPU",

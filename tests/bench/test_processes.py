@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from stemline.bench.engines import Opening
-from stemline.bench.errors import BenchError
 from stemline.bench.processes import WorkerProcess, opening_values
 from stemline.bench.speed import write_rows
 from stemline.engines import open_engine, read_artifact
+from stemline.errors import BenchError
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ import pytest
 import soundfile
 
 from stemline.band import play, write_song
-from stemline.bench.errors import BenchError
 from stemline.bench.markdown import (
     BEGIN,
     END,
@@ -24,10 +23,9 @@ from stemline.bench.recordings import SongRef, band_songs, folder_songs, known_s
 from stemline.bench.results import Report
 from stemline.bench.run import BenchOptions, run_bench
 from stemline.engines import ModelInfo, open_engine, read_artifact
+from stemline.errors import BenchError, OverlapError, RequestError
 from stemline.export.held_out import held_out, truth_for
 from stemline.export.quality import measure_quality
-from stemline.preprocessing.chunks import OverlapError
-from stemline.serving.errors import RequestError
 
 
 @pytest.fixture(scope="module")

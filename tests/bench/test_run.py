@@ -6,14 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stemline.bench.errors import BenchError
 from stemline.bench.plot import plot_report
 from stemline.bench.results import EngineRow, Report
 from stemline.bench.run import BenchOptions, run_bench
 from stemline.bench.tracks import plan_of
 from stemline.engines import read_artifact
-from stemline.preprocessing.chunks import OverlapError, iter_chunks
-from stemline.serving.errors import RequestError, UnknownModelError
+from stemline.errors import BenchError, OverlapError, RequestError, UnknownModelError
+from stemline.preprocessing.chunks import iter_chunks
 
 DESIGN_FIELDS = {
     "model", "engine", "precision", "device", "threads", "batch", "seconds_per_chunk",

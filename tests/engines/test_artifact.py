@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 from helpers import tiny_info
 
-from stemline.engines import ArtifactError, list_artifacts, read_artifact
+from stemline.engines import list_artifacts, read_artifact
+from stemline.errors import ArtifactError
 
 
 def write_artifact(folder: Path, **changes: object) -> Path:

@@ -6,15 +6,9 @@ import pytest
 from helpers import tiny_info
 from onnx import TensorProto, helper
 
-from stemline.engines import (
-    ArtifactError,
-    DeviceError,
-    EngineError,
-    EngineInputError,
-    open_engine,
-    read_onnx_metadata,
-)
+from stemline.engines import open_engine, read_onnx_metadata
 from stemline.engines.artifact import info_from_metadata
+from stemline.errors import ArtifactError, DeviceError, EngineError, EngineInputError
 
 
 def write_doubler(path: Path, metadata: dict[str, str] | None = None) -> Path:

@@ -10,8 +10,9 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from stemline.engines import EngineMemoryError, EngineSpec, EngineStoppedError, RunStop, open_engine
+from stemline.engines import EngineSpec, RunStop, open_engine
 from stemline.engines.onnx import OnnxEngine
+from stemline.errors import EngineMemoryError, EngineStoppedError
 
 # 400 products of (frames, 1024) with (1024, 1024): of 1024 frames 0.9 TFLOP, which take one core
 # about 9 s; of one frame, 20 ms.

@@ -8,8 +8,8 @@ import torch
 from allin1_helpers import small_allin1, spectrograms
 from safetensors.torch import save_file
 
+from stemline.errors import CheckpointError
 from stemline.export.allin1_checkpoints import read_fold
-from stemline.export.checkpoints import CheckpointError
 
 SIZES = {"depth": 3, "dim_embed": 8, "mlp_ratio": 2.0}
 

@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 
+from stemline.errors import ConfigError
 from stemline.export.allin1_config import (
     LABELS,
     STEMS,
@@ -11,7 +12,6 @@ from stemline.export.allin1_config import (
     bins_left,
     config_from_fold,
 )
-from stemline.export.config import ConfigError
 
 # Of a published fold's config, what concerns its network, and some of what does not.
 FOLD: dict[str, Any] = {

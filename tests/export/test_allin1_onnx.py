@@ -8,10 +8,11 @@ import torch
 from allin1_helpers import SMALL, small_allin1, spectrograms
 from numpy.typing import NDArray
 
+from stemline.errors import OnnxExportError
 from stemline.export.allin1_config import OUTPUTS
 from stemline.export.allin1_onnx import export_allin1
 from stemline.export.networks.allin1 import AllInOne
-from stemline.export.onnx import OPSET, OnnxExportError
+from stemline.export.onnx import OPSET
 from stemline.export.parity import snr_db
 
 # Three blocks in float32, of one order of sums and another.

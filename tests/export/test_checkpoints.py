@@ -5,7 +5,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from stemline.export.checkpoints import CheckpointError, load_strictly, read_checkpoint
+from stemline.errors import CheckpointError
+from stemline.export.checkpoints import load_strictly, read_checkpoint
 from stemline.export.config import Mdx23cConfig
 from stemline.export.networks import build_network, random_network
 

@@ -5,7 +5,8 @@ import pytest
 import yaml
 from export_helpers import TINY_YAML, tiny_config
 
-from stemline.export.config import ConfigError, config_from_json
+from stemline.errors import ConfigError
+from stemline.export.config import config_from_json
 from stemline.export.config_file import config_from_mapping, read_config
 from stemline.export.mini.train import CONFIG as MINI_YAML
 from stemline.export.models import MODELS

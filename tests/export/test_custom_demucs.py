@@ -16,16 +16,15 @@ from helpers import music, snr_db
 from package_helpers import package, stand_in, write_safetensors, write_th
 
 from stemline.engines import read_artifact
+from stemline.errors import CheckpointError, ConfigError, WeightsError
 from stemline.export import export
 from stemline.export.card import BUDGET_DB
-from stemline.export.checkpoints import CheckpointError
-from stemline.export.config import ConfigError
 from stemline.export.demucs_kwargs import config_from_kwargs
 from stemline.export.digest import file_sha256
 from stemline.export.export import export_custom, export_model
 from stemline.export.models import MODELS, bag_of
 from stemline.export.reference import torch_engine
-from stemline.export.weights import WeightsError, load_network, resolve_weights
+from stemline.export.weights import load_network, resolve_weights
 from stemline.serving.library import Library
 from stemline.serving.pipeline import Separator
 

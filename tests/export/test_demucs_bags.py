@@ -4,10 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from stemline.export.checkpoints import CheckpointError
-from stemline.export.config import ConfigError
+from stemline.errors import BagError, CheckpointError, ConfigError
 from stemline.export.demucs_bag_file import find_member, read_bag
-from stemline.export.demucs_bags import BAGS, Bag, BagError
+from stemline.export.demucs_bags import BAGS, Bag
 
 
 def test_the_names_that_users_of_demucs_type_are_there() -> None:

@@ -25,7 +25,7 @@ from package_helpers import (
 )
 from safetensors.torch import save_file
 
-from stemline.export.checkpoints import CheckpointError
+from stemline.errors import CheckpointError
 from stemline.export.demucs_checkpoints import DemucsPackage, read_package
 from stemline.export.demucs_pickle import ClassName
 from stemline.export.diffq import DiffqState

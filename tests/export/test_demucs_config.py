@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from demucs_network_helpers import SMALL_HDEMUCS, SMALL_HTDEMUCS, small_hdemucs, small_htdemucs
 
-from stemline.export.config import ConfigError
+from stemline.errors import ConfigError
 from stemline.export.demucs_config import (
     HDEMUCS,
     HTDEMUCS,

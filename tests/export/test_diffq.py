@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from package_helpers import BIG, PARAMETERS, pack
 
-from stemline.export.diffq import DiffqError, DiffqState, QuantizedParameter, dequantize, unpack
+from stemline.errors import DiffqError
+from stemline.export.diffq import DiffqState, QuantizedParameter, dequantize, unpack
 
 
 @pytest.mark.parametrize("length", [0, 1, 31, 33, 2047, 2048, 2049, 5000])

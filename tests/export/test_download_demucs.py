@@ -7,9 +7,9 @@ import pytest
 from demucs_track_helpers import TINY_HTDEMUCS, write_network
 from export_helpers import FileServer
 
+from stemline.errors import IntegrityError
 from stemline.export.demucs_bags import CheckpointFile
 from stemline.export.demucs_kwargs import config_from_kwargs
-from stemline.export.download import IntegrityError
 from stemline.export.export import export_model
 from stemline.export.models import ModelSpec, bag_of
 from stemline.export.weights import load_network, resolve_weights

@@ -13,33 +13,27 @@ import numpy as np
 import pytest
 from export_helpers import FileServer, spec_of, tiny_config
 
-from stemline.engines import (
-    ArtifactError,
-    list_artifacts,
-    open_engine,
-    read_artifact,
-    read_onnx_metadata,
-)
+from stemline.engines import list_artifacts, open_engine, read_artifact, read_onnx_metadata
 from stemline.engines.artifact import info_from_metadata
+from stemline.errors import (
+    ArtifactError,
+    ArtifactWriteError,
+    CheckpointError,
+    ConfigError,
+    ParityError,
+    QualityError,
+    UnknownVariantError,
+    WeightsError,
+)
 from stemline.export import export as export_module
 from stemline.export import verify
-from stemline.export.card import ParityError
-from stemline.export.checkpoints import CheckpointError
-from stemline.export.config import ConfigError, Mdx23cConfig
-from stemline.export.export import (
-    ExportResult,
-    UnknownVariantError,
-    export_custom,
-    export_model,
-    fingerprint,
-)
+from stemline.export.config import Mdx23cConfig
+from stemline.export.export import ExportResult, export_custom, export_model, fingerprint
 from stemline.export.manifest import read_manifest, stored_quality
 from stemline.export.models import MODELS
-from stemline.export.quality import QualityError
 from stemline.export.reference import reference_engine
-from stemline.export.staging import ArtifactWriteError, staged_folder
+from stemline.export.staging import staged_folder
 from stemline.export.verify import signal_rows, verify_artifact
-from stemline.export.weights import WeightsError
 from stemline.serving.cli.export import export as export_command
 
 

@@ -13,24 +13,23 @@ import torch
 from allin1_helpers import small_allin1, spectrograms
 from export_helpers import FileServer
 
-from stemline.engines import ArtifactError, open_engine, read_artifact
+from stemline.engines import open_engine, read_artifact
+from stemline.errors import (
+    ArtifactError,
+    BeatQualityError,
+    CheckpointError,
+    ConfigError,
+    ParityError,
+    WeightsError,
+)
 from stemline.export import families, verify
 from stemline.export.allin1_config import AllInOneConfig
-from stemline.export.beat_quality import (
-    LOSS,
-    BeatQuality,
-    BeatQualityError,
-    agreement,
-    beat_quality_from_json,
-)
-from stemline.export.card import ParityError, card_from_json
-from stemline.export.checkpoints import CheckpointError
-from stemline.export.config import ConfigError
+from stemline.export.beat_quality import LOSS, BeatQuality, agreement, beat_quality_from_json
+from stemline.export.card import card_from_json
 from stemline.export.export import export_custom, export_model
 from stemline.export.manifest import read_manifest
 from stemline.export.models import MODELS, ModelSpec
 from stemline.export.verify import verify_artifact
-from stemline.export.weights import WeightsError
 
 SIZES = {"depth": 3, "dim_embed": 8, "mlp_ratio": 2.0}
 SMALL = AllInOneConfig(depth=3, dim_embed=8, mlp_ratio=2.0)

@@ -9,16 +9,15 @@ from madmom_helpers import random_madmom, write_madmom
 
 from stemline.band import play
 from stemline.engines import open_engine, read_artifact
+from stemline.errors import ConfigError, WeightsError
 from stemline.export import export, families, weights
 from stemline.export.beat_quality import beats_of, network_inputs_of
-from stemline.export.config import ConfigError
 from stemline.export.export import export_custom, export_model
 from stemline.export.madmom_checkpoints import madmom_digest
 from stemline.export.madmom_config import MadmomConfig
 from stemline.export.manifest import read_manifest
 from stemline.export.models import MODELS
 from stemline.export.verify import verify_artifact
-from stemline.export.weights import WeightsError
 from stemline.postprocessing.dbn import DownbeatTracker
 
 SPEC = MODELS["madmom-downbeats"]

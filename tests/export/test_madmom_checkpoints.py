@@ -13,7 +13,7 @@ import pytest
 import torch
 from madmom_helpers import FakeMadmom, random_madmom, write_madmom
 
-from stemline.export.checkpoints import CheckpointError
+from stemline.errors import CheckpointError
 from stemline.export.madmom_checkpoints import FILES, find_madmom, madmom_digest, read_madmom
 from stemline.export.madmom_config import MadmomConfig
 from stemline.export.madmom_pickle import ArrayPart, load_inert

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from stemline.export.config import ConfigError
+from stemline.errors import ConfigError
 from stemline.export.madmom_config import MadmomConfig, madmom_config_from_json
 from stemline.preprocessing import madmom_features
 from stemline.preprocessing.madmom_features import RESOLUTIONS, rise_frames

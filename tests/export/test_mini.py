@@ -11,7 +11,7 @@ from export_helpers import tiny_config
 from safetensors.torch import load_file
 
 from stemline.band.dice import Dice
-from stemline.export.mini.checkpoint import ResumeError
+from stemline.errors import ResumeError
 from stemline.export.mini.recipe import Recipe
 from stemline.export.mini.songs import example
 from stemline.export.mini.spectrogram import Spectrogram

@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 
 from stemline.band import compose
 from stemline.band.dice import Dice
+from stemline.errors import ResumeError
 from stemline.export.allin1_config import AllInOneConfig, allin1_config_from_json
 from stemline.export.beat_scores import (
     boundary_f_measure,
@@ -23,7 +24,6 @@ from stemline.export.beat_scores import (
     n_matched,
 )
 from stemline.export.export import model_info
-from stemline.export.mini.checkpoint import ResumeError
 from stemline.export.mini.songs import FIRST_SEED as MINI_SEED
 from stemline.export.mini_beats.measure import (
     CONFIG,

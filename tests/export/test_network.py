@@ -2,8 +2,9 @@ import pytest
 import torch
 from export_helpers import tiny_config
 
+from stemline.errors import UnknownModelError
 from stemline.export.config import Mdx23cConfig
-from stemline.export.models import MODELS, UnknownModelError, find_model
+from stemline.export.models import MODELS, find_model
 from stemline.export.networks import build_network, random_network
 from stemline.export.networks.mdx23c import frequency_gain
 

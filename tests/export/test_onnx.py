@@ -8,9 +8,10 @@ from export_helpers import tiny_config
 from torch import nn
 
 from stemline.engines import TensorSpec, open_engine, read_onnx_metadata
+from stemline.errors import OnnxExportError
 from stemline.export.families import input_specs, output_specs
 from stemline.export.networks import random_network
-from stemline.export.onnx import OnnxExportError, export_onnx
+from stemline.export.onnx import export_onnx
 from stemline.export.parity import snr_db
 
 KINDS = [

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from helpers import snr_db as snr_of_the_tests
 
-from stemline.export.card import Card, ParityError, card_from_json
+from stemline.errors import ParityError
+from stemline.export.card import Card, card_from_json
 from stemline.export.parity import Parity, at_golden, compare, sample_output, snr_db
 from stemline.export.quality import Quality, StemQuality
 from stemline.export.signal import music_like

@@ -10,14 +10,14 @@ import pytest
 from helpers import GainEngine, tiny_info
 
 from stemline.band import LAYERS, STEMS, Song, play
-from stemline.engines import ArtifactError, EngineSpec, ModelInfo
+from stemline.engines import EngineSpec, ModelInfo
 from stemline.engines.base import Array, Arrays
+from stemline.errors import ArtifactError, OverlapError, QualityError
 from stemline.export.held_out import FIRST_SEED, knows_stems
 from stemline.export.quality import (
     LIMIT_DB,
     HeldOut,
     Quality,
-    QualityError,
     StemQuality,
     StemScore,
     can_measure,
@@ -31,7 +31,6 @@ from stemline.export.quality import (
     separate_whole,
     truth_for,
 )
-from stemline.preprocessing.chunks import OverlapError
 from stemline.preprocessing.mdx23c import network_input
 from stemline.preprocessing.stft import Stft
 from stemline.serving.pipeline import SeparateOptions, Separator

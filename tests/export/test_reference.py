@@ -4,14 +4,9 @@ import torch
 from export_helpers import tiny_config
 from torch import nn
 
-from stemline.engines import (
-    DeviceError,
-    EngineError,
-    EngineInputError,
-    EngineMemoryError,
-    TensorSpec,
-)
+from stemline.engines import TensorSpec
 from stemline.engines.pytorch import TorchEngine
+from stemline.errors import DeviceError, EngineError, EngineInputError, EngineMemoryError
 from stemline.export.networks import random_network
 from stemline.export.reference import torch_engine
 

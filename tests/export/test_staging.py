@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from stemline.export.staging import ArtifactWriteError, staged_folder
+from stemline.errors import ArtifactWriteError
+from stemline.export.staging import staged_folder
 
 
 @pytest.fixture

@@ -12,12 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from stemline.postprocessing.dbn import (
-    DownbeatTracker,
-    PlainBeatTracker,
-    log_densities,
-    part_above,
-)
+from stemline.postprocessing.dbn import DownbeatTracker, PlainBeatTracker, log_densities, part_above
 from stemline.postprocessing.viterbi import BeatViterbi, instruction_sets
 
 TRACKERS: dict[str, Any] = {"bars": DownbeatTracker, "plain": PlainBeatTracker}

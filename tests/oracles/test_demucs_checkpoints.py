@@ -11,7 +11,8 @@ import pytest
 import torch
 from package_helpers import write_safetensors
 
-from stemline.export.checkpoints import CheckpointError, load_strictly
+from stemline.errors import CheckpointError
+from stemline.export.checkpoints import load_strictly
 from stemline.export.demucs_bag_file import find_member, read_bag
 from stemline.export.demucs_bags import BAGS
 from stemline.export.demucs_checkpoints import read_package

@@ -9,7 +9,8 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
-from stemline.postprocessing.encode import EncodingError, OutputFormat, StemWriter
+from stemline.errors import EncodingError
+from stemline.postprocessing.encode import OutputFormat, StemWriter
 from stemline.postprocessing.wav import WavFile
 
 RATE = 44100

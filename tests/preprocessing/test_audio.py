@@ -11,13 +11,8 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
-from stemline.preprocessing.audio import (
-    AudioError,
-    AudioFormat,
-    checked,
-    decode_pcm,
-    open_audio,
-)
+from stemline.errors import AudioError
+from stemline.preprocessing.audio import AudioFormat, checked, decode_pcm, open_audio
 
 RATE = 44100
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from stemline.preprocessing.audio import AudioError
+from stemline.errors import AudioError
 from stemline.preprocessing.channels import from_channels, output_channels, to_channels
 
 HALF = 0.5**0.5

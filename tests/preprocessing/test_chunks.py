@@ -5,13 +5,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from stemline.preprocessing.chunks import (
-    Chunk,
-    ChunkPlan,
-    OverlapError,
-    hop_samples_for,
-    iter_chunks,
-)
+from stemline.errors import OverlapError
+from stemline.preprocessing.chunks import Chunk, ChunkPlan, hop_samples_for, iter_chunks
 
 CHUNK = 100
 OVERLAPS = [2, 4, 6, 8, 16, 0.3, 0.5, 0.9, 0.97]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from stemline.preprocessing.chunks import OverlapError
+from stemline.errors import OverlapError
 from stemline.preprocessing.segments import (
     Segment,
     SegmentPlan,

@@ -11,9 +11,9 @@ from cli_helpers import separate
 from grpc_helpers import running_server
 from helpers import gain_separator, music
 
+from stemline.errors import RemoteError
 from stemline.postprocessing.encode import OutputFormat
 from stemline.serving.client import StemlineClient
-from stemline.serving.errors import RemoteError
 
 RATE = 44100
 Writer = Callable[[Path], None]

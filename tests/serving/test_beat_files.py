@@ -13,8 +13,7 @@ import pytest
 import soundfile
 from helpers import in_blocks, music
 
-from stemline.engines import MissingExtraError
-from stemline.postprocessing.encode import EncodingError
+from stemline.errors import EncodingError, MissingExtraError
 from stemline.postprocessing.sections import Section
 from stemline.preprocessing.audio import AudioFormat
 from stemline.serving.beat_files import (

@@ -8,16 +8,18 @@ from beat_helpers import FACTS, STEMS, write_beat_artifact, write_separator
 from demucs_track_helpers import gain_info, write_gains
 from helpers import tiny_info
 
-from stemline.engines import ArtifactError, EngineError, read_artifact
+from stemline.engines import read_artifact
 from stemline.engines.artifact import info_from_metadata
 from stemline.engines.beat_info import MADMOM_DOWNBEATS, beat_info_from_json
-from stemline.serving.beat_models import beat_models, find_beat_model, find_separator
-from stemline.serving.errors import (
+from stemline.errors import (
+    ArtifactError,
+    EngineError,
     RequestError,
     UnknownModelError,
     UntrainedError,
     WrongModelError,
 )
+from stemline.serving.beat_models import beat_models, find_beat_model, find_separator
 from stemline.serving.library import EngineOptions, Library
 
 

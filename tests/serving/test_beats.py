@@ -18,11 +18,11 @@ from beat_helpers import (
 )
 from helpers import GainEngine, in_blocks, music, tiny_info
 
-from stemline.engines import ArtifactError, BeatInfo
+from stemline.engines import BeatInfo
+from stemline.errors import ArtifactError, AudioError, RequestError
 from stemline.postprocessing.sections import Section
-from stemline.preprocessing.audio import AudioError, AudioFormat
+from stemline.preprocessing.audio import AudioFormat
 from stemline.serving.beats import Beats, BeatTracker
-from stemline.serving.errors import RequestError
 from stemline.serving.pipeline import Separator
 from stemline.serving.stem_files import StemFolder, read_stems
 

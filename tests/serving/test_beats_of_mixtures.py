@@ -16,14 +16,14 @@ from helpers import in_blocks, music
 from mixture_beat_helpers import MIXTURE_FACTS, MixtureClickEngine, write_random_madmom
 from typer.testing import CliRunner, Result
 
-from stemline.engines import ArtifactError, BeatInfo
+from stemline.engines import BeatInfo
 from stemline.engines.beat_info import beat_info_from_json
-from stemline.preprocessing.audio import AudioError, AudioFormat
+from stemline.errors import ArtifactError, AudioError, RequestError
+from stemline.preprocessing.audio import AudioFormat
 from stemline.serving.beat_files import beats_csv, beats_json, write_activations
 from stemline.serving.beat_plot import plot_beats, waveform_of
 from stemline.serving.beats import BeatTracker
 from stemline.serving.cli.beats import beats
-from stemline.serving.errors import RequestError
 from stemline.serving.mono_stems import MIXTURE
 
 DURATION_S = 12.0

@@ -28,10 +28,9 @@ from demucs_track_helpers import gain_info, write_gains
 from grpc_helpers import running_server
 from typer.testing import CliRunner, Result
 
-from stemline.postprocessing.encode import EncodingError
+from stemline.errors import EncodingError, RequestError, UnknownModelError, WrongModelError
 from stemline.serving.cli.app import app as whole_app
 from stemline.serving.cli.beats import beats
-from stemline.serving.errors import RequestError, UnknownModelError, WrongModelError
 from stemline.serving.library import EngineOptions, Library
 
 app = typer.Typer()

@@ -22,6 +22,7 @@ from check_demo_beats import f_measure, greatest_matching
 from cli_helpers import run, run_without_torch
 
 from stemline.band import STEMS, compose, excerpt, perform
+from stemline.errors import RemoteError
 from stemline.export import beat_scores, verify
 from stemline.export.held_out import held_out
 from stemline.export.mini.songs import FIRST_SEED as FIRST_TRAINING_SEED
@@ -32,7 +33,6 @@ from stemline.serving.cli.demo_call import analyze
 from stemline.serving.cli.demo_report import print_demo, stemline_command
 from stemline.serving.cli.server_process import running_server
 from stemline.serving.client import StemlineClient
-from stemline.serving.errors import RemoteError
 
 COMMAND = Path(sys.executable).parent / "stemline"
 

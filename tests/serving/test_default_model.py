@@ -14,8 +14,8 @@ from cli_helpers import RATE, run
 from grpc_helpers import GainLibrary
 from helpers import gain_separator, music, tiny_info
 
+from stemline.errors import UnknownModelError
 from stemline.export.models import MODELS
-from stemline.serving.errors import UnknownModelError
 from stemline.serving.library import Library, takes_mixes_apart
 
 NOTE = "official models separate real music far better: stemline export htdemucs, then -m htdemucs"

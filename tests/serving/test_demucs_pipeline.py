@@ -33,8 +33,15 @@ from demucs_track_helpers import (
 from grpc_helpers import call_separate, running_server
 from helpers import gain_separator, in_blocks, music, snr_db
 
-from stemline.engines import ArtifactError, open_engine
+from stemline.engines import open_engine
 from stemline.engines.base import Array
+from stemline.errors import (
+    ArtifactError,
+    RemoteError,
+    RequestError,
+    SeparationClosedError,
+    UnknownStemError,
+)
 from stemline.export.separation import separate_whole
 from stemline.preprocessing.audio import AudioFormat
 from stemline.preprocessing.channels import from_channels, to_channels
@@ -42,12 +49,6 @@ from stemline.preprocessing.rereadable import Rereadable
 from stemline.preprocessing.resample import Resampler
 from stemline.serving import library, pipeline
 from stemline.serving.client import StemlineClient
-from stemline.serving.errors import (
-    RemoteError,
-    RequestError,
-    SeparationClosedError,
-    UnknownStemError,
-)
 from stemline.serving.library import Library
 from stemline.serving.pipeline import SeparateOptions, Separator
 from stemline.v1 import stemline_pb2 as pb
@@ -544,7 +545,7 @@ def test_a_server_says_which_network_is_missing_and_serves_the_other_stems(
         with StemlineClient(address) as client:
             with pytest.raises(RemoteError, match="lacks network 1 of 3") as raised:
                 client.separate([samples], STEREO, model="mine")
-            assert raised.value.code is grpc.StatusCode.FAILED_PRECONDITION
+            assert raised.value.status == "FAILED_PRECONDITION"
             options = SeparateOptions(stems=("vocals",))
             with client.separate([samples], STEREO, options, model="mine") as separation:
                 n_samples = sum(block.stems["vocals"].shape[1] for block in separation)

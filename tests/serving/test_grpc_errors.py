@@ -14,10 +14,10 @@ from grpc_helpers import (
 )
 from helpers import GainEngine, gain_separator, music, tiny_info
 
+from stemline.errors import FAILED, MISSING, USAGE, RemoteError
 from stemline.postprocessing.encode import OutputFormat
 from stemline.preprocessing.audio import AudioFormat
 from stemline.serving.client import StemlineClient
-from stemline.serving.errors import FAILED, MISSING, USAGE, RemoteError, exit_code_of
 from stemline.serving.pipeline import SeparateOptions, Separator
 from stemline.v1 import stemline_pb2 as pb
 
@@ -130,7 +130,7 @@ def test_a_servers_error_has_the_exit_code_of_a_local_one(address, given, reason
     asked = {"blocks": [music(5_000)], "audio": AudioFormat(44100, 2, None)} | given
     with StemlineClient(address) as client, pytest.raises(RemoteError) as raised:
         list(client.separate(**asked))
-    assert (raised.value.reason, exit_code_of(raised.value)) == (reason, exit_code)
+    assert (raised.value.reason, raised.value.exit_code) == (reason, exit_code)
 
 
 def test_an_output_that_cannot_be_is_called_wrong_on_a_server_too(address, tmp_path):
@@ -138,12 +138,12 @@ def test_an_output_that_cannot_be_is_called_wrong_on_a_server_too(address, tmp_p
     soundfile.write(song, music(5_000, sample_rate_hz=96_000).T, 96_000)
     with StemlineClient(address) as client, pytest.raises(RemoteError) as raised:
         client.separate_file(song, tmp_path / "out", OutputFormat("mp3"), model="tiny")
-    assert (raised.value.reason, exit_code_of(raised.value)) == ("EncodingError", USAGE)
+    assert (raised.value.reason, raised.value.exit_code) == ("EncodingError", USAGE)
 
 
 def test_a_reason_of_a_newer_server_is_a_failure():
-    error = RemoteError(Code.ABORTED, "words", "AnErrorOfTheFuture")
-    assert exit_code_of(error) == exit_code_of(RemoteError(Code.UNAVAILABLE, "nobody")) == FAILED
+    error = RemoteError("ABORTED", "words", "AnErrorOfTheFuture")
+    assert error.exit_code == RemoteError("UNAVAILABLE", "nobody").exit_code == FAILED
 
 
 def test_a_refusal_carries_its_reason_for_every_kind_of_client(address):

@@ -16,9 +16,9 @@ from demucs_track_helpers import (
     write_gains,
 )
 
-from stemline.engines import Artifact, ArtifactError, MemberInfo
+from stemline.engines import Artifact, MemberInfo
 from stemline.engines.artifact import read_artifact
-from stemline.serving.errors import UnknownModelError
+from stemline.errors import ArtifactError, UnknownModelError
 from stemline.serving.library import Library
 from stemline.serving.offers import offer_of, offers_of
 

@@ -5,9 +5,8 @@ import numpy as np
 import pytest
 from helpers import GAINS, gain_separator, in_blocks, music, snr_db, tiny_info
 
-from stemline.preprocessing.audio import AudioError, AudioFormat
-from stemline.preprocessing.chunks import OverlapError
-from stemline.serving.errors import SeparationClosedError, UnknownStemError
+from stemline.errors import AudioError, OverlapError, SeparationClosedError, UnknownStemError
+from stemline.preprocessing.audio import AudioFormat
 from stemline.serving.pipeline import SeparateOptions
 
 CHUNK = tiny_info().chunk_samples  # 3968

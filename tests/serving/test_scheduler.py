@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from helpers import GainEngine, tiny_info
 
-from stemline.engines import EngineError, EngineStoppedError, RunStop
+from stemline.engines import RunStop
 from stemline.engines.base import Array, Arrays
+from stemline.errors import EngineError, EngineStoppedError
 from stemline.serving.scheduler import Lane, Scheduler
 
 INFO = tiny_info()

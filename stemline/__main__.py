@@ -1,0 +1,5 @@
+"""`python -m stemline`: the command."""
+
+from stemline.serving.cli import main
+
+main()
