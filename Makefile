@@ -12,7 +12,7 @@ PYTEST_ARGS ?=
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-FOLDERS := band bench engines export postprocessing preprocessing serving
+FOLDERS := band bench engines evaluation export families postprocessing preprocessing serving training
 KERNELS := setup.py $(wildcard p*processing/*.pyx p*processing/*_kernel.* p*processing/*.inc)
 
 $(STAMP): pyproject.toml constraints.txt $(KERNELS)
@@ -33,7 +33,7 @@ demo-check: $(STAMP)  ## the demo's figures once more, by another program, from 
 	$(BIN)/python tests/check_demo.py demo
 
 train-mini: $(STAMP)  ## train the small model anew, into build/mini; hours
-	$(BIN)/python -m stemline.export.mini.train --folder build/mini
+	$(BIN)/python -m stemline.training.mini.train --folder build/mini
 
 export-all: $(STAMP)  ## export and verify every model of the table into artifacts/
 	$(BIN)/stemline export --all
@@ -92,7 +92,7 @@ wheel-check: wheel  ## install the wheel in a clean environment without torch an
 	rm -rf build/clean && $(PYTHON) -m venv build/clean
 	build/clean/bin/pip install -q -c constraints.txt "$$(ls dist/*.whl)[cpu,serve]"
 	cd build && ! clean/bin/python -c "import torch" 2>/dev/null
-	cd build && clean/bin/stemline models && clean/bin/python -c "import stemline.serving.server"
+	cd build && clean/bin/stemline models && clean/bin/python -c "import stemline.serving.rpc.server"
 	cd build && clean/bin/python -c "from stemline.export.models import MODELS; \
 	  mini, beats = MODELS['mini'].bundled, MODELS['mini-beats'].bundled; \
 	  assert mini.is_file() and mini.with_name('config.yaml').is_file(), mini; \

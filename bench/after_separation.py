@@ -8,7 +8,7 @@ from stemline.engines import BeatInfo, EngineSpec, TensorSpec
 from stemline.engines.base import BATCH, FRAMES, Array, Arrays
 from stemline.engines.beat_info import BEAT, DOWNBEAT, FUNCTION, SECTION, SPECTROGRAM
 from stemline.postprocessing.sections import HARMONIX_LABELS
-from stemline.serving.beats import Beats, BeatTracker
+from stemline.serving.beat_tracker import Beats, BeatTracker
 
 STEMS = ("bass", "drums", "other", "vocals")
 _FACTS = BeatInfo(STEMS, HARMONIX_LABELS, best_threshold_downbeat=0.19)

@@ -25,9 +25,9 @@ from typing import Any
 import numpy as np
 import soundfile
 
-from stemline.export.demucs_bags import BAGS, OfficialBag
-from stemline.export.parity import snr_db
-from stemline.export.signal import music_like
+from stemline.evaluation.parity import snr_db
+from stemline.evaluation.signal import music_like
+from stemline.families.demucs.bags import BAGS, OfficialBag
 
 from .machine import describe_machine
 

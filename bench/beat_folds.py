@@ -25,14 +25,14 @@ from numpy.typing import NDArray
 
 from stemline.engines import open_engine
 from stemline.engines.beat_info import SPECTROGRAM
-from stemline.export.allin1_config import OUTPUTS
-from stemline.export.allin1_onnx import export_allin1
+from stemline.evaluation.parity import snr_db
 from stemline.export.export import model_info
 from stemline.export.models import MODELS
 from stemline.export.networks import random_network
-from stemline.export.networks.allin1 import AllInOne, FoldMean
-from stemline.export.parity import snr_db
 from stemline.export.reference import torch_engine
+from stemline.families.allin1.config import OUTPUTS
+from stemline.families.allin1.graph.writer import export_allin1
+from stemline.families.allin1.network.all_in_one import AllInOne, FoldMean
 
 from .machine import describe_machine, pinned
 from .memory import peak_rss_mb

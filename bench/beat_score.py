@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from stemline.export.beat_scores import f_measure, section_scores
-from stemline.serving.beats import Beats
+from stemline.evaluation.beat_scores import f_measure, section_scores
+from stemline.serving.beat_tracker import Beats
 
 if TYPE_CHECKING:
     from stemline.band import Truth

@@ -95,7 +95,7 @@ def write_song(folder: Path, length_s: int) -> None:
 
 def music(length_s: int, channels: int) -> Array:
     """Four stems (4, channels, n_samples); they repeat themselves after half a minute."""
-    music_like = importlib.import_module("stemline.export.signal").music_like
+    music_like = importlib.import_module("stemline.evaluation.signal").music_like
     period = np.stack(
         [music_like(_PERIOD_S * RATE_HZ, RATE_HZ, channels, seed) for seed in range(4)]
     )

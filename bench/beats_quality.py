@@ -22,9 +22,9 @@ from typing import Any
 from stemline.band import play
 from stemline.engines import Artifact, Engine, open_engine, read_artifact
 from stemline.errors import ArtifactError
-from stemline.export.beat_scores import f_measure
-from stemline.export.held_out import FIRST_SEED
-from stemline.serving.beats import Beats, BeatTracker
+from stemline.evaluation.beat_scores import f_measure
+from stemline.evaluation.held_out import FIRST_SEED
+from stemline.serving.beat_tracker import Beats, BeatTracker
 from stemline.serving.pipeline import Separator
 
 from .beat_score import BeatScore, found_times, mean_score, score_of

@@ -8,8 +8,8 @@ import numpy as np
 
 from stemline.engines import ModelInfo
 from stemline.errors import BenchError, RequestError
-from stemline.export.held_out import LONGEST_S, MOST_SONGS, SHORTEST_S
-from stemline.export.quality import BENCH_SONGS, StemScore, can_measure, mean_over
+from stemline.evaluation.held_out import LONGEST_S, MOST_SONGS, SHORTEST_S
+from stemline.evaluation.quality import BENCH_SONGS, StemScore, can_measure, mean_over
 
 from .engines import REFERENCE, Subject
 from .processes import WorkerProcess, opening_values

@@ -11,8 +11,8 @@ import numpy as np
 from stemline.engines.artifact import info_from_json
 from stemline.engines.base import Array
 from stemline.errors import BenchError
-from stemline.export.parity import snr_db
-from stemline.export.quality import scores_of, separate_together, separate_whole
+from stemline.evaluation.parity import snr_db
+from stemline.evaluation.quality import scores_of, separate_together, separate_whole
 
 from .engines import opened
 from .recordings import SongRef, known_song

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from stemline.engines import ModelInfo
 from stemline.errors import BenchError
-from stemline.export.held_out import held_out, play, truth_for
+from stemline.evaluation.held_out import held_out, play, truth_for
 from stemline.preprocessing.channels import to_channels
 
 Array = NDArray[np.float32]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from stemline.export.quality import StemQuality
+from stemline.evaluation.quality import StemQuality
 
 
 @dataclass(frozen=True)

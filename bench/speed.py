@@ -17,8 +17,8 @@ import numpy as np
 
 from stemline.engines import ModelInfo
 from stemline.errors import BenchError
-from stemline.export.parity import compare
-from stemline.export.signal import music_like
+from stemline.evaluation.parity import compare
+from stemline.evaluation.signal import music_like
 from stemline.serving.families import family_of
 
 from .engines import REFERENCE, Opening, Subject

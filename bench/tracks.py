@@ -6,8 +6,8 @@ import numpy as np
 
 from stemline.engines import ModelInfo
 from stemline.errors import BenchError
+from stemline.evaluation.signal import music_like
 from stemline.export.families import DEMUCS
-from stemline.export.signal import music_like
 from stemline.preprocessing.chunks import ChunkPlan, hop_samples_for
 from stemline.preprocessing.segments import SegmentPlan, segment_hop_samples
 

@@ -92,7 +92,7 @@ class SeparatorRole:
         self, engine: str, opening: Values, info: Values, clip: str, server: str = ""
     ) -> None:
         """`clip` is an .npy file (channels, n) that tracks are made of, over and over."""
-        from stemline.serving.client import StemlineClient
+        from stemline.serving.client.client import StemlineClient
         from stemline.serving.pipeline import Separator
 
         self._info = info_from_json(info, engine)
@@ -145,8 +145,8 @@ class ServerRole:
 
     def __init__(self, artifacts: str, model: str, device: str, threads: int) -> None:
         from stemline.serving.library import EngineOptions, Library
-        from stemline.serving.server import StemlineServer
-        from stemline.serving.settings import load_settings
+        from stemline.serving.rpc.server import StemlineServer
+        from stemline.serving.rpc.settings import load_settings
 
         options = EngineOptions(device, threads, allow_untrained=True)
         self._library = Library(Path(artifacts), options)
@@ -223,3 +223,7 @@ def _take_stdout() -> TextIO:
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     return answers
+
+
+if __name__ == "__main__":
+    main()

@@ -13,9 +13,9 @@ from stemline.errors import (
 from .artifact import Artifact, MemberInfo, ModelInfo, StftInfo, list_artifacts, read_artifact
 from .base import Engine, EngineSpec, StoppableEngine, TensorSpec
 from .beat_info import BeatInfo
+from .cancel_token import RunStop
 from .onnx_metadata import read_onnx_metadata
-from .open import open_engine
-from .run_stop import RunStop
+from .runtimes import open_engine
 
 __all__ = [
     "Artifact",

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from stemline.errors import EngineInputError
 
-from .run_stop import RunStop
+from .cancel_token import RunStop
 
 BATCH, SAMPLES, FRAMES = "batch", "samples", "frames"
 """The free axes of an artifact. Every one has `batch`; the others, of networks that take any

@@ -1,8 +1,8 @@
 """Trained weights to verified artifacts; the only folder that needs torch."""
 
 from stemline.errors import ConfigError, UnknownModelError
+from stemline.families.mdx23c.config import Mdx23cConfig
 
-from .config import Mdx23cConfig
 from .models import MODELS, ModelSpec, find_model
 
 # What is here needs no torch; the rest is imported from its own file, by those that export.

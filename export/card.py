@@ -11,10 +11,9 @@ from typing import Any
 import numpy as np
 
 from stemline.errors import ParityError
-
-from .beat_quality import BeatQuality, beat_quality_from_json
-from .parity import Parity
-from .quality import Quality, quality_from_json
+from stemline.evaluation.beat_quality import BeatQuality, beat_quality_from_json
+from stemline.evaluation.parity import Parity
+from stemline.evaluation.quality import Quality, quality_from_json
 
 BUDGET_DB = {"fp32": 70.0}
 """Least SNR of the worst stem, by precision."""

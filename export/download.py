@@ -14,8 +14,8 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 from stemline.errors import CacheError, DownloadError, IntegrityError
+from stemline.families.common.digest import file_sha256
 
-from .digest import file_sha256
 from .models import ModelSpec
 
 CACHE_VARIABLE = "STEMLINE_CACHE"

@@ -41,17 +41,18 @@ from .triton import config_pbtxt
 from .verify import against_reference, first_beat_quality, first_quality, new_card
 
 try:
-    from .allin1_onnx import export_allin1
-    from .config_file import read_config
-    from .custom_allin1 import custom_allin1
-    from .custom_demucs import custom_demucs, member_weights
+    from stemline.families.allin1.checkpoint.custom import custom_allin1
+    from stemline.families.allin1.graph.writer import export_allin1
+    from stemline.families.allin1.network.all_in_one import AllInOne, FoldMean
+    from stemline.families.demucs.checkpoint.custom import custom_demucs, member_weights
+    from stemline.families.madmom.checkpoint.installed import find_madmom
+    from stemline.families.madmom.graph import export_madmom
+    from stemline.families.madmom.network import MadmomBlstm
+    from stemline.families.mdx23c.config_file import read_config
+
     from .download import cached_checkpoint
-    from .madmom_checkpoints import find_madmom
-    from .madmom_onnx import export_madmom
-    from .networks.allin1 import AllInOne, FoldMean
-    from .networks.madmom_blstm import MadmomBlstm
-    from .onnx import OPSET, export_onnx
     from .reference import torch_engine
+    from .torch_to_onnx import OPSET, export_onnx
     from .weights import Loaded, Weights, is_random, load_network, resolve_weights
 except ImportError as error:
     raise MissingExtraError(error.name or "torch", "export") from error

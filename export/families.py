@@ -14,16 +14,21 @@ from stemline.engines import BeatInfo, StftInfo, TensorSpec
 from stemline.engines.base import BATCH, FRAMES, SAMPLES
 from stemline.engines.beat_info import FUNCTION, MADMOM_DOWNBEATS
 from stemline.errors import ConfigError
-from stemline.preprocessing import demucs, mdx23c
-from stemline.preprocessing.demucs import DemucsStft
-from stemline.preprocessing.madmom_features import downbeat_features
+from stemline.families.allin1.config import AllInOneConfig, allin1_config_from_json
+from stemline.families.demucs import stft as demucs
+from stemline.families.demucs.config import (
+    WAVEFORM,
+    WAVEFORMS,
+    DemucsConfig,
+    demucs_config_from_json,
+)
+from stemline.families.demucs.stft import DemucsStft
+from stemline.families.madmom.config import MadmomConfig, madmom_config_from_json
+from stemline.families.madmom.features import downbeat_features
+from stemline.families.mdx23c import chunks_in as mdx23c
+from stemline.families.mdx23c.config import Mdx23cConfig, config_from_json
 from stemline.preprocessing.spectrogram import log_spectrogram
 from stemline.preprocessing.stft import Stft
-
-from .allin1_config import AllInOneConfig, allin1_config_from_json
-from .config import Mdx23cConfig, config_from_json
-from .demucs_config import WAVEFORM, WAVEFORMS, DemucsConfig, demucs_config_from_json
-from .madmom_config import MadmomConfig, madmom_config_from_json
 
 Array = NDArray[np.float32]
 SeparatorConfig = Mdx23cConfig | DemucsConfig

@@ -8,12 +8,12 @@ from typing import Any, TypeVar
 from stemline.engines import ModelInfo
 from stemline.engines.artifact import MANIFEST, SCHEMA_VERSION
 from stemline.errors import ArtifactError, ConfigError
+from stemline.evaluation.beat_quality import BeatQuality, beat_quality_from_json
+from stemline.evaluation.quality import Quality, quality_from_json
+from stemline.families.common.digest import file_sha256
 
-from .beat_quality import BeatQuality, beat_quality_from_json
 from .card import Card, card_from_json
-from .digest import file_sha256
 from .families import NetworkConfig, config_of
-from .quality import Quality, quality_from_json
 
 GOLDEN = "golden.npz"
 _Found = TypeVar("_Found")

@@ -7,15 +7,16 @@ from typing import Literal
 
 from stemline.engines import MemberInfo
 from stemline.errors import USAGE, UnknownModelError
+from stemline.families.allin1.config import AllInOneConfig, allin1_config_from_json
+from stemline.families.demucs.bags import BAGS, CheckpointFile, OfficialBag
+from stemline.families.demucs.bags import LICENCE as DEMUCS_LICENCE
+from stemline.families.demucs.config import HDEMUCS, HTDEMUCS, HTDEMUCS_6S, DemucsConfig
+from stemline.families.madmom.config import MadmomConfig
+from stemline.families.mdx23c.config import Mdx23cConfig
 
-from .allin1_config import AllInOneConfig, allin1_config_from_json
-from .config import Mdx23cConfig
-from .demucs_bags import BAGS, CheckpointFile, OfficialBag
-from .demucs_bags import LICENCE as DEMUCS_LICENCE
-from .demucs_config import HDEMUCS, HTDEMUCS, HTDEMUCS_6S, DemucsConfig
 from .families import ALLIN1, DEMUCS, MADMOM, NetworkConfig, finds_beats, separated_stems
-from .madmom_config import MadmomConfig
 
+_FAMILIES = Path(__file__).parent.parent / "families"
 _RELEASES = "https://github.com/{}/releases/download/{}"
 
 
@@ -157,7 +158,7 @@ MINI = ModelSpec(
     name="mini",
     family="mdx23c",
     title="mini, trained on a synthetic band",
-    config=Mdx23cConfig(  # export/mini/config.yaml, which a test holds equal to this
+    config=Mdx23cConfig(  # weights/mini.yaml, which a test holds equal to this
         stems=("drums", "bass", "other", "vocals"),
         n_fft=4096,
         hop_samples=1024,
@@ -177,7 +178,7 @@ MINI = ModelSpec(
     sha256="470dab2b7d3fb77f1382cb30576efdf7471ac27db9f171f7716b832319a9b68d",
     size_bytes=2_095_744,
     licence="MIT (stemline)",
-    bundled=Path(__file__).parent / "mini" / "mini.safetensors",
+    bundled=_FAMILIES / "mdx23c" / "weights" / "mini.safetensors",
     graph_optimization="all",
 )
 
@@ -236,12 +237,12 @@ def _official(bag: OfficialBag) -> ModelSpec:
     )
 
 
-_MINI_BEATS = Path(__file__).parent / "mini_beats"
+_MINI_BEATS = _FAMILIES / "allin1" / "weights"
 MINI_BEATS = ModelSpec(
     name="mini-beats",
     family=ALLIN1,
     title="mini-beats, trained on a synthetic band",
-    config=allin1_config_from_json(json.loads((_MINI_BEATS / "config.json").read_text())),
+    config=allin1_config_from_json(json.loads((_MINI_BEATS / "mini_beats.json").read_text())),
     urls=(),
     sha256="bd06bf3afd0c97c0b67a0a959168f0e8de7321c71b4ccd5307567a4f9013be1c",
     size_bytes=185_122,

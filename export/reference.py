@@ -9,13 +9,13 @@ from torch import nn
 from stemline.engines.artifact import info_from_json
 from stemline.engines.pytorch import TorchEngine
 from stemline.errors import ArtifactError, WeightsError
+from stemline.families.common.digest import file_sha256
+from stemline.families.demucs.checkpoint.bag_file import find_member
+from stemline.families.madmom.checkpoint.installed import find_madmom, madmom_digest
+from stemline.families.madmom.config import MadmomConfig
 
-from .demucs_bag_file import find_member
-from .digest import file_sha256
 from .download import cached_checkpoint
 from .families import NetworkConfig, input_specs, output_specs
-from .madmom_checkpoints import find_madmom, madmom_digest
-from .madmom_config import MadmomConfig
 from .manifest import read_manifest, stored_config
 from .models import MODELS, ModelSpec
 from .weights import Weights, fold_files, is_random, load_network, random_digest

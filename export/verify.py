@@ -22,8 +22,7 @@ from stemline.engines import (
 from stemline.engines.artifact import info_from_metadata
 from stemline.engines.base import Arrays
 from stemline.errors import ArtifactError, MissingExtraError
-
-from .beat_quality import (
+from stemline.evaluation.beat_quality import (
     CARD_BEAT_SONGS,
     BeatQuality,
     agreement,
@@ -31,6 +30,24 @@ from .beat_quality import (
     can_measure_beats,
     measure_beats,
 )
+from stemline.evaluation.held_out import HeldOut
+from stemline.evaluation.parity import (
+    Golden,
+    Parity,
+    at_golden,
+    compare,
+    load_golden,
+    sample_output,
+)
+from stemline.evaluation.quality import (
+    CARD_SONGS,
+    Quality,
+    can_measure,
+    estimated_seconds,
+    measure_quality,
+)
+from stemline.evaluation.signal import music_like
+
 from .card import BEATS_BUDGET_DB, BUDGET_DB, Card, graph_dtypes, package_versions, this_machine
 from .families import (
     NetworkConfig,
@@ -41,11 +58,7 @@ from .families import (
     network_inputs,
     parts_of,
 )
-from .held_out import HeldOut
 from .manifest import GOLDEN, check_files, read_manifest, stored_card, stored_config
-from .parity import Golden, Parity, at_golden, compare, load_golden, sample_output
-from .quality import CARD_SONGS, Quality, can_measure, estimated_seconds, measure_quality
-from .signal import music_like
 
 SEED = 0
 LONGEST_QUALITY_S = 120.0

@@ -16,21 +16,21 @@ from stemline.errors import (
     IntegrityError,
     WeightsError,
 )
+from stemline.families.allin1.checkpoint.fold import read_fold
+from stemline.families.allin1.config import AllInOneConfig
+from stemline.families.allin1.network.all_in_one import AllInOne, FoldMean
+from stemline.families.common.checkpoint import load_strictly, read_checkpoint
+from stemline.families.common.digest import file_sha256
+from stemline.families.demucs.checkpoint.package import DemucsPackage, read_package
+from stemline.families.demucs.config import DemucsConfig
+from stemline.families.demucs.kwargs import config_from_kwargs
+from stemline.families.madmom.checkpoint.installed import find_madmom, madmom_digest, read_madmom
+from stemline.families.madmom.config import MadmomConfig
 
-from .allin1_checkpoints import read_fold
-from .allin1_config import AllInOneConfig
-from .checkpoints import load_strictly, read_checkpoint
-from .demucs_checkpoints import DemucsPackage, read_package
-from .demucs_config import DemucsConfig
-from .demucs_kwargs import config_from_kwargs
-from .digest import file_sha256
 from .download import cached_checkpoint, fetch
 from .families import NetworkConfig
-from .madmom_checkpoints import find_madmom, madmom_digest, read_madmom
-from .madmom_config import MadmomConfig
 from .models import ModelSpec
 from .networks import build_network, random_network
-from .networks.allin1 import AllInOne, FoldMean
 
 _RANDOM = "random:"
 _FOLD_SUFFIXES = (".pth", ".safetensors")

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from .beat_networks import BeatActivations
-from .beats import Beats
+from stemline.families.beats import BeatActivations
+
+from .beat_tracker import Beats
 
 CSV_COLUMNS = ("event", "start", "end", "value")
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from stemline.engines import BeatInfo
 from stemline.errors import RequestError, UnknownModelError, WrongModelError
 
-from .beats import BeatTracker, check_separator
+from .beat_tracker import BeatTracker, check_separator
 from .library import DEFAULT_PRECISION, SMALL_MODEL, Library
-from .offers import Offer
+from .models import Offer
 
 BEST_BEATS = "allin1"
 """What an empty name means where it is exported, trained."""

@@ -11,7 +11,7 @@ from stemline.engines.base import Array
 from stemline.errors import MissingExtraError
 
 from .beat_files import whole_file
-from .beats import Beats
+from .beat_tracker import Beats
 
 # Rows of a minute, as beats are too close to be told apart otherwise; of a long track longer ones.
 _ROW_S, _MOST_ROWS = 60.0, 24

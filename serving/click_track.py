@@ -11,7 +11,7 @@ from stemline.postprocessing.encode import OutputFormat, StemWriter
 from stemline.preprocessing.audio import AudioFormat
 from stemline.preprocessing.channels import output_channels, to_channels
 
-from .beats import Beat
+from .beat_tracker import Beat
 
 TRACK_GAIN = 0.5
 CLICK_GAIN = 0.5

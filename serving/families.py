@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from stemline.engines import EngineSpec, ModelInfo, StftInfo
 from stemline.engines.base import BATCH, FRAMES, SAMPLES, Array
 from stemline.errors import ArtifactError
-from stemline.postprocessing import demucs as demucs_out
-from stemline.postprocessing import mdx23c as mdx23c_out
-from stemline.postprocessing.demucs import DemucsIstft
+from stemline.families.demucs import istft as demucs_out
+from stemline.families.demucs import stft as demucs_in
+from stemline.families.demucs.istft import DemucsIstft
+from stemline.families.demucs.stft import DemucsStft, Spectra
+from stemline.families.mdx23c import chunks_in as mdx23c_in
+from stemline.families.mdx23c import chunks_out as mdx23c_out
 from stemline.postprocessing.istft import Istft
-from stemline.preprocessing import demucs as demucs_in
-from stemline.preprocessing import mdx23c as mdx23c_in
-from stemline.preprocessing.demucs import DemucsStft, Spectra
 from stemline.preprocessing.stft import Stft
 
 Shape = tuple[int | str, ...]

@@ -20,8 +20,8 @@ from stemline.engines import (
 from stemline.engines.artifact import MANIFEST, info_from_metadata
 from stemline.errors import ArtifactError, UnknownModelError, UntrainedError, WrongModelError
 
-from .beats import BeatTracker
-from .offers import Offer, bag_name, offer_of, offers_of
+from .beat_tracker import BeatTracker
+from .models import Offer, bag_name, offer_of, offers_of
 from .pipeline import Member, SeparateOptions, Separator
 
 DEFAULT_PRECISION = "fp32"

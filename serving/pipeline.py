@@ -30,12 +30,12 @@ from stemline.errors import (
     SeparationClosedError,
     UnknownStemError,
 )
+from stemline.families.demucs.stft import Spectra
 from stemline.postprocessing.level import restored
 from stemline.postprocessing.stems import residual, residual_name
 from stemline.preprocessing.audio import AudioFormat, checked
 from stemline.preprocessing.channels import from_channels, output_channels, to_channels
 from stemline.preprocessing.chunks import ChunkPlan, hop_samples_for
-from stemline.preprocessing.demucs import Spectra
 from stemline.preprocessing.level import Level, level_of, normalised
 from stemline.preprocessing.rereadable import Rereadable
 from stemline.preprocessing.resample import Resampler

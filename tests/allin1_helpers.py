@@ -6,8 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from stemline.export.allin1_config import AllInOneConfig
-from stemline.export.networks.allin1 import AllInOne
+from stemline.families.allin1.config import AllInOneConfig
+from stemline.families.allin1.network.all_in_one import AllInOne
 
 # Three blocks: the last one works on 40 frames at least.
 SMALL = AllInOneConfig(depth=3, dim_embed=8, mlp_ratio=2.0)

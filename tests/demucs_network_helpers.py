@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from stemline.export.demucs_config import DemucsConfig
-from stemline.export.demucs_kwargs import config_from_kwargs
-from stemline.export.onnx import OPSET, evaluating
+from stemline.export.torch_to_onnx import OPSET, evaluating
+from stemline.families.demucs.config import DemucsConfig
+from stemline.families.demucs.kwargs import config_from_kwargs
 
 STEMS = ["drums", "bass", "vocals"]
 # A hop of 64 samples: three layers over frequency and one over time.

@@ -15,7 +15,7 @@ from onnx import TensorProto, helper
 from stemline.engines import MemberInfo, ModelInfo, StftInfo
 from stemline.engines.artifact import MANIFEST
 from stemline.engines.base import BATCH, FRAMES, SAMPLES
-from stemline.export.digest import file_sha256
+from stemline.families.common.digest import file_sha256
 
 Array = NDArray[np.float32]
 
@@ -159,8 +159,8 @@ def write_network(
     from demucs_network_helpers import unsettled
     from package_helpers import stand_in, write_safetensors, write_th
 
-    from stemline.export.demucs_kwargs import config_from_kwargs
     from stemline.export.networks import random_network
+    from stemline.families.demucs.kwargs import config_from_kwargs
 
     network = random_network(config_from_kwargs(klass, kwargs), seed)
     unsettled(network, seed)

@@ -4,8 +4,8 @@ import http.server
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from stemline.export.config import Mdx23cConfig
 from stemline.export.models import ModelSpec
+from stemline.families.mdx23c.config import Mdx23cConfig
 
 Answer = Callable[[http.server.BaseHTTPRequestHandler], None]
 

@@ -11,12 +11,12 @@ from grpc_status import rpc_status
 from helpers import gain_separator, tiny_info
 
 from stemline.engines import Artifact
-from stemline.serving.beats import BeatTracker
+from stemline.serving.beat_tracker import BeatTracker
 from stemline.serving.library import EngineOptions, Library
-from stemline.serving.offers import Offer
+from stemline.serving.models import Offer
 from stemline.serving.pipeline import Separator
-from stemline.serving.server import StemlineServer
-from stemline.serving.settings import ServerSettings
+from stemline.serving.rpc.server import StemlineServer
+from stemline.serving.rpc.settings import ServerSettings
 from stemline.v1 import stemline_pb2 as pb
 from stemline.v1 import stemline_pb2_grpc as pb_grpc
 

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from stemline.export.madmom_checkpoints import FILES
-from stemline.export.madmom_config import MadmomConfig
-from stemline.export.networks.madmom_blstm import BlstmLayer, MadmomBlstm
+from stemline.families.madmom.checkpoint.installed import FILES
+from stemline.families.madmom.config import MadmomConfig
+from stemline.families.madmom.network import BlstmLayer, MadmomBlstm
 
 SMALL = MadmomConfig(n_features=6, units=3, n_layers=2, n_networks=3)
 

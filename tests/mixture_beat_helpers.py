@@ -9,9 +9,9 @@ from madmom_helpers import random_madmom
 
 from stemline.engines import BeatInfo, EngineSpec, TensorSpec
 from stemline.engines.base import Array, Arrays, checked_inputs
-from stemline.export.madmom_config import MadmomConfig
-from stemline.export.madmom_onnx import export_madmom
-from stemline.preprocessing.madmom_features import N_FEATURES, RESOLUTIONS
+from stemline.families.madmom.config import MadmomConfig
+from stemline.families.madmom.features import N_FEATURES, RESOLUTIONS
+from stemline.families.madmom.graph import export_madmom
 
 MIXTURE_FACTS = BeatInfo(
     stems=(),

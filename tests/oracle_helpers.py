@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from stemline.export.config import Mdx23cConfig
+from stemline.families.mdx23c.config import Mdx23cConfig
 
 _PACKAGES = (
     "audio_separator",

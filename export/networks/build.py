@@ -3,14 +3,15 @@
 import torch
 from torch import nn
 
-from ..allin1_config import AllInOneConfig
-from ..config import Mdx23cConfig
+from stemline.families.allin1.config import AllInOneConfig
+from stemline.families.allin1.network.all_in_one import AllInOne
+from stemline.families.demucs.network import build_demucs
+from stemline.families.madmom.config import MadmomConfig
+from stemline.families.madmom.network import MadmomBlstm
+from stemline.families.mdx23c.config import Mdx23cConfig
+from stemline.families.mdx23c.network import Mdx23c
+
 from ..families import NetworkConfig
-from ..madmom_config import MadmomConfig
-from .allin1 import AllInOne
-from .demucs import build_demucs
-from .madmom_blstm import MadmomBlstm
-from .mdx23c import Mdx23c
 
 
 def build_network(config: NetworkConfig) -> nn.Module:

@@ -11,10 +11,10 @@ from stemline.errors import RequestError, UnknownModelError
 from stemline.preprocessing.audio import AudioFormat
 
 from ..beat_models import BeatModel, find_beat_model, find_separator
-from ..beats import Beats, BeatTracker, Progress
-from ..client import StemlineClient
+from ..beat_tracker import Beats, BeatTracker, Progress
+from ..client.client import StemlineClient
 from ..library import EngineOptions, Library
-from ..offers import Offer
+from ..models import Offer
 from ..stem_files import AUDIO_SUFFIXES, FileBlocks, StemFolder
 from .report import say, warn
 

@@ -83,7 +83,7 @@ def _run(out: Path, seed: int, duration_s: float, artifacts: Path) -> dict[str, 
     """Everything, in order; what report.json holds."""
     from stemline.bench.latency import THREADS, measure_latency
     from stemline.bench.machine import describe_machine
-    from stemline.export.held_out import FIRST_SEED
+    from stemline.evaluation.held_out import FIRST_SEED
 
     machine = describe_machine(THREADS)
     say_machine(machine)
@@ -152,7 +152,7 @@ def _check_extras() -> None:
             raise MissingExtraError(package, extra) from error
     import stemline.bench.latency
     import stemline.export.export
-    import stemline.serving.server  # noqa: F401
+    import stemline.serving.rpc.server  # noqa: F401
 
 
 def _export(name: str, artifacts: Path) -> "ExportResult":
@@ -208,7 +208,7 @@ def _scores(out: Path, stems: tuple[str, ...]) -> list[dict[str, Any]]:
     None where the true stem rests or sounds alone, and there is nothing to measure; a stem that is
     missing from what was separated has the worst figure there is, and counts in the mean.
     """
-    from stemline.export.quality import scores_of
+    from stemline.evaluation.quality import scores_of
 
     truth, separated = (
         {stem: _read(out / kind / f"{stem}.wav") for stem in stems}

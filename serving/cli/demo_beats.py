@@ -8,7 +8,7 @@ from stemline.preprocessing.audio import open_audio
 
 from ..beat_files import beats_json, beats_text, write_text
 from ..beat_plot import plot_beats, waveform_of
-from ..beats import Beats
+from ..beat_tracker import Beats
 from ..click_track import write_click_track
 from ..stem_files import FileBlocks
 

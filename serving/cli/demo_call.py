@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 from stemline.postprocessing.encode import OutputFormat
 from stemline.preprocessing.audio import AudioFormat
 
-from ..beats import Beats
-from ..client import StemlineClient
+from ..beat_tracker import Beats
+from ..client.client import StemlineClient
+from ..client.remote_separation import RemoteAnalysis
 from ..files import SeparatedFile, separate_file
 from ..pipeline import SeparateOptions
-from ..remote_separation import RemoteAnalysis
 
 if TYPE_CHECKING:
     from stemline.engines.base import Array

@@ -9,7 +9,7 @@ from stemline.export.manifest import stored_beat_quality, stored_quality
 from stemline.export.models import MODELS, ModelSpec
 
 from ..library import Library
-from ..offers import Offer
+from ..models import Offer
 from .options import DEFAULT_ARTIFACTS, Artifacts, Json
 from .report import print_json, print_table, warn
 

@@ -14,7 +14,7 @@ from rich.progress import TaskID
 from stemline.errors import RequestError
 from stemline.postprocessing.encode import OutputFormat
 
-from ..client import StemlineClient
+from ..client.client import StemlineClient
 from ..files import SeparatedFile, Source, separate_file
 from ..library import EngineOptions, Library
 from ..pipeline import SeparateOptions

@@ -67,8 +67,8 @@ def serve(
 
     Every option is also an environment variable: --max-streams is STEMLINE_MAX_STREAMS.
     """
-    from ..server import serve as serve_until_told
-    from ..settings import load_settings
+    from ..rpc.server import serve as serve_until_told
+    from ..rpc.settings import load_settings
 
     settings = load_settings(
         models=models,

@@ -15,8 +15,8 @@ from .options import DEFAULT_ARTIFACTS, Artifacts, Json
 from .report import print_json, print_table, say, warn
 
 if TYPE_CHECKING:
-    from stemline.export.beat_quality import BeatQuality
-    from stemline.export.quality import Quality
+    from stemline.evaluation.beat_quality import BeatQuality
+    from stemline.evaluation.quality import Quality
 
 
 def verify(

@@ -9,9 +9,9 @@ from export_helpers import spec_of, tiny_config
 from stemline.bench.quality import QualityOptions
 from stemline.bench.results import Report
 from stemline.bench.run import BenchOptions, run_bench
+from stemline.evaluation.held_out import held_out
 from stemline.export import verify
 from stemline.export.export import export_model
-from stemline.export.held_out import held_out
 from stemline.export.networks import random_network
 
 

@@ -10,7 +10,7 @@ from stemline.band.score import Beat as TrueBeat
 from stemline.band.score import Section as TrueSection
 from stemline.bench.beat_score import BeatScore, mean_score, score_of
 from stemline.postprocessing.sections import Section
-from stemline.serving.beats import Beat, Beats
+from stemline.serving.beat_tracker import Beat, Beats
 
 DURATION_S = 40.0
 TRUTH = Truth(

@@ -24,8 +24,8 @@ from stemline.bench.results import Report
 from stemline.bench.run import BenchOptions, run_bench
 from stemline.engines import ModelInfo, open_engine, read_artifact
 from stemline.errors import BenchError, OverlapError, RequestError
-from stemline.export.held_out import held_out, truth_for
-from stemline.export.quality import measure_quality
+from stemline.evaluation.held_out import held_out, truth_for
+from stemline.evaluation.quality import measure_quality
 
 
 @pytest.fixture(scope="module")

@@ -27,13 +27,13 @@ from stemline.errors import (
 )
 from stemline.export import export as export_module
 from stemline.export import verify
-from stemline.export.config import Mdx23cConfig
 from stemline.export.export import ExportResult, export_custom, export_model, fingerprint
 from stemline.export.manifest import read_manifest, stored_quality
 from stemline.export.models import MODELS
 from stemline.export.reference import reference_engine
 from stemline.export.staging import staged_folder
 from stemline.export.verify import signal_rows, verify_artifact
+from stemline.families.mdx23c.config import Mdx23cConfig
 from stemline.serving.cli.export import export as export_command
 
 

@@ -22,14 +22,14 @@ from stemline.errors import (
     ParityError,
     WeightsError,
 )
+from stemline.evaluation.beat_quality import LOSS, BeatQuality, agreement, beat_quality_from_json
 from stemline.export import families, verify
-from stemline.export.allin1_config import AllInOneConfig
-from stemline.export.beat_quality import LOSS, BeatQuality, agreement, beat_quality_from_json
 from stemline.export.card import card_from_json
 from stemline.export.export import export_custom, export_model
 from stemline.export.manifest import read_manifest
 from stemline.export.models import MODELS, ModelSpec
 from stemline.export.verify import verify_artifact
+from stemline.families.allin1.config import AllInOneConfig
 
 SIZES = {"depth": 3, "dim_embed": 8, "mlp_ratio": 2.0}
 SMALL = AllInOneConfig(depth=3, dim_embed=8, mlp_ratio=2.0)

@@ -6,10 +6,10 @@ import torch
 from export_helpers import FileServer, spec_of
 
 from stemline.errors import CacheError, DownloadError, IntegrityError, WeightsError
-from stemline.export.config import Mdx23cConfig
 from stemline.export.download import cache_path, cached_checkpoint
 from stemline.export.models import MODELS
 from stemline.export.weights import load_network, resolve_weights
+from stemline.families.mdx23c.config import Mdx23cConfig
 
 
 def digest_of(path: Path) -> str:

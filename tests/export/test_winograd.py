@@ -6,8 +6,8 @@ import torch
 from helpers import snr_db
 from torch import nn
 
-from stemline.export.networks import winograd
-from stemline.export.networks.winograd import WinogradConv2d, transforms, winograd_convolutions
+from stemline.export import winograd
+from stemline.export.winograd import WinogradConv2d, transforms, winograd_convolutions
 
 # Float32 with transform entries up to 5: measured 116 dB on 128 to 640 channels.
 WINOGRAD_DB = 105.0

@@ -16,11 +16,11 @@ import torch
 from allin1_helpers import neighbours
 from torch import Tensor
 
-from stemline.export.allin1_config import OUTPUTS, AllInOneConfig, config_from_fold
-from stemline.export.allin1_onnx import export_allin1
-from stemline.export.checkpoints import load_strictly
-from stemline.export.networks.allin1 import AllInOne
-from stemline.export.parity import snr_db
+from stemline.evaluation.parity import snr_db
+from stemline.families.allin1.config import OUTPUTS, AllInOneConfig, config_from_fold
+from stemline.families.allin1.graph.writer import export_allin1
+from stemline.families.allin1.network.all_in_one import AllInOne
+from stemline.families.common.checkpoint import load_strictly
 
 pytestmark = pytest.mark.oracles
 

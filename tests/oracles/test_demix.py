@@ -16,14 +16,14 @@ from oracle_helpers import original_network
 
 from stemline.engines import open_engine
 from stemline.engines.artifact import ModelInfo, StftInfo
-from stemline.export.checkpoints import load_strictly, read_checkpoint
-from stemline.export.config import Mdx23cConfig
+from stemline.evaluation.parity import snr_db
+from stemline.evaluation.signal import music_like
 from stemline.export.families import input_specs, output_specs
 from stemline.export.models import MODELS
 from stemline.export.networks import build_network
-from stemline.export.onnx import export_onnx
-from stemline.export.parity import snr_db
-from stemline.export.signal import music_like
+from stemline.export.torch_to_onnx import export_onnx
+from stemline.families.common.checkpoint import load_strictly, read_checkpoint
+from stemline.families.mdx23c.config import Mdx23cConfig
 from stemline.serving.pipeline import SeparateOptions, Separator
 
 pytestmark = pytest.mark.oracles

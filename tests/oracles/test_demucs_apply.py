@@ -14,13 +14,13 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from stemline.export.parity import snr_db
-from stemline.export.signal import music_like
-from stemline.postprocessing.demucs import DemucsIstft, stem_chunks
+from stemline.evaluation.parity import snr_db
+from stemline.evaluation.signal import music_like
+from stemline.families.demucs.istft import DemucsIstft, stem_chunks
+from stemline.families.demucs.stft import DemucsStft, network_inputs
 from stemline.postprocessing.level import restored
 from stemline.postprocessing.mean import WeightedMean
 from stemline.postprocessing.triangle_add import TriangleAdd
-from stemline.preprocessing.demucs import DemucsStft, network_inputs
 from stemline.preprocessing.level import level_of, normalised
 from stemline.preprocessing.segments import (
     SegmentPlan,

@@ -12,14 +12,14 @@ import torch
 from package_helpers import write_safetensors
 
 from stemline.errors import CheckpointError
-from stemline.export.checkpoints import load_strictly
-from stemline.export.demucs_bag_file import find_member, read_bag
-from stemline.export.demucs_bags import BAGS
-from stemline.export.demucs_checkpoints import read_package
-from stemline.export.demucs_kwargs import config_from_kwargs
-from stemline.export.diffq import DiffqState
-from stemline.export.networks.hdemucs import Hdemucs
-from stemline.export.networks.htdemucs import Htdemucs
+from stemline.families.common.checkpoint import load_strictly
+from stemline.families.demucs.bags import BAGS
+from stemline.families.demucs.checkpoint.bag_file import find_member, read_bag
+from stemline.families.demucs.checkpoint.diffq import DiffqState
+from stemline.families.demucs.checkpoint.package import read_package
+from stemline.families.demucs.kwargs import config_from_kwargs
+from stemline.families.demucs.network.hdemucs import Hdemucs
+from stemline.families.demucs.network.htdemucs import Htdemucs
 
 pytestmark = pytest.mark.oracles
 

@@ -15,13 +15,13 @@ import torch
 from demucs_network_helpers import SMALL_HDEMUCS, SMALL_HTDEMUCS, export_demucs, unsettled
 from torch import Tensor
 
-from stemline.export.checkpoints import load_strictly
-from stemline.export.demucs_config import HDEMUCS, HTDEMUCS, HTDEMUCS_6S, DemucsConfig
-from stemline.export.demucs_kwargs import config_from_kwargs
-from stemline.export.networks.demucs import build_demucs
-from stemline.export.networks.demucs_hybrid import HybridNetwork
-from stemline.export.parity import snr_db
-from stemline.export.signal import music_like
+from stemline.evaluation.parity import snr_db
+from stemline.evaluation.signal import music_like
+from stemline.families.common.checkpoint import load_strictly
+from stemline.families.demucs.config import HDEMUCS, HTDEMUCS, HTDEMUCS_6S, DemucsConfig
+from stemline.families.demucs.kwargs import config_from_kwargs
+from stemline.families.demucs.network import build_demucs
+from stemline.families.demucs.network.hybrid import HybridNetwork
 
 pytestmark = pytest.mark.oracles
 

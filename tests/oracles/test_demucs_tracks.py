@@ -25,9 +25,9 @@ from demucs_network_helpers import unsettled
 from demucs_track_helpers import write_bag_yaml
 from numpy.typing import NDArray
 
+from stemline.evaluation.parity import snr_db
+from stemline.evaluation.signal import music_like
 from stemline.export.export import export_custom
-from stemline.export.parity import snr_db
-from stemline.export.signal import music_like
 from stemline.preprocessing.resample import Resampler
 from stemline.serving import library
 from stemline.serving.library import EngineOptions, Library

@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 
 from stemline.band import play
 from stemline.engines import BeatInfo, open_engine
-from stemline.export.beat_scores import f_measure
-from stemline.export.madmom_checkpoints import find_madmom, madmom_digest, read_madmom
-from stemline.export.madmom_onnx import export_madmom
-from stemline.export.networks.madmom_blstm import MadmomBlstm
-from stemline.preprocessing.madmom_features import downbeat_features
+from stemline.evaluation.beat_scores import f_measure
+from stemline.families.madmom.checkpoint.installed import find_madmom, madmom_digest, read_madmom
+from stemline.families.madmom.features import downbeat_features
+from stemline.families.madmom.graph import export_madmom
+from stemline.families.madmom.network import MadmomBlstm
 from stemline.preprocessing.resample import Resampler
-from stemline.serving.beats import Beats, BeatTracker
+from stemline.serving.beat_tracker import Beats, BeatTracker
 
 pytestmark = pytest.mark.oracles
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from stemline.engines import open_engine, read_artifact
+from stemline.evaluation.quality import BENCH_SONGS, measure_quality
 from stemline.export.export import export_model
 from stemline.export.models import find_model
-from stemline.export.quality import BENCH_SONGS, measure_quality
 
 pytestmark = pytest.mark.oracles
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from stemline.export.beat_scores import (
+from stemline.evaluation.beat_scores import (
     BEAT_WINDOW_S,
     boundary_f_measure,
     f_measure,

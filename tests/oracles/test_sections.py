@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from stemline.bench.beats_against_madmom import original_postprocessing
+from stemline.families.allin1.activations import downbeat_activations
 from stemline.postprocessing.dbn import DownbeatTracker
-from stemline.postprocessing.metrical import downbeat_activations
 from stemline.postprocessing.sections import find_sections
 from stemline.postprocessing.tempo import tempo_bpm
 

@@ -23,9 +23,9 @@ from oracles.soundfont_band import (
     songs,
 )
 
+from stemline.evaluation.si_sdr import is_silent, si_sdr_db
 from stemline.export.export import export_model
 from stemline.export.models import find_model
-from stemline.export.si_sdr import is_silent, si_sdr_db
 from stemline.serving.library import EngineOptions, Library
 from stemline.serving.pipeline import SeparateOptions, Separator
 

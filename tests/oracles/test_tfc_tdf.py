@@ -10,17 +10,17 @@ from export_helpers import tiny_config
 from oracle_helpers import original_network
 
 from stemline.engines import open_engine
-from stemline.export.checkpoints import load_strictly, read_checkpoint
-from stemline.export.config import Mdx23cConfig
+from stemline.evaluation.parity import snr_db
+from stemline.evaluation.signal import music_like
 from stemline.export.families import input_specs, output_specs
 from stemline.export.models import MODELS
 from stemline.export.networks import build_network
-from stemline.export.onnx import export_onnx
-from stemline.export.parity import snr_db
-from stemline.export.signal import music_like
+from stemline.export.torch_to_onnx import export_onnx
+from stemline.families.common.checkpoint import load_strictly, read_checkpoint
+from stemline.families.mdx23c.chunks_in import network_input
+from stemline.families.mdx23c.chunks_out import stem_chunks
+from stemline.families.mdx23c.config import Mdx23cConfig
 from stemline.postprocessing.istft import Istft
-from stemline.postprocessing.mdx23c import stem_chunks
-from stemline.preprocessing.mdx23c import network_input
 from stemline.preprocessing.stft import Stft
 
 pytestmark = pytest.mark.oracles

@@ -3,9 +3,9 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from stemline.families.mdx23c.chunks_in import network_input
+from stemline.families.mdx23c.chunks_out import stem_chunks
 from stemline.postprocessing.istft import Istft
-from stemline.postprocessing.mdx23c import stem_chunks
-from stemline.preprocessing.mdx23c import network_input
 from stemline.preprocessing.stft import Stft
 
 SIZES = [(8192, 1024), (2048, 512), (64, 16), (60, 7), (10, 3)]

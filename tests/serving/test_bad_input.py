@@ -13,7 +13,7 @@ from helpers import gain_separator, music
 
 from stemline.errors import RemoteError
 from stemline.postprocessing.encode import OutputFormat
-from stemline.serving.client import StemlineClient
+from stemline.serving.client.client import StemlineClient
 
 RATE = 44100
 Writer = Callable[[Path], None]

@@ -14,6 +14,7 @@ import soundfile
 from helpers import in_blocks, music
 
 from stemline.errors import EncodingError, MissingExtraError
+from stemline.families.beats import BeatActivations
 from stemline.postprocessing.sections import Section
 from stemline.preprocessing.audio import AudioFormat
 from stemline.serving.beat_files import (
@@ -24,9 +25,8 @@ from stemline.serving.beat_files import (
     write_activations,
     write_text,
 )
-from stemline.serving.beat_networks import BeatActivations
 from stemline.serving.beat_plot import plot_beats, waveform_of
-from stemline.serving.beats import Beat, Beats
+from stemline.serving.beat_tracker import Beat, Beats
 from stemline.serving.click_track import (
     BEAT_HZ,
     CLICK_GAIN,

@@ -17,15 +17,15 @@ from numpy.typing import NDArray
 
 from stemline.band import Truth, play
 from stemline.bench.beat_score import BeatScore, mean_score, score_of
+from stemline.evaluation.held_out import held_out
 from stemline.export import verify
 from stemline.export.export import export_model
-from stemline.export.held_out import held_out
 from stemline.export.models import find_model
 from stemline.export.reference import reference_engine
 from stemline.postprocessing.sections import Section
 from stemline.preprocessing.audio import AudioFormat
 from stemline.serving.beat_models import find_beat_model, find_separator
-from stemline.serving.beats import Beats, BeatTracker
+from stemline.serving.beat_tracker import Beats, BeatTracker
 from stemline.serving.library import EngineOptions, Library
 from stemline.serving.pipeline import SeparateOptions
 

@@ -20,11 +20,11 @@ from stemline.engines import BeatInfo
 from stemline.engines.beat_info import beat_info_from_json
 from stemline.errors import ArtifactError, AudioError, RequestError
 from stemline.preprocessing.audio import AudioFormat
+from stemline.serving.beat_features import MIXTURE
 from stemline.serving.beat_files import beats_csv, beats_json, write_activations
 from stemline.serving.beat_plot import plot_beats, waveform_of
-from stemline.serving.beats import BeatTracker
+from stemline.serving.beat_tracker import BeatTracker
 from stemline.serving.cli.beats import beats
-from stemline.serving.mono_stems import MIXTURE
 
 DURATION_S = 12.0
 FRAME_S = 0.01

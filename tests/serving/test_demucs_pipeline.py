@@ -42,13 +42,13 @@ from stemline.errors import (
     SeparationClosedError,
     UnknownStemError,
 )
-from stemline.export.separation import separate_whole
+from stemline.evaluation.separation import separate_whole
 from stemline.preprocessing.audio import AudioFormat
 from stemline.preprocessing.channels import from_channels, to_channels
 from stemline.preprocessing.rereadable import Rereadable
 from stemline.preprocessing.resample import Resampler
 from stemline.serving import library, pipeline
-from stemline.serving.client import StemlineClient
+from stemline.serving.client.client import StemlineClient
 from stemline.serving.library import Library
 from stemline.serving.pipeline import SeparateOptions, Separator
 from stemline.v1 import stemline_pb2 as pb

@@ -4,7 +4,7 @@ import pytest
 from grpc_helpers import running_server
 from helpers import gain_separator
 
-from stemline.serving.client import StemlineClient
+from stemline.serving.client.client import StemlineClient
 from stemline.serving.loopback import is_loopback
 
 

@@ -14,14 +14,14 @@ from grpc_helpers import running_server
 from numpy.typing import NDArray
 
 from stemline.band import play
+from stemline.evaluation.held_out import held_out
+from stemline.evaluation.si_sdr import si_sdr_improvement_db
 from stemline.export import verify
 from stemline.export.export import export_model
-from stemline.export.held_out import held_out
 from stemline.export.models import find_model
 from stemline.export.reference import reference_engine
-from stemline.export.si_sdr import si_sdr_improvement_db
 from stemline.preprocessing.audio import AudioFormat
-from stemline.serving.client import StemlineClient
+from stemline.serving.client.client import StemlineClient
 from stemline.serving.library import EngineOptions, Library
 from stemline.serving.pipeline import Separator
 

@@ -1,0 +1,181 @@
+"""How well a beat network hears: beats and sections of held-out songs, before any separation."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stemline.engines import BeatInfo, Engine, ModelInfo
+from stemline.engines.beat_info import (
+    BEAT,
+    DOWNBEAT,
+    FEATURES,
+    FUNCTION,
+    MADMOM_DOWNBEATS,
+    SECTION,
+    SPECTROGRAM,
+)
+from stemline.errors import BeatQualityError
+from stemline.families.allin1.activations import downbeat_activations
+from stemline.families.madmom.features import downbeat_features
+from stemline.postprocessing.dbn import DownbeatTracker
+from stemline.postprocessing.sections import find_sections
+from stemline.preprocessing.spectrogram import log_spectrogram
+
+from .beat_scores import beat_f_measures, section_scores
+from .held_out import HeldOut, Recording, held_out, knows_stems
+
+if TYPE_CHECKING:
+    from stemline.band import Song
+
+Array = NDArray[np.float32]
+Beats = NDArray[np.float64]
+
+CARD_BEAT_SONGS = held_out(6, 30.0)
+"""What a card's beats are measured on; shorter songs have too few bars to tell a metre."""
+LOSS = 0.01
+"""How far a mean F-measure may lie below export's: logits within the fp32 budget of 80 dB move a
+beat only where two paths are as good as each other."""
+
+
+@dataclass(frozen=True)
+class BeatQuality:
+    """Means over songs, each 0 to 1; `beat_quality` on an artifact's card."""
+
+    seeds: tuple[int, ...]
+    """Of the songs the band played."""
+    seconds_each: float
+    heard: str
+    """What of them: `true stems`, which no separator made, or `mixtures`."""
+    n_beats: int
+    """In all songs together: they are other songs where it differs."""
+    beat: float
+    """F-measure, 70 ms."""
+    downbeat: float
+    """The same."""
+    boundary: float | None
+    """F-measure of the sections' boundaries, 3 s, beginning and end among them; None of a network
+    that tells no sections."""
+    label: float | None
+    """Share of the time that has the right label; None as above."""
+
+    @property
+    def songs(self) -> HeldOut:
+        """What it was measured on."""
+        return HeldOut(self.seeds, self.seconds_each)
+
+    def check(self, stored: "BeatQuality", name: str) -> None:
+        """Raise BeatQualityError when beats or downbeats are below `stored` by more than LOSS.
+
+        What was measured on other songs says nothing, and is let pass.
+        """
+        if (self.songs, self.n_beats) != (stored.songs, stored.n_beats):
+            return
+        for what in ("beat", "downbeat"):
+            now, before = getattr(self, what), getattr(stored, what)
+            if now < before - LOSS:
+                raise BeatQualityError(
+                    f"{name}: finds {what}s with an F-measure of {now:.3f}, export measured "
+                    f"{before:.3f} on the same songs; it may lose {LOSS}"
+                )
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values; `beat_quality_from_json` reads them back."""
+        return {"measured_on": "held-out songs of the synthetic band", **asdict(self)}
+
+
+def beat_quality_from_json(values: Mapping[str, Any]) -> BeatQuality:
+    """What `to_json` gave. Raises KeyError, TypeError or ValueError when it is none."""
+    kept = {name: values[name] for name in BeatQuality.__dataclass_fields__}
+    found = BeatQuality(**{**kept, "seeds": tuple(int(seed) for seed in kept["seeds"])})
+    for name in ("beat", "downbeat", "boundary", "label"):
+        value = getattr(found, name)
+        if not (value is None and name in ("boundary", "label")) and not 0 <= value <= 1:
+            raise ValueError(f"{name} is 0 to 1; got {getattr(found, name)!r}")
+    return found
+
+
+def can_measure_beats(info: ModelInfo) -> bool:
+    """Whether the band has what a model hears, and what it says is more than noise."""
+    beats = info.beats
+    return info.trained and beats is not None and (not beats.stems or knows_stems(beats.stems))
+
+
+def measure_beats(engine: Engine, info: BeatInfo, songs: HeldOut = CARD_BEAT_SONGS) -> BeatQuality:
+    """Find beats and sections in every song, as its true stems or its mixture.
+
+    Raises EngineError.
+    """
+    found: list[tuple[float, float]] = []
+    sections: list[tuple[float, float]] = []
+    n_beats = 0
+    for song in songs.play():
+        outputs = engine.run(network_inputs_of(song, info))
+        row = {name: values[0] for name, values in outputs.items()}
+        truth = np.array([(beat.time_s, beat.position) for beat in song.truth.beats])
+        truth = truth.reshape(-1, 2)
+        n_beats += len(truth)
+        found.append(beat_f_measures(truth, beats_of(row, info)))
+        if info.labels:
+            sections.append(_section_scores(song, row, info))
+    beat, downbeat = np.mean(found, axis=0).tolist()
+    boundary, label = np.mean(sections, axis=0).tolist() if sections else (None, None)
+    return BeatQuality(
+        seeds=songs.seeds,
+        seconds_each=songs.seconds_each,
+        heard="true stems" if info.stems else "mixtures",
+        n_beats=n_beats,
+        beat=beat,
+        downbeat=downbeat,
+        boundary=boundary,
+        label=label,
+    )
+
+
+def _section_scores(
+    song: "Song", outputs: Mapping[str, Array], info: BeatInfo
+) -> tuple[float, float]:
+    """F-measure of the boundaries, and share of the time that has the right label."""
+    sections = find_sections(outputs[SECTION], outputs[FUNCTION], labels=info.labels)
+    true = song.truth.sections
+    _, boundary, _, _, label = section_scores(
+        ([one.start_s for one in true], [one.label for one in true]),
+        ([one.start for one in sections], [one.label for one in sections]),
+        song.mixture.shape[1] / info.sample_rate_hz,
+    )
+    return boundary, label
+
+
+def network_inputs_of(song: Recording, info: BeatInfo) -> dict[str, Array]:
+    """What a network hears of a song, at batch 1: its true stems, or the mixture."""
+    if info.features == MADMOM_DOWNBEATS:
+        features = downbeat_features(song.mixture.mean(0), info.sample_rate_hz)
+        return {FEATURES: features[np.newaxis]}
+    mono = np.stack([song.stems[stem].mean(0) for stem in info.stems])
+    return {SPECTROGRAM: log_spectrogram(mono, info.sample_rate_hz)[np.newaxis]}
+
+
+def beats_of(outputs: Mapping[str, Array], info: BeatInfo) -> Beats:
+    """One track's outputs → times in seconds and positions in the bar, (n_beats, 2)."""
+    tracker = DownbeatTracker(
+        info.beats_per_bar,
+        min_bpm=info.min_bpm,
+        max_bpm=info.max_bpm,
+        threshold=info.best_threshold_downbeat,
+        fps=info.frame_rate_hz,
+    )
+    if info.features == MADMOM_DOWNBEATS:  # probabilities already, and of two kinds of beats
+        return tracker(np.stack([outputs[BEAT], outputs[DOWNBEAT]], axis=1))
+    return tracker(downbeat_activations(outputs[BEAT], outputs[DOWNBEAT]))
+
+
+def agreement(reference: Beats, found: Beats) -> float:
+    """The lower of both F-measures of what two runtimes found; 1 where neither found any."""
+    if not len(reference) and not len(found):
+        return 1.0
+    beat, downbeat = beat_f_measures(reference, found)
+    if not (reference[:, 1] == 1).any() and not (found[:, 1] == 1).any():
+        return beat
+    return min(beat, downbeat)

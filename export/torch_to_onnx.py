@@ -1,0 +1,168 @@
+"""A torch network to one ONNX file: `batch` is free, and of some networks the length too."""
+
+import contextlib
+import io
+import logging
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import onnx
+import onnx_ir
+import torch
+from torch import nn
+
+from stemline.engines import TensorSpec
+from stemline.engines.base import BATCH
+from stemline.errors import OnnxExportError
+
+from .winograd import winograd_convolutions
+
+# Not 18: from 20 on Gelu is one node. Before, it is several, which ONNX Runtime does not fuse here:
+# profiled on one core, 4.8 s of a chunk of MDX23C in place of 2.8 s.
+OPSET = 20
+MAX_FILE_BYTES = 2**31 - 1
+"""What one protobuf message can hold."""
+# A batch of 1 would be taken for a constant.
+_TRACED_BATCH = 2
+# Of the other free axes, for the exporter: a length of 1 it would take for a constant.
+_LEAST_FREE = 2
+
+
+def export_onnx(
+    network: nn.Module,
+    inputs: Sequence[TensorSpec],
+    outputs: Sequence[TensorSpec],
+    path: Path,
+    metadata: Mapping[str, str] | None = None,
+    *,
+    traced: Mapping[str, int] | None = None,
+    winograd: bool = True,
+) -> int:
+    """Write `network` to `path` with its weights inside.
+
+    Parameters
+    ----------
+    network
+        Takes its inputs by position, gives a tensor or a tuple; runs in evaluation mode and is left
+        as it was.
+    inputs, outputs
+        Their names and axes in the file; the first axis is `batch`.
+    metadata
+        The file's `metadata_props`.
+    traced
+        Lengths that the free axes besides the batch have while the network is traced.
+    winograd
+        Whether convolutions are written as Winograd's where a CPU gains by it; never where an axis
+        besides the batch is free.
+
+    Returns
+    -------
+    How many are. Raises OnnxExportError or OSError.
+    """
+    weights_bytes = sum(value.nbytes for value in network.state_dict().values())
+    if weights_bytes >= MAX_FILE_BYTES:
+        raise OnnxExportError(f"{weights_bytes} bytes of weights do not fit one ONNX file of 2 GB")
+    lengths = {BATCH: _TRACED_BATCH, **(traced or {})}
+    shapes = [_shape(tensor, lengths) for tensor in inputs]
+    dims: dict[str, Any] = {
+        axis: torch.export.Dim(axis) if axis == BATCH else torch.export.Dim(axis, min=_LEAST_FREE)
+        for axis in lengths
+    }
+    free = [
+        {place: dims[axis] for place, axis in enumerate(tensor.shape) if isinstance(axis, str)}
+        for tensor in inputs
+    ]
+    with contextlib.ExitStack() as undo:
+        undo.enter_context(evaluating(network))
+        undo.enter_context(torch.no_grad())
+        n_winograd = 0
+        if winograd and not traced:
+            alone = [shape[1:] for shape in shapes]
+            n_winograd = undo.enter_context(winograd_convolutions(network, alone))
+        undo.enter_context(_quiet())
+        program = torch.onnx.export(
+            network,
+            tuple(torch.zeros(shape) for shape in shapes),
+            dynamo=True,
+            opset_version=OPSET,
+            dynamic_shapes=tuple(free),
+            input_names=[tensor.name for tensor in inputs],
+            output_names=[tensor.name for tensor in outputs],
+            verbose=False,
+        )
+    if program is None:
+        raise OnnxExportError("torch.onnx.export gave no graph")
+    model = program.model
+    for given, wanted in (
+        *zip(model.graph.inputs, inputs, strict=True),
+        *zip(model.graph.outputs, outputs, strict=True),
+    ):
+        _check_axes(given, wanted)
+    for node in model.graph.all_nodes():
+        node.metadata_props.clear()  # stack traces of the machine that exported
+    model.metadata_props.clear()
+    model.metadata_props.update(metadata or {})
+    model.producer_name = "stemline"
+    with _quiet():
+        program.save(path, external_data=False)
+    del program, model
+    onnx.checker.check_model(str(path))
+    return n_winograd
+
+
+def _shape(tensor: TensorSpec, lengths: Mapping[str, int]) -> tuple[int, ...]:
+    return tuple(lengths[axis] if isinstance(axis, str) else axis for axis in tensor.shape)
+
+
+def _check_axes(value: Any, wanted: TensorSpec) -> None:
+    """Numbers where numbers are wanted, and the names of the free axes.
+
+    An output's length may come out as a formula of the inputs'; it then gets the name that stands
+    for it.
+    """
+    axes = [axis if isinstance(axis, int) else str(axis) for axis in value.shape]
+    fits = len(axes) == len(wanted.shape) and axes[0] == BATCH
+    for place, (axis, name) in enumerate(zip(axes, wanted.shape, strict=False)):
+        if isinstance(name, int):
+            fits = fits and axis == name
+        elif isinstance(axis, int):
+            fits = False
+        elif axis != name:
+            value.shape[place] = onnx_ir.SymbolicDim(name)
+    if not fits:
+        raise OnnxExportError(
+            f"{value.name} came out with the axes {axes}; wanted {list(wanted.shape)}"
+        )
+
+
+@contextlib.contextmanager
+def evaluating(network: nn.Module) -> Iterator[None]:
+    """Every submodule in evaluation mode, and afterwards each in the mode it was in."""
+    modes = {module: module.training for module in network.modules()}
+    network.eval()
+    try:
+        yield
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """The exporter's progress and advice kept off the terminal; what fails is raised."""
+    levels = {name: logging.getLogger(name).level for name in ("torch.onnx", "onnxscript")}
+    try:
+        for name in levels:
+            logging.getLogger(name).setLevel(logging.ERROR)
+        with (
+            contextlib.redirect_stdout(io.StringIO()),
+            contextlib.redirect_stderr(io.StringIO()),
+            warnings.catch_warnings(),
+        ):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)

@@ -1,0 +1,1 @@
+"""All-In-One: beats, downbeats and sections from the spectrograms of stems."""

@@ -1,0 +1,1 @@
+"""Folds of All-In-One, as their authors publish them."""

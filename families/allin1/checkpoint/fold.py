@@ -1,0 +1,88 @@
+"""Read a fold of All-In-One: how its network is made, and its weights.
+
+Two forms hold the same: the `.pth` of allin1 (a pickle of `config` and `state_dict`), and
+safetensors with our configuration as JSON under `config` in the header's metadata.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from torch import Tensor
+
+from stemline.errors import CheckpointError, ConfigError
+
+from ...common.checkpoint import load_strictly, read_checkpoint
+from ..config import AllInOneConfig, allin1_config_from_json, config_from_fold
+from ..network.all_in_one import AllInOne
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One network, as its file describes it."""
+
+    path: Path
+    config: AllInOneConfig
+    state: dict[str, Tensor]
+    """Its weights by name, float32."""
+
+    def network(self) -> AllInOne:
+        """The network with these weights, in evaluation mode; the tensors are taken over.
+
+        Raises CheckpointError when they do not fit the configuration.
+        """
+        with torch.device("meta"):
+            network = AllInOne(self.config)
+        load_strictly(network, self.state, str(self.path))
+        return network.eval()
+
+
+def read_fold(path: Path, usual: AllInOneConfig | None = None) -> Fold:
+    """The fold in a `.pth` or `.safetensors` file; nothing in the file is ever run.
+
+    `usual` is the configuration of a safetensors file that names none of its own. Raises
+    CheckpointError: no such file, no fold, cut short, refused, or of a network that is not known
+    here.
+    """
+    state = read_checkpoint(path)
+    try:
+        if path.suffix == ".safetensors":
+            header = _header(path)
+            found = usual if header is None else allin1_config_from_json(header)
+            if found is None:
+                raise CheckpointError(
+                    f"{path} holds no fold of All-In-One: it has no config in its header's metadata"
+                )
+            config = found
+        else:
+            config = config_from_fold(_pickled_config(path))
+    except ConfigError as error:
+        raise CheckpointError(f"{path}: config: {error}") from error
+    return Fold(path, config, state)
+
+
+def _pickled_config(path: Path) -> Mapping[str, Any]:
+    # It has been read before, so it is whole and holds tensors and plain containers only.
+    found = torch.load(path, map_location="cpu", weights_only=True)
+    config = found.get("config") if isinstance(found, Mapping) else None
+    if not isinstance(config, Mapping):
+        raise CheckpointError(f"{path} holds no fold of All-In-One: it has no config")
+    return config
+
+
+def _header(path: Path) -> Mapping[str, Any] | None:
+    with safe_open(path, framework="pt") as file:
+        header = file.metadata() or {}
+    if "config" not in header:
+        return None
+    try:
+        config = json.loads(header["config"])
+    except ValueError as error:
+        raise CheckpointError(f"{path}: its header's config is no JSON") from error
+    if not isinstance(config, Mapping):
+        raise CheckpointError(f"{path}: its header's config is no object")
+    return config

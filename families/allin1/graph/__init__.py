@@ -1,0 +1,1 @@
+"""The ONNX graph of All-In-One, written node by node."""

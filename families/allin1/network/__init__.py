@@ -1,0 +1,1 @@
+"""The network of All-In-One, with neighbourhood attention."""

@@ -1,0 +1,1 @@
+"""What several families share: safe reading of checkpoints, graphs by nodes, digests."""

@@ -1,0 +1,1 @@
+"""The Demucs family: HTDemucs and HDemucs, alone or in bags."""

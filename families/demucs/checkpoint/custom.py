@@ -1,0 +1,91 @@
+"""Demucs networks that are not in the table: one package, or a bag of them in a folder."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from stemline.errors import BagError, ConfigError, WeightsError
+from stemline.export.models import ModelSpec, bag_of
+from stemline.export.weights import package_config
+
+from ..bags import Bag
+from ..config import DemucsConfig
+from .bag_file import find_member, read_bag
+from .package import read_package
+
+
+def custom_demucs(
+    name: str, bag_path: Path | None, weights: str | Path, licence: str
+) -> tuple[ModelSpec, Path]:
+    """A model made of packages at hand, and where its weights are: a file, or a bag's folder.
+
+    `weights` is one package; with `bag_path`, demucs's YAML of a bag, the folder of its networks.
+
+    Raises ConfigError, CheckpointError, or WeightsError where there is no such file or folder.
+    """
+    path = Path(weights)
+    if bag_path is None:
+        if not path.is_file():
+            raise WeightsError(
+                f"--weights {weights}: no such file; a Demucs model of your own is a .th or "
+                ".safetensors file, or with --config BAG.yaml the folder of a bag's files"
+            )
+        bag, paths = Bag((path.stem,)), [path]
+    else:
+        if not path.is_dir():
+            raise WeightsError(f"--weights {weights}: no such folder; it holds a bag's networks")
+        bag = read_bag(bag_path)
+        paths = [find_member(path, signature) for signature in bag.members]
+    configs = tuple(package_config(read_package(each)) for each in paths)
+    first = configs[0]
+    for config, each in zip(configs, paths, strict=True):
+        if (config.stems, config.sample_rate_hz, config.audio_channels) != (
+            first.stems,
+            first.sample_rate_hz,
+            first.audio_channels,
+        ):
+            raise ConfigError(f"{each}: its stems, rate or channels are not those of {paths[0]}")
+    try:
+        rows = bag.weights_for(len(first.stems))
+    except BagError as error:
+        raise ConfigError(f"{bag_path}: {error}") from error
+    if len({config.architecture for config in configs}) > 1:
+        raise ConfigError(f"{bag_path}: its networks are of both classes, HTDemucs and HDemucs")
+    configs = tuple(_with_segment(config, bag, str(bag_path)) for config in configs)
+    if len({config.chunk_samples for config in configs}) > 1:
+        raise ConfigError(f"{bag_path}: its networks have segments of different lengths")
+    spec = bag_of(name, name, bag.members, rows, configs, ((),) * len(configs), licence)
+    return spec, paths[0] if len(paths) == 1 else path
+
+
+def member_weights(spec: ModelSpec, network: ModelSpec, weights: str | Path) -> str | Path:
+    """What `--weights` means for one network of a model.
+
+    Raises CheckpointError, or WeightsError for one file where a bag needs several.
+    """
+    if network.member is None or weights in ("auto", "official", "random"):
+        return weights
+    path = Path(weights)
+    if not path.is_dir():
+        raise WeightsError(
+            f"{spec.name} is a bag of {len(spec.networks)} networks; --weights {weights} must be "
+            "auto, official, random, or the folder of their files"
+        )
+    return find_member(path, network.member.signature)
+
+
+def _with_segment(config: DemucsConfig, bag: Bag, source: str) -> DemucsConfig:
+    """With the bag's segment, which only networks that take any length have.
+
+    As in demucs, HTDemucs keeps its own where the bag's is longer.
+    """
+    if bag.segment_s is None:
+        return config
+    if config.architecture == "hdemucs":
+        return replace(config, segment=bag.segment_s)
+    if bag.segment_s < config.segment:
+        raise ConfigError(
+            f"{source}: a segment of {float(bag.segment_s):g} s is less than the "
+            f"{float(config.segment):g} s HTDemucs was trained on; it would cost as much and "
+            "separate worse"
+        )
+    return config

@@ -1,0 +1,1 @@
+"""The networks in the files of an installed madmom, read without running anything of it."""

@@ -1,0 +1,150 @@
+"""One track on its way to its beats: what is separated is heard as it comes."""
+
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from stemline.engines.base import Array
+from stemline.errors import RequestError, SeparationClosedError
+from stemline.preprocessing.audio import AudioFormat
+
+from .beat_features import MIXTURE, MonoStems, TrackAtRate
+from .pipeline import SeparatedBlock, SeparateOptions, Separation
+
+if TYPE_CHECKING:
+    from .beat_tracker import Beats, BeatTracker
+
+
+class Tracking(Iterator[SeparatedBlock]):
+    """One track on its way to its beats: iterate over it for the stems, then `find`.
+
+    Without `options` a block may hold no stems, and tells only how far the track has come.
+    `close` ends whatever is under way, from any thread.
+    """
+
+    def __init__(
+        self,
+        tracker: "BeatTracker",
+        blocks: Iterable[Array],
+        audio: AudioFormat,
+        options: SeparateOptions | None,
+    ) -> None:
+        """Made by `BeatTracker.stream`."""
+        facts = tracker.facts
+        self.audio = audio
+        self.separation: Separation | None = None
+        """None where the mixture is heard and no stems are wanted."""
+        self._tracker = tracker
+        self._rate_hz = facts.sample_rate_hz if options is None else audio.sample_rate_hz
+        self._mono = tracker.collect(self._rate_hz)
+        self._turn = tracker.open_turn()
+        self._started = time.perf_counter()
+        self._track = TrackAtRate(blocks, audio, self._rate_hz)
+        self._n_heard = 0
+        self._closed = False
+        if options is None and not tracker.needs_separator:
+            self._output = self._heard_as_it_is()
+            return
+        if tracker.separator is None:
+            raise RequestError(
+                "separator", f"{tracker.name} hears stems, and was given no model that makes them"
+            )
+        # What can be read again from where it came need not be kept for a second pass.
+        track: Iterable[Array] = self._track
+        if not tracker.needs_separator:
+            track = _Overheard(track, self._mono)
+        if iter(blocks) is blocks:
+            track = iter(track)
+        wanted = (
+            SeparateOptions(stems=facts.stems)
+            if options is None
+            else replace(options, also=facts.stems)
+        )
+        self.separation = tracker.separator.stream(track, self._track.format, wanted)
+        self._output = self._separated(self.separation)
+
+    @property
+    def stems(self) -> tuple[str, ...]:
+        """The names in every block: those wanted, others that are heard, the residual last."""
+        return () if self.separation is None else self.separation.stems
+
+    @property
+    def n_samples_done(self) -> int:
+        """Of the track, heard so far."""
+        done = self._n_heard if self.separation is None else self.separation.n_samples_done
+        return done * self.audio.sample_rate_hz // self._rate_hz
+
+    @property
+    def n_samples(self) -> int:
+        """Of the whole track, once every block has been given."""
+        return self._track.n_samples_in
+
+    def __next__(self) -> SeparatedBlock:
+        return next(self._output)
+
+    def find(self, *, with_activations: bool = False) -> "Beats":
+        """The beats, once every block has been given.
+
+        Raises EngineError, and SeparationClosedError after `close`.
+        """
+        separate_s = time.perf_counter() - self._started - self._mono.seconds
+        # A network's noise where it was given silence is no music.
+        found = self._tracker.find(
+            self._mono,
+            with_activations=with_activations,
+            is_silent=self._track.is_silent,
+            turn=self._turn,
+        )
+        return replace(found, seconds={**found.seconds, "separate": separate_s})
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._turn.close()
+        if self.separation is not None:
+            self.separation.__exit__(kind, error, traceback)
+
+    def close(self) -> None:
+        """Drop what is still under way, at once; safe from any thread, and more than once."""
+        self._closed = True
+        self._turn.close()
+        if self.separation is not None:
+            self.separation.close()
+
+    def _separated(self, separation: Separation) -> Iterator[SeparatedBlock]:
+        for block in separation:
+            if self._tracker.needs_separator:
+                self._mono.push(block.stems)
+            yield block
+
+    def _heard_as_it_is(self) -> Iterator[SeparatedBlock]:
+        for block in self._track:
+            if self._closed:
+                raise SeparationClosedError("closed before the track was heard")
+            self._mono.push({MIXTURE: block})
+            offset = self._n_heard
+            self._n_heard += block.shape[1]
+            yield SeparatedBlock(offset, {})
+
+
+class _Overheard:
+    """A track's blocks, of which the first pass is pushed into what hears the mixture."""
+
+    def __init__(self, blocks: Iterable[Array], mono: MonoStems) -> None:
+        self._blocks = blocks
+        self._mono: MonoStems | None = mono
+
+    def __iter__(self) -> Iterator[Array]:
+        mono, self._mono = self._mono, None
+        for block in self._blocks:
+            if mono is not None:
+                mono.push({MIXTURE: block})
+            yield block

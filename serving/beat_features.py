@@ -1,0 +1,154 @@
+"""Audio on its way to a beat network: a track at its rate, and its stems in mono."""
+
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import numpy as np
+
+from stemline.engines.base import Array
+from stemline.errors import EngineMemoryError, RequestError
+from stemline.families.beats import InputStream
+from stemline.preprocessing.audio import AudioFormat, checked
+from stemline.preprocessing.channels import output_channels, to_channels
+from stemline.preprocessing.resample import Resampler
+
+SILENT_BELOW = np.float32(2.0**-16)
+"""Half a step of 16 bits: in the files that the original reads, less is zero."""
+
+# Stems that come whole are heard in blocks, too: none is held again.
+_BLOCK_SAMPLES = 1 << 16
+
+MIXTURE = "mixture"
+"""What a network of no stems is given in their place."""
+
+
+class TrackAtRate:
+    """A track's blocks at another rate, in mono or stereo, and whether they are silent.
+
+    Resampled before it is separated, a track is resampled once, its stems never.
+    """
+
+    def __init__(self, blocks: Iterable[Array], audio: AudioFormat, to_hz: int) -> None:
+        self._blocks = blocks
+        self._from_hz = audio.sample_rate_hz
+        self.format = AudioFormat(to_hz, output_channels(audio.channels), None)
+        self.is_silent = True
+        """Of what has been read."""
+        self.n_samples_in = 0
+        """Read so far, at the rate it came with."""
+
+    def __iter__(self) -> Iterator[Array]:
+        channels = self.format.channels
+        resampler = Resampler(self._from_hz, self.format.sample_rate_hz, channels)
+        n_given = self.n_samples_in = 0
+        for block in checked(self._blocks):
+            self.n_samples_in += block.shape[1]
+            self.is_silent = self.is_silent and not np.any(np.abs(block) >= SILENT_BELOW)
+            ours = resampler.push(to_channels(block, channels))
+            n_given += ours.shape[1]
+            yield ours
+        last = resampler.flush()
+        if n_given + last.shape[1] == 0:  # one sample of a high rate
+            last = np.zeros((channels, 1), np.float32)
+        yield last
+
+
+class MonoStems:
+    """Stems of one track, taken in block by block, as a beat network hears them.
+
+    Mono, at the network's rate, in its order, they become its inputs as they come; what has been
+    heard is not kept. Made by `BeatTracker.collect`.
+    """
+
+    def __init__(
+        self, stems: tuple[str, ...], from_hz: int, to_hz: int, inputs: InputStream
+    ) -> None:
+        self._names = stems
+        self._rate_hz = to_hz
+        self._resampler = Resampler(from_hz, to_hz, len(stems))
+        self._inputs: InputStream | None = inputs
+        self._n_samples = 0
+        self._is_silent = True
+        self.seconds = 0.0
+        """Spent here."""
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether nothing of a 16-bit step has come."""
+        return self._is_silent
+
+    def push(self, block: Mapping[str, Array]) -> None:
+        """The next (channels, n) of every stem, by name in any case; others are passed over.
+
+        Raises RequestError when one is missing or they differ in length, AudioError for more than
+        8 channels, EngineMemoryError when memory does not hold what the network is to hear.
+        """
+        started = time.perf_counter()
+        named = {name.lower(): samples for name, samples in block.items()}
+        missing = [name for name in self._names if name.lower() not in named]
+        if missing:
+            raise RequestError(
+                "stems",
+                f"beats are found in {', '.join(self._names)}; there is no {missing[0]}, only "
+                f"{', '.join(block) or 'nothing'}",
+            )
+        wanted = [named[name.lower()] for name in self._names]
+        lengths = {samples.shape[-1] for samples in wanted}
+        if len(lengths) > 1:
+            raise RequestError(
+                "stems",
+                "stems of one track are equally long; these have "
+                + ", ".join(
+                    f"{name} {samples.shape[-1]}"
+                    for name, samples in zip(self._names, wanted, strict=True)
+                )
+                + " samples",
+            )
+        try:
+            for start in range(0, max(1, *lengths), _BLOCK_SAMPLES):
+                self._hear([samples[..., start : start + _BLOCK_SAMPLES] for samples in wanted])
+            self.seconds += time.perf_counter() - started
+            return
+        except MemoryError:
+            pass
+        raise self.too_long("more than ")
+
+    def finish(self) -> dict[str, Array]:
+        """The network's inputs, of at least one sample; call it once, at the end.
+
+        Raises MemoryError, and EngineMemoryError when `push` did.
+        """
+        self._give(self._resampler.flush())
+        if self._n_samples == 0:  # one sample of a high rate
+            self._give(np.zeros((len(self._names), 1), np.float32))
+        return self._stream().finish()
+
+    def too_long(self, at_least: str = "") -> EngineMemoryError:
+        """That memory does not hold the track; what has been collected of it is freed.
+
+        Raise it outside of `except`: what ran out of memory is held by its error.
+        """
+        self._inputs = None
+        minutes = self._n_samples / self._rate_hz / 60
+        return EngineMemoryError(
+            f"a track of {at_least}{minutes:.1f} minutes needs more memory than there is; give "
+            "shorter parts, or a machine with more"
+        )
+
+    def _hear(self, stems: Sequence[Array]) -> None:
+        # (n_stems, n)
+        mono = np.concatenate([to_channels(samples, 1) for samples in stems]).astype(
+            np.float32, copy=False
+        )
+        self._is_silent = self._is_silent and not np.any(np.abs(mono) >= SILENT_BELOW)
+        self._give(self._resampler.push(mono))
+
+    def _give(self, mono: Array) -> None:
+        """At the network's rate."""
+        self._n_samples += mono.shape[1]
+        self._stream().push(mono)
+
+    def _stream(self) -> InputStream:
+        if self._inputs is None:
+            raise self.too_long("more than ")
+        return self._inputs

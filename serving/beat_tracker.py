@@ -1,0 +1,336 @@
+"""From audio to beats and sections, as `pipeline.py` is from audio to stems.
+
+audio blocks ─► [Separator] ─► mono stems ─► spectrograms ─► [engine] ─► beats, sections
+                 stems never leave memory     (stems, frames, bands)      of the whole track
+                └────────── `tracking.py`: one track on its way ────────────┘
+
+A network that hears the mixture has no separator before it; `beat_networks.py` has what one
+network takes in and gives, and another does not.
+
+The network takes whole tracks, one at a time: callers wait for their turn in one queue.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from copy import copy
+from dataclasses import dataclass, field, replace
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stemline.engines import BeatInfo, Engine
+from stemline.engines.base import Array
+from stemline.errors import EngineMemoryError, RequestError
+from stemline.families.beats import BeatActivations, check_engine, network_of
+from stemline.postprocessing.dbn import DownbeatTracker
+from stemline.postprocessing.sections import Section
+from stemline.postprocessing.tempo import tempo_bpm
+from stemline.preprocessing.audio import AudioFormat, checked
+
+from .beat_analysis import Tracking
+from .beat_features import MIXTURE, MonoStems
+from .pipeline import SeparateOptions, Separator
+from .queue_ticket import Turn
+from .scheduler import Scheduler
+
+STAGES = ("separate", "spectrogram", "queue", "engine", "decode")
+
+_BLOCK_SAMPLES = 1 << 16
+
+Progress = Callable[[int, int | None], None]
+
+
+@dataclass(frozen=True)
+class Beat:
+    """One beat."""
+
+    time_s: float
+    position: int
+    """In its bar, from 1: the downbeat."""
+
+
+@dataclass(frozen=True)
+class Beats:
+    """What was found in a track; times are seconds from its beginning."""
+
+    bpm: int | None
+    """The most frequent tempo; None for fewer than two beats."""
+    beats: tuple[Beat, ...]
+    """Ascending."""
+    segments: tuple[Section, ...]
+    """None of a network that tells no sections. Else at least one; they follow each other without
+    a gap, and the last ends with the last frame."""
+    duration_s: float
+    """To the end of the last frame, up to 10 ms after the last sample."""
+    seconds: dict[str, float] = field(compare=False)
+    """By stage: those in STAGES."""
+    activations: BeatActivations | None = field(default=None, compare=False)
+    """Where they were asked for."""
+
+    @property
+    def downbeats(self) -> tuple[float, ...]:
+        """Times of the beats that begin a bar."""
+        return tuple(beat.time_s for beat in self.beats if beat.position == 1)
+
+
+class BeatTracker:
+    """A beat network ready to run; any number of callers at once."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        facts: BeatInfo,
+        separator: Separator | None = None,
+        *,
+        name: str = "",
+        sha256: str = "",
+    ) -> None:
+        """Take an engine over; it is closed with the tracker, the separator is not.
+
+        Parameters
+        ----------
+        engine
+            Of the network.
+        facts
+            Of the network, as its artifact has them.
+        separator
+            What takes mixtures apart; None where only stems will be given, or the network hears
+            mixtures.
+        name, sha256
+            The artifact's.
+
+        Raises
+        ------
+        ArtifactError
+            The engine is of another network than the facts, or the network wants an input that
+            is not made here.
+        RequestError
+            The separator does not give the stems that the network hears.
+        """
+        self._network = network_of(facts)
+        check_engine(engine, self._network)
+        if separator is not None:
+            check_separator(separator.info.model, separator.stems, facts)
+        self.facts = facts
+        self.name = name or engine.spec.name
+        self.sha256 = sha256
+        self.engine = engine
+        self.separator = separator
+        # A whole track may take gigabytes: two never run at once.
+        self._scheduler = Scheduler(engine, 1)
+        # Its tables depend on nothing but the facts.
+        self._tracker = DownbeatTracker(
+            facts.beats_per_bar,
+            min_bpm=facts.min_bpm,
+            max_bpm=facts.max_bpm,
+            threshold=facts.best_threshold_downbeat,
+            fps=facts.frame_rate_hz,
+        )
+
+    @property
+    def needs_separator(self) -> bool:
+        """Whether the network hears stems, not the mixture."""
+        return bool(self.facts.stems)
+
+    @property
+    def heard(self) -> tuple[str, ...]:
+        """What the network hears, in its order: its stems, or MIXTURE."""
+        return self.facts.stems or (MIXTURE,)
+
+    @property
+    def n_queued(self) -> int:
+        """Tracks of all callers waiting for the network."""
+        return self._scheduler.n_queued
+
+    def with_separator(self, separator: Separator | None) -> Self:
+        """The same network, engine and queue, hearing the stems of another separator.
+
+        Closing either closes both. Raises RequestError as the constructor does.
+        """
+        if separator is not None:
+            check_separator(separator.info.model, separator.stems, self.facts)
+        other = copy(self)
+        other.separator = separator
+        return other
+
+    def track(
+        self,
+        samples: Array,
+        sample_rate_hz: int,
+        *,
+        with_activations: bool = False,
+        on_progress: Progress | None = None,
+    ) -> Beats:
+        """A whole track (channels, n_samples) of any rate → its beats and sections.
+
+        Raises as `track_blocks` does.
+        """
+        blocks = [
+            samples[:, start : start + _BLOCK_SAMPLES]
+            for start in range(0, samples.shape[1], _BLOCK_SAMPLES)
+        ]
+        return self.track_blocks(
+            blocks,
+            AudioFormat(sample_rate_hz, samples.shape[0], samples.shape[1]),
+            with_activations=with_activations,
+            on_progress=on_progress,
+        )
+
+    def track_blocks(
+        self,
+        blocks: Iterable[Array],
+        audio: AudioFormat,
+        *,
+        with_activations: bool = False,
+        on_progress: Progress | None = None,
+    ) -> Beats:
+        """A track that comes in blocks (channels, n) → its beats and sections.
+
+        Parameters
+        ----------
+        blocks
+            float32 of any lengths; read lazily, some models' twice.
+        audio
+            What the blocks are.
+        with_activations
+            Give the network's probabilities, too.
+        on_progress
+            Called with the samples separated so far and the track's, None where not known.
+
+        Raises
+        ------
+        RequestError
+            There is no separator.
+        AudioError, ArtifactError, EngineError
+            And whatever `blocks` raises.
+        """
+        with self.stream(blocks, audio) as tracking:
+            for _ in tracking:
+                if on_progress is not None:
+                    on_progress(tracking.n_samples_done, audio.n_samples)
+            return tracking.find(with_activations=with_activations)
+
+    def stream(
+        self,
+        blocks: Iterable[Array],
+        audio: AudioFormat,
+        options: SeparateOptions | None = None,
+    ) -> "Tracking":
+        """A track that comes in blocks, as `track_blocks` takes it, in steps.
+
+        With `options` its stems are wanted too: they are those of `Separator.stream`, and the
+        beats are found in these, at the rate of the track. Without, the track is brought to the
+        network's rate before it is separated, so that no stem is resampled. Raises RequestError,
+        UnknownStemError or OverlapError at once.
+        """
+        return Tracking(self, blocks, audio, options)
+
+    def track_stems(
+        self,
+        stems: Mapping[str, Array],
+        sample_rate_hz: int,
+        *,
+        with_activations: bool = False,
+    ) -> Beats:
+        """Stems of a track, name → (channels, n_samples), of any rate → its beats and sections.
+
+        Raises RequestError when one is missing or they differ in length, AudioError for bad
+        samples, EngineMemoryError for a track that memory does not hold, EngineError.
+        """
+        for name, samples in stems.items():
+            if name.lower() in {heard.lower() for heard in self.heard}:
+                AudioFormat(sample_rate_hz, samples.shape[0], samples.shape[1])
+                for _ in checked([samples], name):
+                    pass
+        mono = self.collect(sample_rate_hz)
+        mono.push(stems)
+        return self.find(mono, with_activations=with_activations)
+
+    def collect(self, sample_rate_hz: int) -> MonoStems:
+        """What stems of this rate are pushed into, block by block, to `find` the beats at last.
+
+        Of a network that hears mixtures the one stem is called MIXTURE.
+        """
+        inputs = self._network.input_stream()
+        return MonoStems(self.heard, sample_rate_hz, self.facts.sample_rate_hz, inputs)
+
+    def open_turn(self) -> Turn:
+        """A place in the network's queue, for one track."""
+        return Turn(self._scheduler.open_lane())
+
+    def find(
+        self,
+        stems: MonoStems,
+        *,
+        with_activations: bool = False,
+        is_silent: bool = False,
+        turn: Turn | None = None,
+    ) -> Beats:
+        """Beats and sections of stems that have been collected; `stems` is spent then.
+
+        A silent track (as its stems are, or as the caller knows) has no beats, and of a network
+        that tells sections one.
+        Whoever has a `turn` can close it meanwhile, from another thread. Raises EngineMemoryError
+        for a track that memory does not hold, EngineError, and SeparationClosedError for a turn
+        that was closed.
+        """
+        turn = turn or self.open_turn()
+        is_silent = is_silent or stems.is_silent
+        try:
+            return self._found(stems, turn, is_silent, with_activations)
+        except (MemoryError, EngineMemoryError):
+            pass  # and all that ran is free before anything else is done
+        raise stems.too_long()
+
+    def close(self) -> None:
+        """Drop what waits for the network, end what it runs if that can be, free the engine."""
+        self._scheduler.close(at_once=True)
+        self.engine.close()
+
+    def _found(
+        self, stems: MonoStems, turn: Turn, is_silent: bool, with_activations: bool
+    ) -> Beats:
+        started = time.perf_counter()
+        inputs = stems.finish()
+        made = time.perf_counter()
+        outputs = self._run(turn, inputs)
+        inputs.clear()
+        ran = time.perf_counter()
+        found = self._decoded(outputs, is_silent)
+        if with_activations:
+            found = replace(found, activations=self._network.activations(outputs))
+        decode_s = time.perf_counter() - ran
+        seconds = (0.0, made - started + stems.seconds, turn.queue_s, turn.engine_s, decode_s)
+        return replace(found, seconds=dict(zip(STAGES, seconds, strict=True)))
+
+    def _run(self, turn: Turn, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """What the network gives, the batch's axis gone."""
+        return {
+            name: values[0].astype(np.float32, copy=False)
+            for name, values in turn.run(inputs).items()
+        }
+
+    def _decoded(self, outputs: Mapping[str, Array], is_silent: bool) -> Beats:
+        network = self._network
+        # (n_beats, 2): times in seconds, positions in the bar
+        found: NDArray[np.float64] = np.empty((0, 2))
+        if not is_silent:
+            found = self._tracker(network.decoder_input(outputs))
+        return Beats(
+            bpm=tempo_bpm(found[:, 0]),
+            beats=tuple(Beat(time_s, int(position)) for time_s, position in found.tolist()),
+            segments=network.sections(outputs, is_silent=is_silent),
+            duration_s=network.n_frames(outputs) / self.facts.frame_rate_hz,
+            seconds={},
+        )
+
+
+def check_separator(name: str, stems: Iterable[str], facts: BeatInfo) -> None:
+    """Raise RequestError unless a separator gives the stems that a beat network hears."""
+    given = {stem.lower() for stem in stems}
+    if not given.issuperset(stem.lower() for stem in facts.stems):
+        raise RequestError(
+            "separator",
+            f"beats are found in {', '.join(facts.stems)}; {name} gives {', '.join(sorted(given))}",
+        )

@@ -1,0 +1,1 @@
+"""The gRPC client; it needs nothing of the server."""

@@ -1,0 +1,74 @@
+"""What a client's calls are made of: the fields of their configs, and the audio in parts."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from stemline.engines.base import Array
+from stemline.postprocessing.encode import OutputFormat
+from stemline.preprocessing.audio import AudioFormat
+from stemline.v1 import stemline_pb2 as pb
+
+from ..messages.conventions import MAX_DATA_BYTES
+from ..pipeline import SeparateOptions, check_shifts
+
+
+def separate_config(
+    model: str, options: SeparateOptions, *, input: pb.InputFormat, output: pb.OutputFormat
+) -> pb.SeparateConfig:
+    """What to separate, and how. Raises RequestError for shifts that no model takes."""
+    check_shifts(options)
+    return pb.SeparateConfig(
+        model=model,
+        stems=options.stems,
+        residual=options.residual,
+        overlap=options.overlap,
+        shifts=options.shifts,
+        seed=options.seed,
+        input=input,
+        output=output,
+    )
+
+
+def pcm_input(audio: AudioFormat) -> pb.InputFormat:
+    """Bare samples, as floats, which lose nothing."""
+    return pb.InputFormat(
+        pcm=pb.PcmInput(
+            sample_rate_hz=audio.sample_rate_hz,
+            channels=audio.channels,
+            encoding=pb.PCM_ENCODING_F32LE,
+        )
+    )
+
+
+def container_input() -> pb.InputFormat:
+    """A file as it is."""
+    return pb.InputFormat(container=pb.ContainerInput())
+
+
+def float_output() -> pb.OutputFormat:
+    """Stems as bare floats."""
+    return pb.OutputFormat(pcm=pb.PcmOutput(encoding=pb.PCM_ENCODING_F32LE))
+
+
+def file_output(output: OutputFormat) -> pb.OutputFormat:
+    """Stems as files."""
+    match output.container:
+        case "wav":
+            return pb.OutputFormat(wav=pb.WavOutput(bits=output.bits))
+        case "flac":
+            return pb.OutputFormat(flac=pb.FlacOutput(bits=output.bits))
+        case _:
+            return pb.OutputFormat(mp3=pb.Mp3Output(bitrate_kbps=output.bitrate_kbps))
+
+
+def interleaved(blocks: Iterable[Array]) -> Iterator[bytes]:
+    """(channels, n) float32 → interleaved little-endian bytes."""
+    for block in blocks:
+        yield block.T.astype("<f4").tobytes()
+
+
+def file_parts(path: Path) -> Iterator[bytes]:
+    """A file's bytes, in parts of one message each."""
+    with path.open("rb") as file:
+        while part := file.read(MAX_DATA_BYTES):
+            yield part

@@ -1,0 +1,111 @@
+"""A channel to one server: address, TLS, token, and its errors as ours."""
+
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+import grpc
+
+from stemline.errors import RemoteError
+from stemline.v1 import stemline_pb2 as pb
+from stemline.v1 import stemline_pb2_grpc as pb_grpc
+
+from ..loopback import is_loopback
+from ..messages.conventions import REASON_KEY
+from .remote_call import RemoteCall, Upload
+
+_MAX_MESSAGE_BYTES = 1 << 24
+
+RequestT = TypeVar("RequestT")
+
+
+class Connection:
+    """Calls to one server; safe to share between threads."""
+
+    def __init__(
+        self,
+        address: str,
+        *,
+        tls_ca: bytes | None,
+        tls_cert: bytes | None,
+        tls_key: bytes | None,
+        tls: bool,
+        token: str | None,
+        timeout_s: float | None,
+    ) -> None:
+        """As StemlineClient has it."""
+        self.address = address
+        self._timeout_s = timeout_s
+        self._metadata = None if token is None else (("authorization", f"Bearer {token}"),)
+        options = [
+            ("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES),
+            ("grpc.keepalive_time_ms", 300_000),  # the pace that every server allows
+        ]
+        if is_loopback(address.rpartition(":")[0]):
+            options.append(("grpc.enable_http_proxy", 0))  # a proxy's loopback is not ours
+        self._is_secure = tls or tls_ca is not None or tls_cert is not None
+        if self._is_secure:
+            credentials = grpc.ssl_channel_credentials(
+                root_certificates=tls_ca, private_key=tls_key, certificate_chain=tls_cert
+            )
+            self._channel = grpc.secure_channel(address, credentials, options)
+        else:
+            self._channel = grpc.insecure_channel(address, options)
+        self._stub = pb_grpc.StemlineServiceStub(self._channel)  # type: ignore[no-untyped-call]
+
+    def close(self) -> None:
+        """Calls under way are cancelled."""
+        self._channel.close()
+
+    def list_models(self, page_token: str) -> pb.ListModelsResponse:
+        """One page. Raises RemoteError."""
+        request = pb.ListModelsRequest(page_token=page_token)
+        try:
+            page: pb.ListModelsResponse = self._stub.ListModels(
+                request, metadata=self._metadata, timeout=self._timeout_s
+            )
+        except grpc.RpcError as error:
+            raise self._remote_error(error) from error
+        return page
+
+    def separate(
+        self, config: pb.SeparateConfig, parts: Iterable[bytes]
+    ) -> RemoteCall[pb.SeparateResponse]:
+        """Begin a call; back once it is accepted. Raises RemoteError."""
+        first = pb.SeparateRequest(config=config)
+        upload = Upload(first, lambda part: pb.SeparateRequest(audio=part), parts)
+        return RemoteCall(*self._begun(self._stub.Separate, upload), "summary")
+
+    def beats(self, config: pb.BeatsConfig, parts: Iterable[bytes]) -> RemoteCall[pb.BeatsResponse]:
+        """As `separate`."""
+        first = pb.BeatsRequest(config=config)
+        upload = Upload(first, lambda part: pb.BeatsRequest(audio=part), parts)
+        return RemoteCall(*self._begun(self._stub.Beats, upload), "result")
+
+    def analyze(
+        self, config: pb.AnalyzeConfig, parts: Iterable[bytes]
+    ) -> RemoteCall[pb.AnalyzeResponse]:
+        """As `separate`."""
+        first = pb.AnalyzeRequest(config=config)
+        upload = Upload(first, lambda part: pb.AnalyzeRequest(audio=part), parts)
+        return RemoteCall(*self._begun(self._stub.Analyze, upload), "summary")
+
+    def _begun(
+        self, method: Callable[..., Any], upload: Upload[RequestT]
+    ) -> tuple[Any, Upload[RequestT], Callable[[grpc.RpcError], RemoteError]]:
+        responses = method(upload.requests(), metadata=self._metadata, timeout=self._timeout_s)
+        return responses, upload, self._remote_error
+
+    def _remote_error(self, error: grpc.RpcError) -> RemoteError:
+        code, details = error.code(), error.details() or ""
+        told = {item.key: item.value for item in error.trailing_metadata() or ()}
+        reason = str(told.get(REASON_KEY, ""))
+        if code is grpc.StatusCode.UNAVAILABLE and not reason:
+            with_tls = "with TLS" if self._is_secure else "without TLS"
+            return RemoteError(
+                code.name, f"no stemline server answers at {self.address} {with_tls}: {details}"
+            )
+        if code is grpc.StatusCode.UNIMPLEMENTED:
+            return RemoteError(
+                code.name, f"what answers at {self.address} is no stemline server, or an older one"
+            )
+        return RemoteError(code.name, f"{self.address}: {details or code.name}", reason)

@@ -1,0 +1,109 @@
+"""Beats and activations ↔ the messages that carry them; every number arrives as it was."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+
+from stemline.engines.base import Array
+from stemline.families.beats import BeatActivations
+from stemline.postprocessing.sections import Section
+from stemline.v1 import stemline_pb2 as pb
+
+from ..beat_analysis import Tracking
+from ..beat_tracker import STAGES, Beat, Beats
+from ..rpc.call import Pace
+
+# Numbers of 4 bytes in one message: 256 KiB.
+_BLOCK_NUMBERS = 1 << 16
+
+
+def result_message(
+    found: Beats, *, n_samples: int, sample_rate_hz: int, wall_s: float, artifact_sha256: str
+) -> pb.BeatsResult:
+    """What was found, of a recording of `n_samples` samples, without its activations."""
+    return pb.BeatsResult(
+        bpm=found.bpm,
+        beats=[pb.Beat(time_s=beat.time_s, position=beat.position) for beat in found.beats],
+        downbeats_s=found.downbeats,
+        segments=[
+            pb.Segment(start_s=one.start, end_s=one.end, label=one.label) for one in found.segments
+        ],
+        duration_s=found.duration_s,
+        seconds={**found.seconds, "wall": wall_s},
+        realtime_factor=n_samples / sample_rate_hz / wall_s,
+        n_samples=n_samples,
+        artifact_sha256=artifact_sha256,
+    )
+
+
+def found_messages(
+    tracking: Tracking, *, with_activations: bool, pace: Pace, artifact_sha256: str
+) -> Iterator[pb.ActivationBlock | pb.BeatsResult]:
+    """Find a track's beats: the activations where they are wanted, then the result.
+
+    Raises EngineError, and SeparationClosedError after the tracking was closed.
+    """
+    found = tracking.find(with_activations=with_activations)
+    if found.activations is not None:
+        yield from activation_messages(found.activations)
+    yield result_message(
+        found,
+        n_samples=tracking.n_samples,
+        sample_rate_hz=tracking.audio.sample_rate_hz,
+        wall_s=pace.elapsed_s,
+        artifact_sha256=artifact_sha256,
+    )
+
+
+def activation_messages(activations: BeatActivations) -> Iterator[pb.ActivationBlock]:
+    """The frames in turn, a bounded number in each message."""
+    n_rows = 3 + len(activations.labels)
+    step = _BLOCK_NUMBERS // n_rows
+    for start in range(0, activations.beat.shape[0], step):
+        frames = slice(start, start + step)
+        yield pb.ActivationBlock(
+            offset_frames=start,
+            frame_rate_hz=activations.frame_rate_hz,
+            beat=activations.beat[frames].tolist(),
+            downbeat=activations.downbeat[frames].tolist(),
+            section=activations.section[frames].tolist(),
+            function=activations.function[:, frames].ravel().tolist(),
+        )
+
+
+def beats_of(
+    result: pb.BeatsResult, blocks: Sequence[pb.ActivationBlock], labels: Sequence[str]
+) -> Beats:
+    """What was found, with its activations where they have come."""
+    return Beats(
+        bpm=result.bpm if result.HasField("bpm") else None,
+        beats=tuple(Beat(beat.time_s, beat.position) for beat in result.beats),
+        segments=tuple(Section(one.start_s, one.end_s, one.label) for one in result.segments),
+        duration_s=result.duration_s,
+        seconds=_in_order(result.seconds),
+        activations=_activations(blocks, tuple(labels)) if blocks else None,
+    )
+
+
+def _in_order(seconds: Mapping[str, float]) -> dict[str, float]:
+    """The stages one after another, as they are here; a message has no order."""
+    order = [*(name for name in STAGES if name in seconds), *sorted(set(seconds) - set(STAGES))]
+    return {name: seconds[name] for name in order}
+
+
+def _activations(blocks: Sequence[pb.ActivationBlock], labels: tuple[str, ...]) -> BeatActivations:
+    def joined(parts: Iterator[Sequence[float]]) -> Array:
+        return np.concatenate([np.array(part, np.float32) for part in parts])
+
+    function = [
+        np.array(block.function, np.float32).reshape(len(labels), len(block.beat))
+        for block in blocks
+    ]
+    return BeatActivations(
+        beat=joined(block.beat for block in blocks),
+        downbeat=joined(block.downbeat for block in blocks),
+        section=joined(block.section for block in blocks),
+        function=np.concatenate(function, axis=1),  # (n_labels, n_frames)
+        labels=labels,
+        frame_rate_hz=blocks[0].frame_rate_hz,
+    )

@@ -1,0 +1,1 @@
+"""The gRPC server: calls to jobs and their events back to messages."""

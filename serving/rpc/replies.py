@@ -1,0 +1,132 @@
+"""Blocks of stems → the stem blocks of a response: PCM as it comes, files at the end."""
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from typing import IO, Protocol
+
+import numpy as np
+
+from stemline.engines.base import Array
+from stemline.errors import RequestError
+from stemline.postprocessing.encode import OutputFormat, StemWriter
+from stemline.v1 import stemline_pb2 as pb
+
+from ..messages.conventions import MAX_DATA_BYTES
+from ..pipeline import SeparatedBlock
+
+_FULL_SCALE_S16 = 1 << 15
+_WAV_BITS, _FLAC_BITS, _MP3_KBPS = 16, 16, 192
+
+
+class Replies(Protocol):
+    """How stems leave; nothing is done before what is given back is iterated over."""
+
+    def add(self, block: SeparatedBlock) -> Iterator[pb.StemBlock]:
+        """What can be sent now that `block` is final."""
+
+    def finish(self) -> Iterator[pb.StemBlock]:
+        """What is left to send after the last block."""
+
+
+class PcmReplies:
+    """Interleaved samples, sent at once."""
+
+    def __init__(self, encoding: "pb.PcmEncoding") -> None:
+        self._is_s16 = encoding == pb.PCM_ENCODING_S16LE
+
+    def add(self, block: SeparatedBlock) -> Iterator[pb.StemBlock]:
+        """Every stem of each short stretch in turn, so that a client can regroup as it reads."""
+        channels, n_samples = next(iter(block.stems.values())).shape
+        step = MAX_DATA_BYTES // (4 * channels)
+        for start in range(0, n_samples, step):
+            for stem, samples in block.stems.items():
+                part = samples[:, start : start + step]
+                yield pb.StemBlock(
+                    stem=stem, offset=block.offset_samples + start, data=self._data(part)
+                )
+
+    def finish(self) -> Iterator[pb.StemBlock]:
+        """Nothing: all was sent."""
+        return iter(())
+
+    def _data(self, samples: Array) -> bytes:
+        """(channels, n) → interleaved little-endian bytes."""
+        if self._is_s16:
+            full = np.rint(samples.T * np.float32(_FULL_SCALE_S16))
+            full = full.clip(-_FULL_SCALE_S16, _FULL_SCALE_S16 - 1)
+            return bytes(full.astype("<i2").tobytes())
+        return bytes(samples.T.astype("<f4").tobytes())
+
+
+class FileReplies:
+    """One encoded file a stem, sent when complete: its header tells its length.
+
+    The files are temporary and have no name; `stack` closes them.
+    """
+
+    def __init__(
+        self,
+        output: OutputFormat,
+        sample_rate_hz: int,
+        channels: int,
+        stems: Sequence[str],
+        stack: ExitStack,
+    ) -> None:
+        self._files: dict[str, IO[bytes]] = {}
+        self._writers: dict[str, StemWriter] = {}
+        for stem in stems:
+            file = stack.enter_context(tempfile.TemporaryFile(prefix="stemline-"))
+            writer = StemWriter(file, output, sample_rate_hz, channels)
+            stack.callback(writer.abort)
+            self._files[stem], self._writers[stem] = file, writer
+
+    def add(self, block: SeparatedBlock) -> Iterator[pb.StemBlock]:
+        """Nothing yet: the block is written to the files."""
+        for stem, samples in block.stems.items():
+            self._writers[stem].write(samples)
+        yield from ()
+
+    def finish(self) -> Iterator[pb.StemBlock]:
+        """The files, one after another."""
+        for stem, file in self._files.items():
+            self._writers[stem].close()
+            file.seek(0)
+            offset = 0
+            while data := file.read(MAX_DATA_BYTES):
+                yield pb.StemBlock(stem=stem, offset=offset, data=data)
+                offset += len(data)
+
+
+def replies_for(
+    wanted: pb.OutputFormat,
+    sample_rate_hz: int,
+    channels: int,
+    stems: Sequence[str],
+    stack: ExitStack,
+) -> Replies:
+    """The way of sending that a config asks for. Raises EncodingError or RequestError."""
+    output = file_format_of(wanted)
+    if output is None:
+        return PcmReplies(wanted.pcm.encoding)
+    return FileReplies(output, sample_rate_hz, channels, stems, stack)
+
+
+def file_format_of(wanted: pb.OutputFormat) -> OutputFormat | None:
+    """The kind of file asked for, None for PCM. Raises EncodingError or RequestError."""
+    match wanted.WhichOneof("format"):
+        case "wav":
+            return OutputFormat("wav", bits=wanted.wav.bits or _WAV_BITS)
+        case "flac":
+            return OutputFormat("flac", bits=wanted.flac.bits or _FLAC_BITS)
+        case "mp3":
+            return OutputFormat("mp3", bitrate_kbps=wanted.mp3.bitrate_kbps or _MP3_KBPS)
+    if wanted.pcm.encoding not in (
+        pb.PCM_ENCODING_UNSPECIFIED,
+        pb.PCM_ENCODING_F32LE,
+        pb.PCM_ENCODING_S16LE,
+    ):
+        raise RequestError(
+            "config.output.pcm.encoding", "PCM stems are PCM_ENCODING_F32LE or PCM_ENCODING_S16LE"
+        )
+    return None

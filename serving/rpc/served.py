@@ -1,0 +1,55 @@
+"""What a server's clients may ask for: models by name, never a path on this machine."""
+
+from collections.abc import Sequence
+
+from stemline.errors import RequestError, UnknownModelError, WrongModelError
+
+from ..beat_models import BeatModel, find_beat_model, find_separator
+from ..library import Library
+from ..models import Offer
+
+
+class ServedModels:
+    """The models of a library that may run, and what an empty name means."""
+
+    def __init__(self, library: Library, preferred: Sequence[str] = ()) -> None:
+        """Of each kind the first of `preferred` is the default, else the library's."""
+        self.library = library
+        self._preferred = preferred
+
+    def offers(self) -> list[Offer]:
+        """Those that this server can run, by name."""
+        return [offer for offer in self.library.offers() if self.library.may_run(offer)]
+
+    def separator(self, model: str) -> Offer:
+        """What a client means by a model that gives stems. Raises as `Library.find` does."""
+        self._refuse_path(model)
+        return self.library.find(model or self._default(finds_beats=False))
+
+    def beat_model(self, model: str) -> BeatModel:
+        """What a client means by a model that finds beats. Raises as `find_beat_model` does."""
+        self._refuse_path(model)
+        return find_beat_model(self.library, model or self._default(finds_beats=True))
+
+    def heard_separator(self, model: BeatModel, separator: str) -> Offer | None:
+        """Whose stems a beat model shall hear; None where it hears the mixture.
+
+        Raises as `find_separator` does, and RequestError for a separator that finds beats.
+        """
+        self._refuse_path(separator)
+        try:
+            return find_separator(self.library, model.facts, separator)
+        except WrongModelError as error:
+            raise RequestError("separator", str(error)) from error
+
+    def _refuse_path(self, model: str) -> None:
+        if model.endswith(".onnx"):
+            names = ", ".join(offer.name for offer in self.offers())
+            raise UnknownModelError(f"no model {model!r}; there are {names}")
+
+    def _default(self, *, finds_beats: bool) -> str:
+        """The first of the preferred models of a kind; empty where there is none."""
+        for name in self._preferred:
+            if self.library.named(name).finds_beats == finds_beats:
+                return name
+        return ""

@@ -1,0 +1,105 @@
+"""The gRPC service: each call's own file says what is done, and the pipeline how.
+
+One thread a call. Whatever goes wrong in a call is turned into its status here, and nowhere else.
+"""
+
+import logging
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from typing import TypeVar
+
+import grpc
+
+from stemline.v1 import stemline_pb2 as pb
+from stemline.v1 import stemline_pb2_grpc as pb_grpc
+
+from ..library import Library
+from . import analyze_call
+from .admission import Admission
+from .beats_call import beats_call
+from .call import Call
+from .idle import TimedMessages
+from .model_list import list_models
+from .separate_call import separate_call
+from .served import ServedModels
+from .status import RequestFields, rpc_status_of
+from .uploads import UploadLimits
+
+_log = logging.getLogger(__name__)
+
+RequestT = TypeVar("RequestT")
+ResponseT = TypeVar("ResponseT")
+Responses = Callable[[Call[RequestT], ServedModels, UploadLimits], Iterator[ResponseT]]
+
+
+class StemlineServicer(pb_grpc.StemlineServiceServicer):
+    """Separate, Beats, Analyze and ListModels over the models of one library."""
+
+    def __init__(
+        self,
+        library: Library,
+        admission: Admission,
+        limits: UploadLimits,
+        preferred: Sequence[str] = (),
+        idle_s: float = 60,
+    ) -> None:
+        """`preferred` are models of either kind: the first of each is the default of its calls."""
+        self._models = ServedModels(library, preferred)
+        self._admission = admission
+        self._limits = limits
+        self._idle_s = idle_s
+
+    def Separate(
+        self, request_iterator: Iterator[pb.SeparateRequest], context: grpc.ServicerContext
+    ) -> Iterator[pb.SeparateResponse]:
+        """Separate one recording; see the proto."""
+        return self._streamed(separate_call, request_iterator, context)
+
+    def Beats(
+        self, request_iterator: Iterator[pb.BeatsRequest], context: grpc.ServicerContext
+    ) -> Iterator[pb.BeatsResponse]:
+        """Find the beats and sections of one recording; see the proto."""
+        return self._streamed(beats_call, request_iterator, context)
+
+    def Analyze(
+        self, request_iterator: Iterator[pb.AnalyzeRequest], context: grpc.ServicerContext
+    ) -> Iterator[pb.AnalyzeResponse]:
+        """Separate one recording and find the beats and sections in its stems; see the proto."""
+        responses = analyze_call.analyze_call
+        return self._streamed(responses, request_iterator, context, analyze_call.FIELDS)
+
+    def ListModels(
+        self, request: pb.ListModelsRequest, context: grpc.ServicerContext
+    ) -> pb.ListModelsResponse:
+        """List the artifacts that may run; see the proto."""
+        try:
+            self._admission.check()
+            return list_models(request, self._models)
+        except Exception as error:  # noqa: BLE001 - the boundary: the client must hear of anything
+            status = rpc_status_of(error, secrets.token_hex(4))
+        context.abort_with_status(status)
+        raise AssertionError("abort_with_status raises")
+
+    def _streamed(
+        self,
+        responses: Responses[RequestT, ResponseT],
+        messages: Iterator[RequestT],
+        context: grpc.ServicerContext,
+        fields: RequestFields | None = None,
+    ) -> Iterator[ResponseT]:
+        """One call from its admission to its status; `fields` are where errors find theirs."""
+        request_id = secrets.token_hex(4)
+        try:
+            with self._admission.inside(), ExitStack() as stack:
+                requests = stack.enter_context(TimedMessages(messages, self._idle_s))
+                call = Call(request_id, requests, context, stack)
+                yield from responses(call, self._models, self._limits)
+            return
+        except Exception as error:  # noqa: BLE001 - the boundary: the client must hear of anything
+            if not context.is_active():
+                _log.info("request %s: the client is gone", request_id)
+                return
+            status = rpc_status_of(error, request_id, fields)
+            _log.info("request %s: %s, %s", request_id, status.code.name, status.details)
+        context.abort_with_status(status)

@@ -1,0 +1,121 @@
+"""What a server is told: each setting is a flag of `stemline serve` and a `STEMLINE_*` variable."""
+
+from pathlib import Path
+from typing import Annotated
+
+from stemline.errors import MissingExtraError, SettingsError
+
+from ..loopback import is_loopback
+
+try:
+    from pydantic import Field, ValidationError, field_validator
+    from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+except ImportError as error:
+    raise MissingExtraError("pydantic-settings", "serve") from error
+
+_ENV_PREFIX = "STEMLINE_"
+
+
+class ServerSettings(BaseSettings):
+    """The settings of one server; what is not given comes from the environment."""
+
+    model_config = SettingsConfigDict(env_prefix=_ENV_PREFIX, frozen=True, extra="forbid")
+
+    host: str = "127.0.0.1"
+    port: int = Field(8500, ge=0, le=65535)
+    """0: any free port."""
+
+    artifacts: Path = Path("artifacts")
+    models: Annotated[tuple[str, ...], NoDecode] = ()
+    """Loaded before the server is ready, comma-separated; empty: all. The first that gives stems
+    and the first that finds beats are the defaults."""
+    device: str = "auto"
+    threads: int | None = Field(None, ge=1)
+    batch_size: int | None = Field(None, ge=1)
+    allow_untrained: bool = False
+
+    max_streams: int = Field(64, ge=1)
+    """Streaming calls at once; more are refused."""
+    max_upload_mb: float = Field(2048, gt=0)
+    """Of one call, in units of 10⁶ bytes."""
+    max_audio_s: float = Field(4 * 3600, gt=0)
+    """Of one call."""
+    max_beats_s: float = Field(1200, gt=0)
+    """Of one call that finds beats: its network takes the whole recording at once, with 0.2 GB or
+    more for every minute."""
+    max_beats_total_s: float = Field(7200, gt=0)
+    """Of all calls under way that find beats, together: until its end each keeps what the network
+    is to hear, 8 to 16 MB for every minute of audio. So two hours are 1 to 2 GB."""
+    max_message_mb: float = Field(4.2, gt=0.6, le=2000)
+    """Of one message; audio is best sent in messages of 512 KiB."""
+    idle_s: float = Field(60, gt=0, le=86_400)
+    """How long a call may send nothing while the server waits for its next message. Time in which
+    the server has enough to do, and asks for none, does not count."""
+    grace_s: float | None = Field(None, ge=0, allow_inf_nan=False)
+    """What accepted calls are given to finish once the server is told to stop; as long as they
+    take when None."""
+
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    tls_client_ca: Path | None = None
+    """Clients must show a certificate signed by this authority."""
+    token_file: Path | None = None
+    """Clients must send its content as a bearer token."""
+    insecure: bool = False
+    """Listen without TLS on an address that other machines reach."""
+    reflection: bool = True
+
+    @field_validator("models", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(name.strip() for name in value.split(",") if name.strip())
+        return value
+
+    @property
+    def max_upload_bytes(self) -> int:
+        """`max_upload_mb` in bytes."""
+        return round(self.max_upload_mb * 1e6)
+
+
+def load_settings(**given: object) -> ServerSettings:
+    """The settings given, the environment's for the rest, checked together.
+
+    A setting given as None counts as not given. Raises SettingsError.
+    """
+    try:
+        settings = ServerSettings(**{k: v for k, v in given.items() if v is not None})  # type: ignore[arg-type]
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        name = ".".join(str(part) for part in first["loc"][:1])
+        raise SettingsError(
+            f"{_flag(name)} ({_ENV_PREFIX}{name.upper()}): {first['msg']}; got {first['input']!r}"
+        ) from error
+    check_settings(settings)
+    return settings
+
+
+def check_settings(settings: ServerSettings) -> None:
+    """Raise SettingsError when the settings do not fit together or a file they name is missing."""
+    if (settings.tls_cert is None) != (settings.tls_key is None):
+        raise SettingsError("--tls-cert and --tls-key belong together; give both or neither")
+    if settings.tls_client_ca is not None and settings.tls_cert is None:
+        raise SettingsError("--tls-client-ca needs TLS: give --tls-cert and --tls-key too")
+    if settings.max_beats_total_s < settings.max_beats_s:
+        raise SettingsError(
+            f"--max-beats-total-s {settings.max_beats_total_s:g} is less than one call may send, "
+            f"--max-beats-s {settings.max_beats_s:g}"
+        )
+    for name in ("tls_cert", "tls_key", "tls_client_ca", "token_file"):
+        path = getattr(settings, name)
+        if path is not None and not path.is_file():
+            raise SettingsError(f"{_flag(name)}: {path} is no file")
+    if settings.tls_cert is None and not settings.insecure and not is_loopback(settings.host):
+        raise SettingsError(
+            f"--host {settings.host} is reached by other machines and there is no TLS; give "
+            "--tls-cert and --tls-key, or --insecure when something before it encrypts"
+        )
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")

@@ -1,0 +1,106 @@
+"""Our errors → the gRPC status that a client sees, with google.rpc details."""
+
+import errno
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import grpc
+
+from stemline.errors import LimitError, MissingExtraError, StemlineError
+
+from ..messages.conventions import REASON_KEY
+
+try:
+    from google.protobuf.message import Message
+    from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]
+    from grpc_status import rpc_status  # type: ignore[import-untyped]
+except ImportError as error:
+    raise MissingExtraError("grpcio-status", "serve") from error
+
+_log = logging.getLogger(__name__)
+
+_DOMAIN = "stemline"  # of the reasons in ErrorInfo
+_RETRY_S = 5
+_MAX_MESSAGE_CHARS = 1000  # a status travels in HTTP headers, which servers cap at 8 KiB
+
+_CONFIG = "config"
+# Fields of requests themselves, and the name of what every message carries one of. Whatever else an
+# error names is an option, as callers of the library know it.
+_OF_REQUEST = {_CONFIG, "audio", "request", "page_size", "page_token"}
+
+
+@dataclass(frozen=True)
+class RequestFields:
+    """Where a call's request has the options that errors name."""
+
+    config: str = _CONFIG
+    """Here, those that are not in `elsewhere`."""
+    elsewhere: Mapping[str, str] = field(default_factory=dict)
+    """Option → field."""
+
+    def path_of(self, name: str) -> str:
+        """An option, bare or as `config.…`, or a field of the request → the request's field."""
+        if name in _OF_REQUEST:
+            return name
+        option = name.removeprefix(f"{_CONFIG}.")
+        return self.elsewhere.get(option) or f"{self.config}.{option}"
+
+
+_RETRIED = {grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.UNAVAILABLE}
+
+
+def status_of(error: BaseException) -> grpc.StatusCode:
+    """The status of an error; INTERNAL of a fault of ours."""
+    return grpc.StatusCode[error.grpc_status if isinstance(error, StemlineError) else "INTERNAL"]
+
+
+def _reason_of(error: BaseException) -> str:
+    """The name of an error, which clients read; empty for a fault of ours."""
+    return type(error).__name__ if isinstance(error, StemlineError) else ""
+
+
+def rpc_status_of(
+    error: BaseException, request_id: str, fields: RequestFields | None = None
+) -> grpc.Status:
+    """The status to end a call with.
+
+    `fields` are those of the call's request; unset, every option is a field of its config. A fault
+    of ours is logged with its traceback; the client is told the request's id alone.
+    """
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        error = LimitError("the server's disk is full; try again later")
+    code = status_of(error)
+    if not isinstance(error, StemlineError) or code is grpc.StatusCode.INTERNAL:
+        _log.error("request %s failed", request_id, exc_info=error)
+        return _status(
+            grpc.StatusCode.INTERNAL,
+            f"a fault of the server; its log has the details under {request_id}",
+            _reason_of(error),
+        )
+    message = str(error)
+    details: list[Message] = []
+    if code is grpc.StatusCode.INVALID_ARGUMENT:
+        violation = error_details_pb2.BadRequest.FieldViolation(
+            field=(fields or RequestFields()).path_of(error.field),
+            description=message[:_MAX_MESSAGE_CHARS],
+        )
+        details.append(error_details_pb2.BadRequest(field_violations=[violation]))
+    elif code in _RETRIED:
+        retry = error_details_pb2.RetryInfo()
+        retry.retry_delay.FromSeconds(_RETRY_S)
+        details.append(retry)
+    return _status(code, message, _reason_of(error), *details)
+
+
+def _status(code: grpc.StatusCode, message: str, reason: str, *details: Message) -> grpc.Status:
+    status = status_pb2.Status(code=code.value[0], message=message[:_MAX_MESSAGE_CHARS])
+    if reason:
+        info = error_details_pb2.ErrorInfo(reason=reason, domain=_DOMAIN)
+        status.details.add().Pack(info)
+    for detail in details:
+        status.details.add().Pack(detail)
+    converted = rpc_status.to_status(status)
+    metadata = (*converted.trailing_metadata, *([(REASON_KEY, reason)] if reason else []))
+    told: grpc.Status = converted._replace(trailing_metadata=metadata)
+    return told

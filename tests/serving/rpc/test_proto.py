@@ -1,0 +1,49 @@
+"""What is generated is what the proto says, and what is optional is optional."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import stemline.v1.stemline_pb2
+
+GENERATED = Path(stemline.v1.stemline_pb2.__file__).parent
+
+
+def test_the_generated_code_is_that_of_the_proto(tmp_path):
+    proto, protos = GENERATED / "stemline.proto", GENERATED.parents[1]
+    outs = [f"--{kind}_out={tmp_path}" for kind in ("python", "pyi", "grpc_python")]
+    subprocess.run(
+        [sys.executable, "-m", "grpc_tools.protoc", f"-I{protos}", *outs, str(proto)],
+        check=True,
+    )
+    names = [path.name for path in (tmp_path / "stemline/v1").iterdir()]
+    assert len(names) == 3
+    for name in names:
+        fresh = (tmp_path / "stemline/v1" / name).read_text()
+        assert (GENERATED / name).read_text() == fresh, f"{name} is old: run `make proto`"
+
+
+@pytest.mark.parametrize(
+    ("missing", "module"),
+    [
+        ("pydantic_settings", "settings"),
+        ("grpc_health", "server"),
+        ("grpc_reflection", "server"),
+        ("grpc_status", "server"),
+    ],
+)
+def test_without_the_serve_extra_the_error_is_the_command_that_installs_it(missing, module):
+    script = f"""
+import sys
+sys.modules[{missing!r}] = None
+import stemline.serving.client.client
+from stemline.engines import MissingExtraError
+try:
+    import stemline.serving.{module}
+except MissingExtraError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert "pip install 'stemline[serve]'" in done.stdout, done.stderr
