@@ -11,7 +11,7 @@ from stemline.postprocessing.sections import HARMONIX_LABELS
 from stemline.serving.beat_tracker import Beats, BeatTracker
 
 STEMS = ("bass", "drums", "other", "vocals")
-_FACTS = BeatInfo(STEMS, HARMONIX_LABELS, best_threshold_downbeat=0.19)
+_FACTS = BeatInfo("allin1", STEMS, HARMONIX_LABELS, best_threshold_downbeat=0.19)
 
 
 class PreparedEngine:

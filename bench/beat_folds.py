@@ -26,13 +26,15 @@ from numpy.typing import NDArray
 from stemline.engines import open_engine
 from stemline.engines.beat_info import SPECTROGRAM
 from stemline.evaluation.parity import snr_db
-from stemline.export.export import model_info
+from stemline.export.model_info import model_info
 from stemline.export.models import MODELS
-from stemline.export.networks import random_network
 from stemline.export.reference import torch_engine
+from stemline.export.weights import random_network
+from stemline.families import find_family
 from stemline.families.allin1.config import OUTPUTS
 from stemline.families.allin1.graph.writer import export_allin1
 from stemline.families.allin1.network.all_in_one import AllInOne, FoldMean
+from stemline.families.family import Tensors
 
 from .machine import describe_machine, pinned
 from .memory import peak_rss_mb
@@ -92,9 +94,14 @@ def in_a_graph_each(folder: Path) -> Run:
     return run
 
 
+def _tensors() -> Tensors:
+    spec = MODELS[MODEL]
+    return find_family(spec.family).tensors(model_info(spec, "fp32", "random:0"))
+
+
 def in_pytorch(folder: Path) -> Run:
     """Eight networks, one after the other."""
-    engine = torch_engine(FoldMean(_networks()), MODELS[MODEL].config, threads=1)
+    engine = torch_engine(FoldMean(_networks()), _tensors(), threads=1)
     return lambda x: engine.run({SPECTROGRAM: x})
 
 

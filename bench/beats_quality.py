@@ -25,7 +25,7 @@ from stemline.errors import ArtifactError
 from stemline.evaluation.beat_scores import f_measure
 from stemline.evaluation.held_out import FIRST_SEED
 from stemline.serving.beat_tracker import Beats, BeatTracker
-from stemline.serving.pipeline import Separator
+from stemline.serving.separator import Separator
 
 from .beat_score import BeatScore, found_times, mean_score, score_of
 from .beats_markdown import quality_markdown, write_region

@@ -3,11 +3,15 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stemline.engines import Artifact, Engine, open_engine
 from stemline.engines.artifact import MANIFEST
 from stemline.errors import BenchError, MissingExtraError
+from stemline.families import find_family
+
+if TYPE_CHECKING:
+    from torch import nn
 
 REFERENCE = "torch"
 """What speed and fidelity of the others are told against."""
@@ -55,8 +59,6 @@ def _open_torch(opening: Opening) -> Opened:
         import torch
 
         from stemline.errors import CheckpointError, WeightsError
-        from stemline.export.manifest import read_manifest, stored_config
-        from stemline.export.networks import build_network
         from stemline.export.reference import reference_engine
     except ImportError as error:
         raise MissingExtraError(error.name or "torch", "export") from error
@@ -76,8 +78,15 @@ def _open_torch(opening: Opening) -> Opened:
     except CheckpointError as error:
         raise BenchError(str(error)) from error
     with torch.device("meta"):  # shapes alone, for their size
-        state = build_network(stored_config(read_manifest(folder), folder)).state_dict()
+        state = _stored_network(folder).state_dict()
     return Opened(engine, sum(tensor.nbytes for tensor in state.values()))
+
+
+def _stored_network(folder: Path) -> "nn.Module":
+    from stemline.export.manifest import read_manifest, stored_config
+
+    manifest = read_manifest(folder)
+    return find_family(manifest["model"]["family"]).build(stored_config(manifest, folder))
 
 
 ENGINES = {

@@ -13,7 +13,7 @@ import numpy as np
 from stemline.engines import Artifact, Engine
 from stemline.engines.base import Array, Arrays
 from stemline.errors import MissingExtraError
-from stemline.serving.families import family_of
+from stemline.families import family_of
 
 from .engines import ENGINES, REFERENCE, Opening
 
@@ -56,7 +56,7 @@ def measure_latency(artifact: Artifact, mixture: Array, rounds: int = _ROUNDS) -
     chunk = np.zeros((1, info.channels, info.chunk_samples), np.float32)
     middle = mixture[:, start : start + info.chunk_samples]
     chunk[0, :, : middle.shape[1]] = middle
-    inputs = family_of(info).encode(chunk).inputs
+    inputs = family_of(info.family, info.model).encode(info, chunk)
     before = torch.get_num_threads()
     opening = Opening(artifact.engine_path, None, "cpu", THREADS)
     seconds: dict[str, list[float]] = {REFERENCE: [], "onnx": []}

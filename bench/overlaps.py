@@ -8,7 +8,7 @@ from .engines import Subject
 from .processes import WorkerProcess, opening_values
 from .results import OverlapRow
 from .speed import EngineSetting
-from .tracks import longest_track, n_chunks, plan_of, samples_of, write_clip
+from .tracks import layout_of, samples_of, write_clip
 
 
 def measure_overlap(
@@ -27,14 +27,14 @@ def measure_overlap(
     fit, and its time is estimated in proportion to the chunks. Raises BenchError or OverlapError.
     """
     info = subject.artifact.info
-    plan = plan_of(info, overlap)
+    layout = layout_of(info, overlap)
     n_samples = samples_of(track_s, info, "a track")
-    n_all = n_chunks(n_samples, plan)
+    n_all = layout.n_pieces(n_samples)
     n_samples_run = n_samples
     if n_all * seconds_per_chunk > max_s:
         n_fitting = max(1, int(max_s / seconds_per_chunk))
-        n_samples_run = min(n_samples, longest_track(n_fitting, plan))
-    n_run = n_chunks(n_samples_run, plan)
+        n_samples_run = min(n_samples, layout.longest_track(n_fitting))
+    n_run = layout.n_pieces(n_samples_run)
     part = "" if n_run == n_all else f", {n_run} of {n_all} chunks"
     tell(f"{subject.label}, overlap {overlap:g}{part}")
     with (
@@ -49,7 +49,7 @@ def measure_overlap(
             clip=str(write_clip(info, Path(folder))),
         ) as worker,
     ):
-        warm_up = longest_track(1, plan)  # the first run of an engine is slower
+        warm_up = layout.longest_track(1)  # the first run of an engine is slower
         worker.ask("separate", n_samples=warm_up, overlap=overlap)
         answer = worker.ask("separate", n_samples=n_samples_run, overlap=overlap)
     seconds = answer["seconds"] if n_run == n_all else answer["seconds"] * n_all / n_run
@@ -58,7 +58,7 @@ def measure_overlap(
         engine=subject.engine.name,
         threads=setting.threads,
         overlap=overlap,
-        hop_samples=plan.hop_samples,
+        hop_samples=layout.hop_samples,
         track_s=track_s,
         n_chunks=n_all,
         n_chunks_run=n_run,

@@ -16,7 +16,7 @@ from .processes import WorkerProcess, opening_values
 from .recordings import MIXTURE, SongRef, band_songs, folder_songs
 from .results import BatchRow, QualityRow
 from .speed import EngineSetting
-from .tracks import plan_of
+from .tracks import layout_of
 
 BATCH = 4
 """Chunks run at once, of as many songs if there are, where that is set against one by one."""
@@ -66,7 +66,7 @@ def check_quality(info: ModelInfo, options: QualityOptions) -> None:
     if not options.overlaps:
         raise RequestError("quality-overlaps", "--quality-overlaps names none")
     for overlap in options.overlaps:
-        plan_of(info, overlap)
+        layout_of(info, overlap)
     if not info.trained:
         raise RequestError(
             "quality", f"{info.model} has random weights: there is no quality to measure"

@@ -12,7 +12,7 @@ from .engines import Subject
 from .processes import WorkerProcess, opening_values
 from .results import RoundTripRow, spread_of
 from .speed import EngineSetting
-from .tracks import longest_track, n_chunks, plan_of, samples_of, write_clip
+from .tracks import layout_of, samples_of, write_clip
 
 
 def measure_round_trip(
@@ -28,7 +28,7 @@ def measure_round_trip(
     """
     artifact = subject.artifact
     info, overlap = artifact.info, artifact.info.default_overlap
-    plan = plan_of(info, overlap)
+    layout = layout_of(info, overlap)
     n_samples = samples_of(clip_s, info, "a clip")
     if not artifact.sha256:
         raise BenchError(
@@ -60,7 +60,7 @@ def measure_round_trip(
     ):
         answers: dict[str, list[dict[str, Any]]] = {"separate": [], "call": []}
         for how in answers:  # the first run of an engine is slower
-            worker.ask(how, n_samples=longest_track(1, plan), overlap=overlap)
+            worker.ask(how, n_samples=layout.longest_track(1), overlap=overlap)
         for _ in range(setting.rounds):
             for how, given in answers.items():
                 given.append(worker.ask(how, n_samples=n_samples, overlap=overlap))
@@ -72,7 +72,7 @@ def measure_round_trip(
         threads=setting.threads,
         overlap=overlap,
         clip_s=clip_s,
-        n_chunks=n_chunks(n_samples, plan),
+        n_chunks=layout.n_pieces(n_samples),
         rounds=setting.rounds,
         in_process_s=here.median,
         in_process_s_min=here.min,

@@ -15,7 +15,7 @@ from .quality import QualityOptions, check_quality, measure_batches, measure_ove
 from .results import BatchRow, EngineRow, Failure, OverlapRow, QualityRow, Report, RoundTripRow
 from .round_trip import measure_round_trip
 from .speed import EngineSetting, measure_batch
-from .tracks import plan_of
+from .tracks import layout_of
 
 
 @dataclass(frozen=True)
@@ -194,7 +194,7 @@ def _check(subjects: list[list[Subject]], options: BenchOptions) -> None:
         if options.quality is not None:
             check_quality(of_model[0].artifact.info, options.quality)
         for overlap in options.overlaps:
-            plan_of(of_model[0].artifact.info, overlap)
+            layout_of(of_model[0].artifact.info, overlap)
         if (options.overlaps or options.clip_s is not None) and not any(
             subject.engine.served for subject in of_model
         ):

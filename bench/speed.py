@@ -19,12 +19,12 @@ from stemline.engines import ModelInfo
 from stemline.errors import BenchError
 from stemline.evaluation.parity import compare
 from stemline.evaluation.signal import music_like
-from stemline.serving.families import family_of
+from stemline.families import family_of
 
 from .engines import REFERENCE, Opening, Subject
 from .processes import WorkerProcess, opening_values
 from .results import EngineRow, spread_of
-from .tracks import measured_samples, plan_of
+from .tracks import layout_of, measured_samples
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ def write_rows(info: ModelInfo, batch: int, folder: Path) -> None:
             for row in range(batch)
         ]
     )  # (batch, channels, chunk_samples)
-    for name, rows in family_of(info).encode(chunks).inputs.items():
+    for name, rows in family_of(info.family, info.model).encode(info, chunks).items():
         np.save(folder / f"{name}.npy", rows)
 
 
@@ -131,8 +131,8 @@ def _row(
     chunk_s = measured_samples(info) / info.sample_rate_hz
     per_chunk = whole.median / batch
     # A second of audio takes as many chunks as hops begin in it.
-    plan = plan_of(info, info.default_overlap)
-    hop_s = chunk_s * plan.hop_samples / info.chunk_samples
+    layout = layout_of(info, info.default_overlap)
+    hop_s = chunk_s * layout.hop_samples / info.chunk_samples
     speedup = speedup_min = 1.0 if is_reference else None
     if reference is not None:
         beside = spread_of(reference.seconds[first_round:])

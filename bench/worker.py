@@ -93,7 +93,7 @@ class SeparatorRole:
     ) -> None:
         """`clip` is an .npy file (channels, n) that tracks are made of, over and over."""
         from stemline.serving.client.client import StemlineClient
-        from stemline.serving.pipeline import Separator
+        from stemline.serving.separator import Separator
 
         self._info = info_from_json(info, engine)
         self._clip: Array = np.load(clip)
@@ -124,7 +124,7 @@ class SeparatorRole:
 
     def _timed(self, source: "Source", n_samples: int, overlap: float) -> Values:
         from stemline.preprocessing.audio import AudioFormat
-        from stemline.serving.pipeline import SeparateOptions
+        from stemline.serving.jobs import SeparateOptions
 
         audio = AudioFormat(self._info.sample_rate_hz, self._clip.shape[0], n_samples)
         options = SeparateOptions(overlap=overlap)

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from stemline.errors import ArtifactError
 
@@ -13,9 +13,11 @@ from .beat_info import BeatInfo, beat_info_from_json
 
 _log = logging.getLogger(__name__)
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 METADATA_PREFIX = "stemline."
 MANIFEST = "manifest.json"
+DEFAULT_PRECISION = "fp32"
+"""What a model's name alone means of its artifacts."""
 
 
 @dataclass(frozen=True)
@@ -76,12 +78,17 @@ class ModelInfo:
     memory_arena: bool = False
     """Whether ONNX Runtime keeps a CPU's memory between operators and runs, where that measured
     faster and no larger for this network."""
-    any_length: bool = False
+    dynamic_length: bool = False
     """Whether the network takes in chunks of any length, `chunk_samples` being the usual one."""
     member: MemberInfo | None = None
     """Where this network is one of a bag that has the model's name."""
     beats: BeatInfo | None = None
     """Of a network that finds beats, and separates nothing."""
+
+    @property
+    def task(self) -> Literal["separate", "beats"]:
+        """What the model does."""
+        return "separate" if self.beats is None else "beats"
 
     @property
     def artifact_stem(self) -> str:
@@ -104,6 +111,8 @@ def info_from_json(values: Mapping[str, Any], source: str) -> ModelInfo:
 
     Raises ArtifactError that names the first field missing or of a wrong kind.
     """
+    if "any_length" in values:  # a name of version 0.1
+        raise ArtifactError(f"{source} was written by an older stemline; export it again")
     known = {field.name for field in fields(ModelInfo)}
     required = {field.name for field in fields(ModelInfo) if field.default is MISSING}
     missing = sorted(required - set(values))
@@ -123,7 +132,8 @@ def info_from_json(values: Mapping[str, Any], source: str) -> ModelInfo:
             )
             _check_member(kept["member"], len(kept["stems"]))
         if kept.get("beats") is not None:
-            kept["beats"] = beat_info_from_json(kept["beats"], source)
+            beats = {**kept["beats"], "family": kept["family"]}
+            kept["beats"] = beat_info_from_json(beats, source)
     except (KeyError, TypeError, ValueError) as error:
         raise ArtifactError(f"{source}: {error}") from error
     return ModelInfo(**kept)

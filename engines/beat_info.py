@@ -11,9 +11,6 @@ SPECTROGRAM, FEATURES = "spectrogram", "features"
 """Names of the tensors that beat networks take in: of stems, and of the mixture."""
 BEAT, DOWNBEAT, SECTION, FUNCTION = "beat", "downbeat", "section", "function"
 """Names of those they give; function is of labels."""
-LOG_SPECTROGRAM, MADMOM_DOWNBEATS = "log_spectrogram", "madmom_downbeats"
-"""What a network hears: logarithmic spectrograms of stems, or madmom's features of the mixture."""
-
 _LEAST_BPM, _GREATEST_BPM = 1.0, 1000.0
 
 
@@ -24,14 +21,16 @@ class BeatInfo:
     Raises ValueError that names the field when the numbers cannot be.
     """
 
+    family: str
+    """The family of networks, whose processing knows its input and its outputs."""
     stems: tuple[str, ...]
-    """In the order of the network's input; none of one that hears the mixture."""
+    """In the order of the network's input; none of one that takes the mixture."""
     labels: tuple[str, ...]
-    """Of sections, in the order of the output `function`; none of one that tells no sections."""
+    """Of sections, in the order of the output `function`; none of one without sections."""
     best_threshold_downbeat: float | None
     """Tracks are decoded from the first to the last frame that reaches it; None: all of them."""
-    separator: str = ""
-    """The model from whose stems the network learned; empty where that is not known."""
+    trained_on_stems_of: str = ""
+    """The separator whose stems the network was trained on; empty where that is not known."""
     sample_rate_hz: int = 44100
     hop_samples: int = 441
     """Samples between frames."""
@@ -41,23 +40,12 @@ class BeatInfo:
     """Bars that are tried; the likelier length is taken for the whole track."""
     min_bpm: float = 55.0
     max_bpm: float = 215.0
-    features: str = LOG_SPECTROGRAM
-    """LOG_SPECTROGRAM, which is of stems and comes with sections, or MADMOM_DOWNBEATS."""
 
     def __post_init__(self) -> None:
-        known = (LOG_SPECTROGRAM, MADMOM_DOWNBEATS)
-        _require(
-            self.features in known,
-            "features",
-            f"must be {' or '.join(known)}; got {self.features!r:.100}",
-        )
         for name in ("stems", "labels"):
             names = getattr(self, name)
-            if self.features == MADMOM_DOWNBEATS:
-                _require(not names, name, f"there are none of {MADMOM_DOWNBEATS}; got {names}")
-                continue
             _require(
-                bool(names) and all(names) and len(set(names)) == len(names),
+                all(names) and len(set(names)) == len(names),
                 name,
                 f"must be different names; got {list(names)}",
             )
@@ -94,8 +82,8 @@ class BeatInfo:
 
 _REQUIRED = {field.name for field in fields(BeatInfo) if field.default is MISSING}
 _KINDS: dict[str, tuple[type, ...]] = {
-    "separator": (str,),
-    "features": (str,),
+    "family": (str,),
+    "trained_on_stems_of": (str,),
     "best_threshold_downbeat": (int, float, type(None)),
     "sample_rate_hz": (int,),
     "hop_samples": (int,),

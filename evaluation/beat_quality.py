@@ -8,21 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stemline.engines import BeatInfo, Engine, ModelInfo
-from stemline.engines.beat_info import (
-    BEAT,
-    DOWNBEAT,
-    FEATURES,
-    FUNCTION,
-    MADMOM_DOWNBEATS,
-    SECTION,
-    SPECTROGRAM,
-)
 from stemline.errors import BeatQualityError
-from stemline.families.allin1.activations import downbeat_activations
-from stemline.families.madmom.features import downbeat_features
-from stemline.postprocessing.dbn import DownbeatTracker
-from stemline.postprocessing.sections import find_sections
-from stemline.preprocessing.spectrogram import log_spectrogram
+from stemline.families import beat_decoder, beat_family
+from stemline.families.beats import Decoded
 
 from .beat_scores import beat_f_measures, section_scores
 from .held_out import HeldOut, Recording, held_out, knows_stems
@@ -111,15 +99,16 @@ def measure_beats(engine: Engine, info: BeatInfo, songs: HeldOut = CARD_BEAT_SON
     found: list[tuple[float, float]] = []
     sections: list[tuple[float, float]] = []
     n_beats = 0
+    decode = beat_decoder(info)
     for song in songs.play():
         outputs = engine.run(network_inputs_of(song, info))
-        row = {name: values[0] for name, values in outputs.items()}
+        decoded = decode({name: values[0] for name, values in outputs.items()})
         truth = np.array([(beat.time_s, beat.position) for beat in song.truth.beats])
         truth = truth.reshape(-1, 2)
         n_beats += len(truth)
-        found.append(beat_f_measures(truth, beats_of(row, info)))
+        found.append(beat_f_measures(truth, decoded.beats))
         if info.labels:
-            sections.append(_section_scores(song, row, info))
+            sections.append(_section_scores(song, decoded, info))
     beat, downbeat = np.mean(found, axis=0).tolist()
     boundary, label = np.mean(sections, axis=0).tolist() if sections else (None, None)
     return BeatQuality(
@@ -134,41 +123,23 @@ def measure_beats(engine: Engine, info: BeatInfo, songs: HeldOut = CARD_BEAT_SON
     )
 
 
-def _section_scores(
-    song: "Song", outputs: Mapping[str, Array], info: BeatInfo
-) -> tuple[float, float]:
+def _section_scores(song: "Song", decoded: Decoded, info: BeatInfo) -> tuple[float, float]:
     """F-measure of the boundaries, and share of the time that has the right label."""
-    sections = find_sections(outputs[SECTION], outputs[FUNCTION], labels=info.labels)
     true = song.truth.sections
     _, boundary, _, _, label = section_scores(
         ([one.start_s for one in true], [one.label for one in true]),
-        ([one.start for one in sections], [one.label for one in sections]),
+        ([one.start for one in decoded.sections], [one.label for one in decoded.sections]),
         song.mixture.shape[1] / info.sample_rate_hz,
     )
     return boundary, label
 
 
 def network_inputs_of(song: Recording, info: BeatInfo) -> dict[str, Array]:
-    """What a network hears of a song, at batch 1: its true stems, or the mixture."""
-    if info.features == MADMOM_DOWNBEATS:
-        features = downbeat_features(song.mixture.mean(0), info.sample_rate_hz)
-        return {FEATURES: features[np.newaxis]}
-    mono = np.stack([song.stems[stem].mean(0) for stem in info.stems])
-    return {SPECTROGRAM: log_spectrogram(mono, info.sample_rate_hz)[np.newaxis]}
-
-
-def beats_of(outputs: Mapping[str, Array], info: BeatInfo) -> Beats:
-    """One track's outputs → times in seconds and positions in the bar, (n_beats, 2)."""
-    tracker = DownbeatTracker(
-        info.beats_per_bar,
-        min_bpm=info.min_bpm,
-        max_bpm=info.max_bpm,
-        threshold=info.best_threshold_downbeat,
-        fps=info.frame_rate_hz,
-    )
-    if info.features == MADMOM_DOWNBEATS:  # probabilities already, and of two kinds of beats
-        return tracker(np.stack([outputs[BEAT], outputs[DOWNBEAT]], axis=1))
-    return tracker(downbeat_activations(outputs[BEAT], outputs[DOWNBEAT]))
+    """The inputs of a network for a song, at batch 1: of its true stems, or of the mixture."""
+    stream = beat_family(info.family, "a beat network").processing(info).input_stream()
+    parts = [song.stems[stem] for stem in info.stems] or [song.mixture]
+    stream.push(np.stack([part.mean(0) for part in parts]))
+    return stream.finish()
 
 
 def agreement(reference: Beats, found: Beats) -> float:

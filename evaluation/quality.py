@@ -9,10 +9,9 @@ from numpy.typing import NDArray
 
 from stemline.engines import Engine, ModelInfo
 from stemline.errors import QualityError
-from stemline.export.families import DEMUCS
+from stemline.families import separator_family
 from stemline.preprocessing.channels import to_channels
-from stemline.preprocessing.chunks import MAX_OVERLAP, iter_chunks
-from stemline.preprocessing.segments import segment_hop_samples
+from stemline.preprocessing.chunks import MAX_OVERLAP
 
 from .held_out import (
     BENCH_SONGS,
@@ -25,7 +24,7 @@ from .held_out import (
     knows_stems,
     truth_for,
 )
-from .separation import FAMILY, chunk_plan, separate_together, separate_whole
+from .separation import separate_together, separate_whole
 from .si_sdr import is_silent, si_sdr_db
 
 __all__ = [
@@ -188,7 +187,7 @@ def can_measure(info: ModelInfo) -> bool:
     """Whether the band has the truth for a model, and its stems are more than noise."""
     return (
         info.trained
-        and info.family in (FAMILY, DEMUCS)
+        and info.task == "separate"
         and info.sample_rate_hz == SAMPLE_RATE_HZ
         and knows_stems(info.stems)
     )
@@ -228,16 +227,12 @@ def estimated_seconds(
     overlap: float | None = None,
 ) -> float:
     """What the engine takes to measure these songs."""
+    family = separator_family(info.family, info.model)
+    if info.dynamic_length:  # those seconds are a test chunk's, and go with the length
+        test_s = family.test_chunk(info).n_samples / info.sample_rate_hz
+        return len(songs.seeds) * songs.seconds_each / test_s * seconds_per_chunk
     n_samples = round(songs.seconds_each * info.sample_rate_hz)
-    if info.family == DEMUCS:
-        chosen = info.default_overlap if overlap is None else overlap
-        n_chunks = -(-n_samples // segment_hop_samples(info.chunk_samples, chosen))
-        if info.any_length:  # its seconds are those of a shorter chunk, and go with the length
-            return len(songs.seeds) * songs.seconds_each / 10 * seconds_per_chunk
-    else:
-        silence = np.zeros((1, n_samples), np.float32)
-        n_chunks = sum(1 for _ in iter_chunks([silence], chunk_plan(info, overlap)))
-    return len(songs.seeds) * n_chunks * seconds_per_chunk
+    return len(songs.seeds) * family.layout(info, overlap).n_pieces(n_samples) * seconds_per_chunk
 
 
 def scores_of(

@@ -1,37 +1,18 @@
-"""Whole songs through an engine, without a server's queue: chunks in, stems out.
-
-The same chunks, windows and STFT as serving's pipeline, which serves callers and not measurements.
-"""
+"""Whole songs through one engine, for measuring: the pipeline, without a server's queue."""
 
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
 import numpy as np
-from numpy.typing import NDArray
 
 from stemline.engines import Engine, ModelInfo
-from stemline.errors import ArtifactError
-from stemline.export.families import DEMUCS
-from stemline.families.demucs.config import SPECTROGRAMS, WAVEFORMS
-from stemline.families.demucs.istft import DemucsIstft
-from stemline.families.demucs.istft import stem_chunks as demucs_chunks
-from stemline.families.demucs.stft import DemucsStft
-from stemline.families.demucs.stft import network_inputs as demucs_inputs
-from stemline.families.mdx23c.chunks_in import network_input
-from stemline.families.mdx23c.chunks_out import stem_chunks
-from stemline.families.mdx23c.config import INPUT, OUTPUT
-from stemline.postprocessing.istft import Istft
-from stemline.postprocessing.level import restored
-from stemline.postprocessing.overlap_add import OverlapAdd
-from stemline.postprocessing.triangle_add import TriangleAdd
-from stemline.preprocessing.chunks import Chunk, ChunkPlan, hop_samples_for, iter_chunks
-from stemline.preprocessing.level import level_of, normalised
-from stemline.preprocessing.segments import SegmentPlan, iter_segments, segment_hop_samples
-from stemline.preprocessing.stft import Stft
+from stemline.engines.base import Array
+from stemline.families import separator_family
+from stemline.families.separation import Piece, ProcessingOptions, TrackProcessing
+from stemline.serving.pipeline import run_pieces
 
-Array = NDArray[np.float32]
-
-FAMILY = "mdx23c"
+Song = tuple[int, Piece]
+"""Which song a piece is of, and the piece."""
 
 
 def separate_whole(
@@ -40,7 +21,7 @@ def separate_whole(
     """One song (channels, n) at the model's rate and channels -> stem -> (channels, n).
 
     `overlap` None is the model's own. Raises EngineError, OverlapError, or ArtifactError for a
-    model of a family that is not measured.
+    model that does not separate.
     """
     return separate_together(engine, info, [mixture], overlap, batch)[0]
 
@@ -52,82 +33,40 @@ def separate_together(
     overlap: float | None = None,
     batch: int = 1,
 ) -> list[dict[str, Array]]:
-    """Songs whose chunks share batches: the first chunk of each, then the second, and so on.
+    """Songs whose pieces share batches: the first piece of each, then the second, and so on.
 
-    Each is given back as `separate_whole` would. Raises the same.
+    Each comes out as from `separate_whole`. Raises the same.
     """
-    if info.family == DEMUCS:  # its segments differ in length, and a CPU gains nothing by batches
-        return [_demucs_stems(engine, info, mixture, overlap) for mixture in mixtures]
-    if info.family != FAMILY or info.stft is None:
-        raise ArtifactError(f"{info.model} is of family {info.family!r}, which is not measured")
-    plan = chunk_plan(info, overlap)
-    stft = Stft(info.stft.n_fft, info.stft.hop_samples, info.stft.n_bins)
-    istft = Istft(info.stft.n_fft, info.stft.hop_samples, info.stft.n_bins)
-    n_stems = len(info.stems)
-    adders = [
-        OverlapAdd(n_stems, info.channels, plan.chunk_samples, plan.hop_samples) for _ in mixtures
-    ]
-    songs = [np.zeros((n_stems, *mixture.shape), np.float32) for mixture in mixtures]
-    done = [0] * len(songs)
-    for rows in _batches(_by_turns(mixtures, plan), batch):
-        chunks = np.stack([chunk.samples for _, chunk in rows])
-        output = engine.run({INPUT: network_input(chunks, stft)})[OUTPUT]
-        for (song, chunk), stems in zip(rows, stem_chunks(output, istft), strict=True):
-            final = adders[song].add(
-                stems, chunk.start, chunk.valid, chunk.first, chunk.last, chunk.final_until
-            )  # (n_stems, channels, n)
-            songs[song][..., done[song] : done[song] + final.shape[-1]] = final
-            done[song] += final.shape[-1]
-    return [dict(zip(info.stems, song, strict=True)) for song in songs]
+    family = separator_family(info.family, info.model)
+    weights = (1.0,) * len(info.stems)
+    processing = family.processing(info, (info,), (weights,))
+    options = ProcessingOptions(overlap=overlap)
+    tracks = [processing.track(range(len(info.stems)), options) for _ in mixtures]
+    if processing.reads_twice:
+        for track, mixture in zip(tracks, mixtures, strict=True):
+            track.prepare([mixture])
+    stems = [np.zeros((len(info.stems), *mixture.shape), np.float32) for mixture in mixtures]
+    n_done = [0] * len(mixtures)
+    pieces = _in_turn(tracks, mixtures)
+    while rows := list(islice(pieces, batch)):
+        outputs = run_pieces([piece for _, piece in rows], {0: engine}, batch)
+        for (song, piece), output in zip(rows, outputs, strict=True):
+            final = tracks[song].add(piece, output)  # (n_stems, channels, n)
+            stems[song][..., n_done[song] : n_done[song] + final.shape[-1]] = final
+            n_done[song] += final.shape[-1]
+    return [dict(zip(info.stems, song, strict=True)) for song in stems]
 
 
-def _demucs_stems(
-    engine: Engine, info: ModelInfo, mixture: Array, overlap: float | None
-) -> dict[str, Array]:
-    """One song through one network of the Demucs family, without shifts."""
-    if info.stft is None:
-        raise ArtifactError(f"{info.model} has no STFT; export it again")
-    stft = DemucsStft(info.stft.n_fft, zero_ends=info.stft.zero_ends)
-    istft = DemucsIstft(info.stft.n_fft, zero_ends=info.stft.zero_ends)
-    cac = info.stft.complex_as_channels
-    length = info.chunk_samples
-    hop = segment_hop_samples(length, info.default_overlap if overlap is None else overlap)
-    plan = SegmentPlan(length, hop, None if info.any_length else length)
-    adder = TriangleAdd(len(info.stems), info.channels, length, hop)
-    level = level_of([mixture])
-    parts = []
-    for segment in iter_segments([normalised(mixture, level)], plan):
-        chunk = segment.samples[np.newaxis]
-        spectra = stft(chunk)
-        outputs = engine.run(demucs_inputs(chunk, spectra, complex_as_channels=cac))
-        stems = demucs_chunks(
-            outputs[SPECTROGRAMS], outputs[WAVEFORMS], istft, None, None if cac else spectra
-        )[0]
-        parts.append(
-            adder.add(stems, segment.start, segment.valid, segment.skip, segment.final_until)
-        )
-    whole = restored(np.concatenate(parts, axis=-1), level.mean, level.scale)
-    return dict(zip(info.stems, whole, strict=True))
-
-
-def chunk_plan(info: ModelInfo, overlap: float | None = None) -> ChunkPlan:
-    """How a model cuts a song; `overlap` None is its own. Raises OverlapError."""
-    chosen = info.default_overlap if overlap is None else overlap
-    return ChunkPlan(info.chunk_samples, hop_samples_for(info.chunk_samples, chosen))
-
-
-def _by_turns(mixtures: Sequence[Array], plan: ChunkPlan) -> Iterator[tuple[int, Chunk]]:
-    """One chunk of each song, again and again, until all have ended."""
-    waiting = {index: iter_chunks([mixture], plan) for index, mixture in enumerate(mixtures)}
+def _in_turn(tracks: Sequence[TrackProcessing], mixtures: Sequence[Array]) -> Iterator[Song]:
+    """One piece of each song, again and again, until all have ended."""
+    waiting = {
+        song: track.pieces([mixture])
+        for song, (track, mixture) in enumerate(zip(tracks, mixtures, strict=True))
+    }
     while waiting:
-        for index in list(waiting):
-            chunk = next(waiting[index], None)
-            if chunk is None:
-                del waiting[index]
+        for song in list(waiting):
+            piece = next(waiting[song], None)
+            if piece is None:
+                del waiting[song]
             else:
-                yield index, chunk
-
-
-def _batches(rows: Iterator[tuple[int, Chunk]], size: int) -> Iterator[list[tuple[int, Chunk]]]:
-    while batch := list(islice(rows, size)):
-        yield batch
+                yield song, piece

@@ -2,8 +2,9 @@
 
 from stemline.errors import ConfigError, UnknownModelError
 from stemline.families.mdx23c.config import Mdx23cConfig
+from stemline.families.model_spec import ModelSpec
 
-from .models import MODELS, ModelSpec, find_model
+from .models import MODELS, find_model
 
 # What is here needs no torch; the rest is imported from its own file, by those that export.
 __all__ = [

@@ -15,12 +15,8 @@ from stemline.evaluation.beat_quality import BeatQuality, beat_quality_from_json
 from stemline.evaluation.parity import Parity
 from stemline.evaluation.quality import Quality, quality_from_json
 
-BUDGET_DB = {"fp32": 70.0}
-"""Least SNR of the worst stem, by precision."""
-BEATS_BUDGET_DB = {"fp32": 80.0}
-"""The same of the logits of beats and sections."""
-LEAST_BEAT_AGREEMENT = 0.99
-"""Least F-measure of the beats found, against those that the reference's logits give."""
+from .precisions import Budget
+
 _LATER = ("quality", "quality_skipped", "beat_agreement", "beat_quality")
 """What cards of before these were measured have not."""
 _PACKAGES = ("stemline", "torch", "onnx", "onnxscript", "onnxruntime", "numpy")
@@ -66,19 +62,19 @@ class Card:
         """PyTorch's seconds over ONNX Runtime's: above 1, the artifact is faster."""
         return None if self.reference_seconds is None else self.reference_seconds / self.seconds
 
-    def check(self, name: str) -> None:
-        """Raise ParityError when a stem lies below the budget."""
+    def check(self, name: str, budget: Budget) -> None:
+        """Raise ParityError when a stem, or what is decoded, lies below the budget."""
         for row in self.parity:
-            if not row.snr_db >= self.budget_db:  # also for NaN
+            if not row.snr_db >= budget.snr_db:  # also for NaN
                 raise ParityError(
                     f"{name}: stem {row.stem!r} of output {row.output!r} agrees with "
                     f"{self.reference} to {row.snr_db:.1f} dB at batch {row.batch}; "
-                    f"the budget is {self.budget_db:.0f} dB"
+                    f"the budget is {budget.snr_db:.0f} dB"
                 )
-        if self.beat_agreement is not None and self.beat_agreement < LEAST_BEAT_AGREEMENT:
+        if self.beat_agreement is not None and self.beat_agreement < budget.beat_agreement:
             raise ParityError(
                 f"{name}: its beats agree with those of {self.reference} to an F-measure of "
-                f"{self.beat_agreement:.3f}; the budget is {LEAST_BEAT_AGREEMENT}"
+                f"{self.beat_agreement:.3f}; the budget is {budget.beat_agreement:g}"
             )
 
     def to_json(self) -> dict[str, Any]:

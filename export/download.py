@@ -15,8 +15,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 
 from stemline.errors import CacheError, DownloadError, IntegrityError
 from stemline.families.common.digest import file_sha256
-
-from .models import ModelSpec
+from stemline.families.model_spec import ModelSpec
 
 CACHE_VARIABLE = "STEMLINE_CACHE"
 CONNECT_TIMEOUT_S = 10

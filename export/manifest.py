@@ -10,10 +10,11 @@ from stemline.engines.artifact import MANIFEST, SCHEMA_VERSION
 from stemline.errors import ArtifactError, ConfigError
 from stemline.evaluation.beat_quality import BeatQuality, beat_quality_from_json
 from stemline.evaluation.quality import Quality, quality_from_json
+from stemline.families import find_family
 from stemline.families.common.digest import file_sha256
+from stemline.families.model_spec import NetworkConfig
 
 from .card import Card, card_from_json
-from .families import NetworkConfig, config_of
 
 GOLDEN = "golden.npz"
 _Found = TypeVar("_Found")
@@ -102,7 +103,7 @@ def _of_card(folder: Path, name: str, read: Callable[[dict[str, Any]], _Found]) 
 def stored_config(manifest: dict[str, Any], folder: Path) -> NetworkConfig:
     """The configuration export wrote. Raises ArtifactError."""
     try:
-        return config_of(manifest["model"]["family"], manifest["config"])
+        return find_family(manifest["model"]["family"]).config_from_json(manifest["config"])
     except (KeyError, TypeError, ConfigError) as error:
         raise ArtifactError(f"{folder}: its manifest holds no configuration: {error}") from error
 

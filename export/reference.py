@@ -9,16 +9,16 @@ from torch import nn
 from stemline.engines.artifact import info_from_json
 from stemline.engines.pytorch import TorchEngine
 from stemline.errors import ArtifactError, WeightsError
+from stemline.families import find_family
 from stemline.families.common.digest import file_sha256
-from stemline.families.demucs.checkpoint.bag_file import find_member
-from stemline.families.madmom.checkpoint.installed import find_madmom, madmom_digest
-from stemline.families.madmom.config import MadmomConfig
+from stemline.families.family import Tensors
+from stemline.families.model_spec import ModelSpec
 
 from .download import cached_checkpoint
-from .families import NetworkConfig, input_specs, output_specs
 from .manifest import read_manifest, stored_config
-from .models import MODELS, ModelSpec
-from .weights import Weights, fold_files, is_random, load_network, random_digest
+from .model_info import is_random, model_info
+from .models import MODELS
+from .weights import Weights, load_network, random_digest
 
 
 def reference_engine(
@@ -51,21 +51,24 @@ def reference_engine(
         spec = replace(spec, folds=tuple(replace(spec, fold=fold) for fold in range(len(digests))))
     elif (row := _row_of(spec)) is not None:
         spec = replace(spec, fold=row.fold, folds=row.folds)
+    if (row := _row_of(spec)) is not None:
+        spec = replace(spec, installed_package=row.installed_package)
+    family = find_family(info.family)
     if weights is not None and weights.is_dir() and info.member:
-        weights = find_member(weights, info.member.signature)
+        weights = family.member_file(weights, info.member.signature)
     if digests:
         found = _weights_of_folds(folder, stored["sha256"], digests, spec, weights)
     else:
         found = _weights_of(folder, stored["sha256"], spec, weights)
     loaded = load_network(spec, found)
-    return torch_engine(
-        loaded.network, loaded.config, name=folder.name, device=device, threads=threads
-    )
+    own = model_info(replace(spec, config=loaded.config), info.precision, found.sha256)
+    tensors = family.tensors(own)
+    return torch_engine(loaded.network, tensors, name=folder.name, device=device, threads=threads)
 
 
 def torch_engine(
     network: nn.Module,
-    config: NetworkConfig,
+    tensors: Tensors,
     *,
     name: str = "pytorch",
     device: str = "cpu",
@@ -74,8 +77,8 @@ def torch_engine(
     """A network as an engine with the inputs and outputs of its artifact."""
     return TorchEngine(
         network,
-        input_specs(config),
-        output_specs(config),
+        tensors.inputs,
+        tensors.outputs,
         name=name,
         device=device,
         threads=threads,
@@ -84,8 +87,8 @@ def torch_engine(
 
 def _weights_of(folder: Path, sha256: str, spec: ModelSpec, given: Path | None) -> Weights:
     """The weights with this digest: random, given, in the cache, or installed."""
-    if isinstance(spec.config, MadmomConfig) and not is_random(sha256):
-        return _weights_of_madmom(folder, sha256, given)
+    if spec.installed_package and not is_random(sha256):
+        return _installed_weights(folder, sha256, spec, given)
     if given is not None:
         if not given.is_file():
             raise WeightsError(f"--weights {given}: no such file")
@@ -113,12 +116,14 @@ def _weights_of(folder: Path, sha256: str, spec: ModelSpec, given: Path | None) 
     return Weights("official", *found)
 
 
-def _weights_of_madmom(folder: Path, sha256: str, given: Path | None) -> Weights:
-    found = find_madmom(given)
-    if found is None or madmom_digest(found) != sha256:
+def _installed_weights(folder: Path, sha256: str, spec: ModelSpec, given: Path | None) -> Weights:
+    family = find_family(spec.family)
+    found = family.find_installed(given)
+    if found is None or family.installed_digest(found) != sha256:
         raise WeightsError(
-            f"the madmom that {folder.name} was made from is not {given or 'installed here'}; give "
-            "the virtual environment that has it with --weights PATH"
+            f"the {spec.installed_package} that {folder.name} was made from is not "
+            f"{given or 'installed here'}; give the virtual environment that has it with "
+            "--weights PATH"
         )
     return Weights("installed", found, sha256)
 
@@ -131,7 +136,7 @@ def _weights_of_folds(
     if given is not None:
         if not given.is_dir():
             raise WeightsError(f"--weights {given}: {folder.name} wants the folder of its folds")
-        at_hand = {file_sha256(path): path for path in fold_files(given)}
+        at_hand = {file_sha256(path): path for path in find_family(spec.family).fold_files(given)}
         kind: Literal["file", "official"] = "file"
     else:
         cached = [cached_checkpoint(fold) for fold in row.folds] if row else []

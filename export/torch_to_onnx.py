@@ -16,14 +16,11 @@ from torch import nn
 from stemline.engines import TensorSpec
 from stemline.engines.base import BATCH
 from stemline.errors import OnnxExportError
+from stemline.families.common.graph import MAX_FILE_BYTES, OPSET
+from stemline.families.family import GraphTarget
 
 from .winograd import winograd_convolutions
 
-# Not 18: from 20 on Gelu is one node. Before, it is several, which ONNX Runtime does not fuse here:
-# profiled on one core, 4.8 s of a chunk of MDX23C in place of 2.8 s.
-OPSET = 20
-MAX_FILE_BYTES = 2**31 - 1
-"""What one protobuf message can hold."""
 # A batch of 1 would be taken for a constant.
 _TRACED_BATCH = 2
 # Of the other free axes, for the exporter: a length of 1 it would take for a constant.
@@ -110,6 +107,12 @@ def export_onnx(
     del program, model
     onnx.checker.check_model(str(path))
     return n_winograd
+
+
+def trace(network: nn.Module, target: GraphTarget, lengths: Mapping[str, int]) -> int:
+    """`export_onnx`, as families call it; see `families.family.Trace`."""
+    inputs, outputs = target.tensors.inputs, target.tensors.outputs
+    return export_onnx(network, inputs, outputs, target.path, target.metadata, traced=lengths)
 
 
 def _shape(tensor: TensorSpec, lengths: Mapping[str, int]) -> tuple[int, ...]:

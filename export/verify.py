@@ -9,24 +9,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from stemline.engines import (
-    BeatInfo,
-    Engine,
-    ModelInfo,
-    open_engine,
-    read_artifact,
-    read_onnx_metadata,
-)
+from stemline.engines import Engine, ModelInfo, open_engine, read_artifact, read_onnx_metadata
 from stemline.engines.artifact import info_from_metadata
 from stemline.engines.base import Arrays
-from stemline.errors import ArtifactError, MissingExtraError
+from stemline.errors import ArtifactError, MissingExtraError, UnknownVariantError
 from stemline.evaluation.beat_quality import (
     CARD_BEAT_SONGS,
     BeatQuality,
     agreement,
-    beats_of,
     can_measure_beats,
     measure_beats,
 )
@@ -47,18 +38,11 @@ from stemline.evaluation.quality import (
     measure_quality,
 )
 from stemline.evaluation.signal import music_like
+from stemline.families import beat_decoder, family_of
 
-from .card import BEATS_BUDGET_DB, BUDGET_DB, Card, graph_dtypes, package_versions, this_machine
-from .families import (
-    NetworkConfig,
-    beat_info,
-    finds_beats,
-    judged_channels,
-    judged_chunk_samples,
-    network_inputs,
-    parts_of,
-)
+from .card import Card, graph_dtypes, package_versions, this_machine
 from .manifest import GOLDEN, check_files, read_manifest, stored_card, stored_config
+from .precisions import Budget, find_precision
 
 SEED = 0
 LONGEST_QUALITY_S = 120.0
@@ -109,18 +93,17 @@ def verify_artifact(folder: Path, weights: Path | None = None) -> Card:
     inside = info_from_metadata(read_onnx_metadata(artifact.engine_path), str(artifact.engine_path))
     if inside != artifact.info:
         raise ArtifactError(f"{folder}: the graph's metadata and the manifest do not agree")
-    config, stored = stored_config(manifest, folder), stored_card(manifest, folder)
-    budget_db = _budgets(config).get(artifact.info.precision)
-    if budget_db is None:
-        raise ArtifactError(f"{folder}: no budget is known for {artifact.info.precision}")
+    stored_config(manifest, folder)  # it is read, or the artifact is damaged
+    info, stored = artifact.info, stored_card(manifest, folder)
+    budget = _budget(info)
     reference = _reference(folder, weights)
     if reference is None:
-        measured = against_golden(artifact.engine_path, config, _golden(folder))
+        measured = against_golden(artifact.engine_path, info, _golden(folder))
     else:
-        measured = against_reference(artifact.engine_path, config, reference)
+        measured = against_reference(artifact.engine_path, info, reference)
     card = Card(
         reference="golden" if reference is None else "pytorch",
-        budget_db=budget_db,
+        budget_db=budget.snr_db,
         parity=measured.parity,
         node_dtypes=stored.node_dtypes,
         weight_dtypes=stored.weight_dtypes,
@@ -131,15 +114,15 @@ def verify_artifact(folder: Path, weights: Path | None = None) -> Card:
         versions=package_versions(),
         beat_agreement=measured.beat_agreement,
     )
-    card.check(folder.name)
+    card.check(folder.name, budget)
     if stored.beat_quality is not None:
-        beats = measured_beats(artifact.engine_path, artifact.info, stored.beat_quality.songs)
+        beats = measured_beats(artifact.engine_path, info, stored.beat_quality.songs)
         if beats is not None:
             beats.check(stored.beat_quality, folder.name)
         return replace(card, beat_quality=beats)
     if stored.quality is None:
         return replace(card, quality_skipped=stored.quality_skipped)
-    quality = remeasured(artifact.engine_path, artifact.info, stored.quality)
+    quality = remeasured(artifact.engine_path, info, stored.quality)
     if quality is not None:
         quality.check(stored.quality, folder.name)
     return replace(card, quality=quality)
@@ -206,12 +189,12 @@ def _quality(path: Path, info: ModelInfo, songs: HeldOut, overlap: float) -> Qua
         engine.close()
 
 
-def new_card(path: Path, config: NetworkConfig, precision: str, measured: Measured) -> Card:
+def new_card(path: Path, info: ModelInfo, measured: Measured) -> Card:
     """The card of a graph that was just written; nothing is judged yet."""
     nodes, weights = graph_dtypes(path)
     return Card(
         reference="pytorch",
-        budget_db=_budgets(config)[precision],
+        budget_db=_budget(info).snr_db,
         parity=measured.parity,
         node_dtypes=nodes,
         weight_dtypes=weights,
@@ -224,16 +207,23 @@ def new_card(path: Path, config: NetworkConfig, precision: str, measured: Measur
     )
 
 
-def _budgets(config: NetworkConfig) -> dict[str, float]:
-    return BEATS_BUDGET_DB if finds_beats(config) else BUDGET_DB
+def _budget(info: ModelInfo) -> Budget:
+    """What an artifact of this precision may be off by. Raises ArtifactError."""
+    try:
+        precision = find_precision(info.precision)
+    except UnknownVariantError as error:
+        raise ArtifactError(f"{info.model}: no budget is known for {info.precision}") from error
+    return precision.budgets[family_of(info.family, info.model).task]
 
 
-def against_reference(path: Path, config: NetworkConfig, reference: Engine) -> Measured:
+def against_reference(path: Path, info: ModelInfo, reference: Engine) -> Measured:
     """Run a graph and PyTorch by turns, and compare; `reference` is closed.
 
     PyTorch runs each row alone: what a graph makes of three rows together must be that too.
     """
-    rows = signal_rows(config)
+    rows = signal_rows(info)
+    family = family_of(info.family, info.model)
+    names = [tensor.name for tensor in family.tensors(info).outputs]
     wanted: list[Arrays] = []
     alone: list[Arrays] = []
     reference_seconds: list[float] = []
@@ -251,22 +241,22 @@ def against_reference(path: Path, config: NetworkConfig, reference: Engine) -> M
     reference.close()
     together = _together(path, rows)
     parity: list[Parity] = []
-    for name in config.outputs:
+    for name in names:
         of_reference = np.concatenate([output[name] for output in wanted])
         one_by_one = np.concatenate([output[name] for output in alone])
-        parts = parts_of(config, name)
+        parts = family.output_parts(info, name)
         parity += compare(name, parts, of_reference, one_by_one, 1)
         parity += compare(name, parts, of_reference, together[name], len(rows))
     golden = {
-        name: sample_output(wanted[0][name][0], len(parts_of(config, name)), SEED)
-        for name in config.outputs
+        name: sample_output(wanted[0][name][0], len(family.output_parts(info, name)), SEED)
+        for name in names
     }
     return Measured(
         parity=tuple(parity),
         seconds=min(seconds),
         reference_seconds=min(reference_seconds),
         golden=Golden(SEED, golden),
-        beat_agreement=_beat_agreement(config, wanted, (*alone, *_rows_of(together, len(rows)))),
+        beat_agreement=_beat_agreement(info, wanted, (*alone, *_rows_of(together, len(rows)))),
     )
 
 
@@ -276,26 +266,27 @@ def _rows_of(outputs: Arrays, n_rows: int) -> list[Arrays]:
 
 
 def _beat_agreement(
-    config: NetworkConfig, wanted: Sequence[Arrays], runs: Sequence[Arrays]
+    info: ModelInfo, wanted: Sequence[Arrays], runs: Sequence[Arrays]
 ) -> float | None:
     """The lowest F-measure of beats between the runs and what was wanted of their rows."""
-    info = beat_info(config, "")
-    if info is None:
+    if info.beats is None:
         return None
-    of_reference = [_beats(row, info) for row in wanted]
+    decode = beat_decoder(info.beats)
+    of_reference = [decode(_first_row(row)).beats for row in wanted]
     return min(
-        agreement(of_reference[index % len(wanted)], _beats(run, info))
+        agreement(of_reference[index % len(wanted)], decode(_first_row(run)).beats)
         for index, run in enumerate(runs)
     )
 
 
-def _beats(outputs: Arrays, info: BeatInfo) -> NDArray[np.float64]:
-    return beats_of({name: values[0] for name, values in outputs.items()}, info)
+def _first_row(outputs: Arrays) -> Arrays:
+    return {name: values[0] for name, values in outputs.items()}
 
 
-def against_golden(path: Path, config: NetworkConfig, golden: Golden) -> Measured:
+def against_golden(path: Path, info: ModelInfo, golden: Golden) -> Measured:
     """Run a graph and compare its first row with the values export stored."""
-    rows = signal_rows(config, golden.seed)
+    rows = signal_rows(info, golden.seed)
+    family = family_of(info.family, info.model)
     engine = open_engine(path, device="cpu")
     runs = [_timed(engine, rows[0]) for _ in range(2)]
     engine.close()
@@ -304,7 +295,7 @@ def against_golden(path: Path, config: NetworkConfig, golden: Golden) -> Measure
     for outputs, batch in ((runs[0][0], 1), (together, len(rows))):
         for name, sampled in golden.outputs.items():
             got = at_golden(outputs[name][0], sampled)
-            parts = parts_of(config, name)
+            parts = family.output_parts(info, name)
             parity += compare(name, parts, sampled.values[None], got[None], batch)
     return Measured(parity, min(seconds for _, seconds in runs), None, golden)
 
@@ -317,13 +308,14 @@ def _together(path: Path, rows: Sequence[Arrays]) -> Arrays:
     return outputs
 
 
-def signal_rows(config: NetworkConfig, seed: int = SEED) -> Sequence[Arrays]:
+def signal_rows(info: ModelInfo, seed: int = SEED) -> Sequence[Arrays]:
     """Three different chunks of the test signal, each as the network's inputs at batch 1."""
-    n_samples = judged_chunk_samples(config)
+    family = family_of(info.family, info.model)
+    chunk = family.test_chunk(info)
     return [
-        network_inputs(
-            config,
-            music_like(n_samples, config.sample_rate_hz, judged_channels(config), seed + row)[None],
+        family.encode(
+            info,
+            music_like(chunk.n_samples, info.sample_rate_hz, chunk.channels, seed + row)[None],
         )
         for row in range(_N_ROWS)
     ]

@@ -2,38 +2,21 @@
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, cast
+from typing import Literal
 
 import torch
 from torch import nn
 
-from stemline.errors import (
-    CheckpointError,
-    ConfigError,
-    DownloadError,
-    IntegrityError,
-    WeightsError,
-)
-from stemline.families.allin1.checkpoint.fold import read_fold
-from stemline.families.allin1.config import AllInOneConfig
-from stemline.families.allin1.network.all_in_one import AllInOne, FoldMean
-from stemline.families.common.checkpoint import load_strictly, read_checkpoint
+from stemline.errors import DownloadError, IntegrityError, WeightsError
+from stemline.families import find_family
 from stemline.families.common.digest import file_sha256
-from stemline.families.demucs.checkpoint.package import DemucsPackage, read_package
-from stemline.families.demucs.config import DemucsConfig
-from stemline.families.demucs.kwargs import config_from_kwargs
-from stemline.families.madmom.checkpoint.installed import find_madmom, madmom_digest, read_madmom
-from stemline.families.madmom.config import MadmomConfig
+from stemline.families.family import LoadedNetwork
+from stemline.families.model_spec import ModelSpec, NetworkConfig
 
 from .download import cached_checkpoint, fetch
-from .families import NetworkConfig
-from .models import ModelSpec
-from .networks import build_network, random_network
-
-_RANDOM = "random:"
-_FOLD_SUFFIXES = (".pth", ".safetensors")
+from .model_info import RANDOM
 
 
 @dataclass(frozen=True)
@@ -65,7 +48,7 @@ def resolve_weights(
     `auto`: those that ship with stemline, else the cache, else a download, else (where no address
     answers) seeded random ones;
     `official`: as auto, but fails instead; `random`; or a checkpoint file, of several folds the
-    folder of their files, of madmom where it is installed.
+    folder of their files, of an installed package where that is.
 
     Raises WeightsError, DownloadError, or IntegrityError; a file that is not the right one is
     never answered by random weights.
@@ -74,8 +57,8 @@ def resolve_weights(
         return Weights("random", None, random_digest(spec))
     if spec.folds:
         return _resolve_folds(spec, choice, report)
-    if isinstance(spec.config, MadmomConfig):
-        return _resolve_madmom(spec, choice)
+    if spec.installed_package:
+        return _resolve_installed(spec, choice)
     if choice not in ("auto", "official"):
         path = Path(choice)
         if not path.is_file():
@@ -108,7 +91,7 @@ def _resolve_folds(spec: ModelSpec, choice: str | Path, report: Callable[[str], 
     """The weights of every fold; random ones for all where one is not to be had."""
     choices: Sequence[str | Path] = [choice] * len(spec.folds)
     if choice not in ("auto", "official"):
-        choices = fold_files(Path(choice))
+        choices = find_family(spec.family).fold_files(Path(choice))
         if len(choices) != len(spec.folds):
             raise WeightsError(
                 f"{spec.name} has {len(spec.folds)} folds; --weights {choice} holds "
@@ -123,34 +106,25 @@ def _resolve_folds(spec: ModelSpec, choice: str | Path, report: Callable[[str], 
     return Weights(parts[0].kind, None, parts_digest(parts), parts=tuple(parts))
 
 
-def _resolve_madmom(spec: ModelSpec, choice: str | Path) -> Weights:
-    """Of the madmom that is installed, here or where the choice says."""
+def _resolve_installed(spec: ModelSpec, choice: str | Path) -> Weights:
+    """Of the package that is installed, here or where the choice says."""
+    family, package = find_family(spec.family), spec.installed_package
     given = None if choice in ("auto", "official") else Path(choice)
-    folder = find_madmom(given)
+    folder = family.find_installed(given)
     if folder is not None:
-        return Weights("installed", folder, madmom_digest(folder))
+        return Weights("installed", folder, family.installed_digest(folder))
     if given is not None:
         raise WeightsError(
-            f"--weights {given} holds no madmom with its models; give the folder of one, or of the "
-            "virtual environment that has it"
+            f"--weights {given} holds no {package} with its models; give the folder of one, or of "
+            "the virtual environment that has it"
         )
     reason = (
-        f"{spec.name} is exported from a madmom that you installed, and none is installed beside "
-        "stemline; give the virtual environment that has one: --weights PATH"
+        f"{spec.name} is exported from a {package} that you installed, and none is installed "
+        "beside stemline; give the virtual environment that has one: --weights PATH"
     )
     if choice == "official":
         raise WeightsError(reason)
     return Weights("random", None, random_digest(spec), reason)
-
-
-def fold_files(folder: Path) -> list[Path]:
-    """The files of networks in a folder, by name. Raises WeightsError where there are none."""
-    found = sorted(path for path in folder.glob("*") if path.suffix in _FOLD_SUFFIXES)
-    if not found:
-        raise WeightsError(
-            f"--weights {folder}: no folder with files of networks ({', '.join(_FOLD_SUFFIXES)})"
-        )
-    return found
 
 
 def parts_digest(parts: Iterable[Weights]) -> str:
@@ -158,75 +132,46 @@ def parts_digest(parts: Iterable[Weights]) -> str:
     return hashlib.sha256("\n".join(part.sha256 for part in parts).encode()).hexdigest()
 
 
-@dataclass(frozen=True)
-class Loaded:
-    """A network with its weights."""
+def member_weights(spec: ModelSpec, network: ModelSpec, weights: str | Path) -> str | Path:
+    """What `--weights` means for one network of a model.
 
-    network: nn.Module
-    """In evaluation mode."""
-    config: NetworkConfig
-    """What it was built by: the checkpoint's own, where it has one."""
+    Raises CheckpointError, or WeightsError for one file where a bag needs several.
+    """
+    if network.member is None or weights in ("auto", "official", "random"):
+        return weights
+    path = Path(weights)
+    if not path.is_dir():
+        raise WeightsError(
+            f"{spec.name} is a bag of {len(spec.networks)} networks; --weights {weights} must be "
+            "auto, official, random, or the folder of their files"
+        )
+    return find_family(spec.family).member_file(path, network.member.signature)
 
 
-def load_network(spec: ModelSpec, weights: Weights) -> Loaded:
+def load_network(spec: ModelSpec, weights: Weights) -> LoadedNetwork:
     """The network of a model with these weights.
 
     Raises CheckpointError when the file is no checkpoint or does not fit the configuration,
     ConfigError when a configuration in it is not one that is built here.
     """
+    family = find_family(spec.family)
     if spec.folds:
         parts = weights.parts or (weights,) * len(spec.folds)
         loaded = [load_network(*one) for one in zip(spec.folds, parts, strict=True)]
-        mean = FoldMean(cast("AllInOne", one.network) for one in loaded)
-        return Loaded(mean, mean.config)
+        return family.average([one.network for one in loaded])
     if weights.path is None:
-        return Loaded(random_network(spec.config, spec.seed), spec.config)
-    if isinstance(spec.config, DemucsConfig):
-        return _load_package(spec, spec.config, weights.path)
-    if isinstance(spec.config, MadmomConfig):
-        madmom = read_madmom(weights.path)
-        return Loaded(madmom.network(), madmom.config)
-    if isinstance(spec.config, AllInOneConfig):
-        fold = read_fold(weights.path, spec.config)
-        return Loaded(fold.network(), fold.config)
-    state = read_checkpoint(weights.path)
-    with torch.device("meta"):  # shapes only: the file brings the numbers
-        network = build_network(spec.config)
-    load_strictly(network, state, str(weights.path))
-    return Loaded(network, spec.config)
+        network = random_network(spec.config, spec.seed)
+        return LoadedNetwork(network, spec.config)
+    return family.load(spec, weights.path)
 
 
-def _load_package(spec: ModelSpec, wanted: DemucsConfig, path: Path) -> Loaded:
-    """A network as its package describes it, which must be one of the model's kind."""
-    package = read_package(path)
-    config = package_config(package)
-    if (config.architecture, config.stems) != (wanted.architecture, wanted.stems):
-        raise CheckpointError(
-            f"{path} is a network of class {package.klass} for {', '.join(config.stems)}; "
-            f"{spec.name} is of {wanted.architecture} for {', '.join(wanted.stems)}"
-        )
-    if config.architecture == "hdemucs":  # any length will do: the model's, not the training's
-        config = replace(config, segment=wanted.segment)
-    with torch.device("meta"):
-        network = build_network(config)
-    shapes = [(name, tuple(value.shape)) for name, value in network.named_parameters()]
-    load_strictly(network, package.state_dict(shapes), str(path))
-    return Loaded(network, config)
-
-
-def package_config(package: DemucsPackage) -> DemucsConfig:
-    """The configuration that a package's arguments mean. Raises ConfigError that names the file."""
-    try:
-        return config_from_kwargs(package.klass, package.kwargs)
-    except ConfigError as error:
-        raise ConfigError(f"{package.path}: {error}") from error
+def random_network(config: NetworkConfig, seed: int = 0) -> nn.Module:
+    """A network with seeded random weights; the caller's random state stays as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return find_family(config.family).build(config)
 
 
 def random_digest(spec: ModelSpec) -> str:
     """What stands for the SHA-256 of a model's random weights."""
-    return f"{_RANDOM}{spec.seed}"
-
-
-def is_random(digest: str) -> bool:
-    """Whether a digest is that of random weights."""
-    return digest.startswith(_RANDOM)
+    return f"{RANDOM}{spec.seed}"

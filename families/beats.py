@@ -1,5 +1,10 @@
-"""What one beat network takes in and means by what it gives, and another does not."""
+"""How beat networks take tracks in and what their outputs mean: the contract of such families.
 
+input stems or mixture ─► features ─► [engine] ─► outputs ─► beats, sections
+`input_stream`, block by block        whole track    `decode`
+"""
+
+from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -7,28 +12,13 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from stemline.engines import BeatInfo, Engine
-from stemline.engines.base import BATCH, FRAMES, Array
-from stemline.engines.beat_info import (
-    BEAT,
-    DOWNBEAT,
-    FEATURES,
-    FUNCTION,
-    LOG_SPECTROGRAM,
-    MADMOM_DOWNBEATS,
-    SECTION,
-    SPECTROGRAM,
-)
+from stemline.engines import BeatInfo, ModelInfo
+from stemline.engines.base import Array
 from stemline.errors import ArtifactError
-from stemline.postprocessing.sections import Section, find_sections
-from stemline.preprocessing.spectrogram import HOP_SAMPLES, N_BANDS, SAMPLE_RATE_HZ
-from stemline.preprocessing.spectrogram_stream import SpectrogramStream
+from stemline.postprocessing.dbn import DownbeatTracker
+from stemline.postprocessing.sections import Section
 
-from .allin1.activations import downbeat_activations, sigmoid
-from .madmom import features as madmom_features
-from .madmom.features import DownbeatFeatureStream
-
-Shapes = dict[str, tuple[int | str, ...]]
+from .family import Family, Tensors
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,179 +39,111 @@ class BeatActivations:
     """Frame i is at i / frame_rate_hz seconds."""
 
 
-class InputStream:
-    """What a network hears, block by block, on its way to the network's one input."""
+class FeatureStream(Protocol):
+    """Makes the features of a track while its samples come."""
 
-    def __init__(self, name: str, stream: SpectrogramStream | DownbeatFeatureStream) -> None:
+    def push(self, samples: Array) -> None:
+        """The next (n_inputs, n) in mono, at the network's rate and in its order."""
+
+    def finish(self) -> Array:
+        """The features of the whole track, without a batch axis; call it once, at the end."""
+
+
+class InputStream:
+    """The samples that a network takes in, block by block, to its one input."""
+
+    def __init__(self, name: str, stream: FeatureStream) -> None:
         """Take a fresh stream over; `name` is the input's."""
         self._name = name
         self._stream = stream
 
-    def push(self, heard: Array) -> None:
-        """The next (n_heard, n) in mono, at the network's rate and in its order."""
-        self._stream.push(heard)
+    def push(self, samples: Array) -> None:
+        """The next (n_inputs, n) in mono, at the network's rate and in its order."""
+        self._stream.push(samples)
 
     def finish(self) -> dict[str, Array]:
         """The input by its name, with a batch axis of 1; call it once, at the end."""
         return {self._name: self._stream.finish()[np.newaxis]}
 
 
-class BeatNetwork(Protocol):
-    """One kind of network: the way to it and from it, without its engine."""
-
-    def shapes(self) -> Shapes:
-        """Of the inputs and outputs that its engine must have.
-
-        Raises ArtifactError when it wants an input that is not made here.
-        """
+class BeatProcessing(Protocol):
+    """A model's way in and out, without its engine; the outputs have no batch axis here."""
 
     def input_stream(self) -> InputStream:
-        """What one track is heard with."""
+        """The features of one track, from its first sample on."""
 
     def n_frames(self, outputs: Mapping[str, Array]) -> int:
-        """Frames of the outputs, which here and below have no batch axis."""
+        """Frames of the outputs."""
 
     def decoder_input(self, outputs: Mapping[str, Array]) -> NDArray[np.float32]:
         """(n_frames, 2): the probabilities of beats that are no downbeats, and of downbeats."""
 
     def sections(self, outputs: Mapping[str, Array], *, is_silent: bool) -> tuple[Section, ...]:
-        """From the beginning to the end; none of a network that tells no sections."""
+        """From the beginning to the end; none of a network that has no sections."""
 
     def activations(self, outputs: Mapping[str, Array]) -> BeatActivations:
-        """What the outputs are, as probabilities."""
+        """The outputs as probabilities."""
 
 
-class StemsNetwork:
-    """Hears spectrograms of stems, gives logits of beats and sections: All-In-One."""
+class BeatFamily(Family):
+    """What a family of beat networks has besides what every family has."""
 
-    def __init__(self, facts: BeatInfo) -> None:
-        self._facts = facts
+    task = "beats"
 
-    def shapes(self) -> Shapes:
-        """As BeatNetwork."""
-        facts = self._facts
-        made = (SAMPLE_RATE_HZ, HOP_SAMPLES, N_BANDS)
-        wanted = (facts.sample_rate_hz, facts.hop_samples, facts.n_bins)
-        if wanted != made:
-            raise ArtifactError(
-                f"the network wants spectrograms of (Hz, samples a hop, bands) {wanted}; this "
-                f"stemline makes {made}"
-            )
-        return {
-            SPECTROGRAM: (BATCH, len(facts.stems), FRAMES, facts.n_bins),
-            **{name: (BATCH, FRAMES) for name in (BEAT, DOWNBEAT, SECTION)},
-            FUNCTION: (BATCH, len(facts.labels), FRAMES),
-        }
+    @abstractmethod
+    def beat_tensors(self, info: BeatInfo) -> Tensors:
+        """The inputs and outputs of a model's artifact; a track's frames are a free axis."""
 
-    def input_stream(self) -> InputStream:
-        """Stems → the spectrogram, (1, n_stems, n_frames, n_bins)."""
-        facts = self._facts
-        stream = SpectrogramStream(len(facts.stems), facts.sample_rate_hz)
-        return InputStream(SPECTROGRAM, stream)
+    def tensors(self, info: ModelInfo) -> Tensors:
+        """As Family."""
+        return self.beat_tensors(beats_of(info))
 
-    def n_frames(self, outputs: Mapping[str, Array]) -> int:
-        """As BeatNetwork."""
-        return len(outputs[BEAT])
+    @abstractmethod
+    def processing(self, info: BeatInfo) -> BeatProcessing:
+        """A model's processing.
 
-    def decoder_input(self, outputs: Mapping[str, Array]) -> NDArray[np.float32]:
-        """As BeatNetwork."""
-        return downbeat_activations(outputs[BEAT], outputs[DOWNBEAT])
+        Raises ArtifactError when it wants an input that is not made here.
+        """
 
-    def sections(self, outputs: Mapping[str, Array], *, is_silent: bool) -> tuple[Section, ...]:
-        """At least one; of a silent track one."""
-        facts, boundaries = self._facts, outputs[SECTION]
-        if is_silent:  # where all frames are alike, peaks are everywhere
-            boundaries = np.full_like(boundaries, -np.inf)
-        found = find_sections(
-            boundaries,
-            outputs[FUNCTION],
-            labels=facts.labels,
-            sample_rate_hz=facts.sample_rate_hz,
-            hop_samples=facts.hop_samples,
+
+@dataclass(frozen=True)
+class Decoded:
+    """What the outputs of a track say."""
+
+    beats: NDArray[np.float64]
+    """(n_beats, 2): times in seconds, and positions in the bar from 1."""
+    sections: tuple[Section, ...]
+    n_frames: int
+
+
+class BeatDecoder:
+    """A network's outputs to beats and sections; its tables are made once, for all tracks."""
+
+    def __init__(self, info: BeatInfo, processing: BeatProcessing) -> None:
+        self._processing = processing
+        self._tracker = DownbeatTracker(
+            info.beats_per_bar,
+            min_bpm=info.min_bpm,
+            max_bpm=info.max_bpm,
+            threshold=info.best_threshold_downbeat,
+            fps=info.frame_rate_hz,
         )
-        return tuple(found)
 
-    def activations(self, outputs: Mapping[str, Array]) -> BeatActivations:
-        """As BeatNetwork."""
-        powers = np.exp(outputs[FUNCTION] - outputs[FUNCTION].max(axis=0))
-        return BeatActivations(
-            beat=sigmoid(outputs[BEAT]),
-            downbeat=sigmoid(outputs[DOWNBEAT]),
-            section=sigmoid(outputs[SECTION]),
-            function=powers / powers.sum(axis=0),
-            labels=self._facts.labels,
-            frame_rate_hz=self._facts.frame_rate_hz,
+    def __call__(self, outputs: Mapping[str, Array], *, is_silent: bool = False) -> Decoded:
+        """One track's outputs, without a batch axis; a silent track has no beats."""
+        processing = self._processing
+        beats: NDArray[np.float64] = np.empty((0, 2))
+        if not is_silent:
+            beats = self._tracker(processing.decoder_input(outputs))
+        return Decoded(
+            beats,
+            processing.sections(outputs, is_silent=is_silent),
+            processing.n_frames(outputs),
         )
 
 
-class MixtureNetwork:
-    """Hears madmom's features of the mixture, gives probabilities of beats and downbeats."""
-
-    def __init__(self, facts: BeatInfo) -> None:
-        self._facts = facts
-
-    def shapes(self) -> Shapes:
-        """As BeatNetwork."""
-        facts = self._facts
-        made = (SAMPLE_RATE_HZ, HOP_SAMPLES, madmom_features.N_FEATURES)
-        wanted = (facts.sample_rate_hz, facts.hop_samples, facts.n_bins)
-        if wanted != made:
-            raise ArtifactError(
-                f"the network wants features of (Hz, samples a hop, numbers a frame) {wanted}; "
-                f"this stemline makes {made}"
-            )
-        frames = (BATCH, FRAMES)
-        return {FEATURES: (*frames, facts.n_bins), BEAT: frames, DOWNBEAT: frames}
-
-    def input_stream(self) -> InputStream:
-        """The mixture alone → its features, (1, n_frames, n_features)."""
-        return InputStream(FEATURES, DownbeatFeatureStream(self._facts.sample_rate_hz))
-
-    def n_frames(self, outputs: Mapping[str, Array]) -> int:
-        """As BeatNetwork."""
-        return len(outputs[BEAT])
-
-    def decoder_input(self, outputs: Mapping[str, Array]) -> NDArray[np.float32]:
-        """The outputs as they are."""
-        return np.stack([outputs[BEAT], outputs[DOWNBEAT]], axis=1)
-
-    def sections(self, outputs: Mapping[str, Array], *, is_silent: bool) -> tuple[Section, ...]:
-        """None."""
-        return ()
-
-    def activations(self, outputs: Mapping[str, Array]) -> BeatActivations:
-        """The outputs as they are."""
-        return BeatActivations(
-            beat=outputs[BEAT],
-            downbeat=outputs[DOWNBEAT],
-            section=np.empty(0, np.float32),
-            function=np.empty((0, len(outputs[BEAT])), np.float32),
-            labels=(),
-            frame_rate_hz=self._facts.frame_rate_hz,
-        )
-
-
-_NETWORKS: dict[str, type[StemsNetwork] | type[MixtureNetwork]] = {
-    LOG_SPECTROGRAM: StemsNetwork,
-    MADMOM_DOWNBEATS: MixtureNetwork,
-}
-
-
-def network_of(facts: BeatInfo) -> BeatNetwork:
-    """The kind that the facts are of."""
-    return _NETWORKS[facts.features](facts)
-
-
-def check_engine(engine: Engine, network: BeatNetwork) -> None:
-    """Raise ArtifactError unless the engine has the inputs and outputs of the network."""
-    spec = engine.spec
-    try:
-        wanted = network.shapes()
-    except ArtifactError as error:
-        raise ArtifactError(f"{spec.name}: {error}") from error
-    given = {tensor.name: tensor.shape for tensor in (*spec.inputs, *spec.outputs)}
-    if given != wanted:
-        raise ArtifactError(
-            f"{spec.name}: the graph and its description do not belong together: it has "
-            f"{given}, a model of these facts has {wanted}; export it again"
-        )
+def beats_of(info: ModelInfo) -> BeatInfo:
+    """What a run of a beat network needs. Raises ArtifactError of a separator."""
+    if info.beats is None:
+        raise ArtifactError(f"{info.model}: no field beats; export it again")
+    return info.beats

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from stemline.families.allin1.activations import sigmoid
+from .sigmoid import sigmoid
 
 # The labels of the Harmonix set, in the order of All-In-One's classes.
 HARMONIX_LABELS = (

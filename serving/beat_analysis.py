@@ -11,7 +11,8 @@ from stemline.errors import RequestError, SeparationClosedError
 from stemline.preprocessing.audio import AudioFormat
 
 from .beat_features import MIXTURE, MonoStems, TrackAtRate
-from .pipeline import SeparatedBlock, SeparateOptions, Separation
+from .jobs import SeparatedBlock, SeparateOptions
+from .separation import Separation
 
 if TYPE_CHECKING:
     from .beat_tracker import Beats, BeatTracker

@@ -114,7 +114,7 @@ def find_separator(library: Library, facts: BeatInfo, separator: str = "") -> Of
         for offer in library.separators()
         if library.may_run(offer) and {stem.lower() for stem in offer.stems} == wanted
     ]
-    order = (facts.separator, *_SEPARATORS)
+    order = (facts.trained_on_stems_of, *_SEPARATORS)
 
     def rank(offer: Offer) -> tuple[bool, int, bool, str]:
         model = offer.info.model
@@ -123,7 +123,7 @@ def find_separator(library: Library, facts: BeatInfo, separator: str = "") -> Of
         return (not offer.info.trained, place, not is_usual, offer.name)
 
     if not fitting:
-        learned_from = facts.separator or SMALL_MODEL
+        learned_from = facts.trained_on_stems_of or SMALL_MODEL
         raise UnknownModelError(
             f"beats are found in {', '.join(facts.stems)}, and no model in "
             f"{library.root} gives these; export one with: stemline export {learned_from}"

@@ -17,22 +17,23 @@ from dataclasses import dataclass, field, replace
 from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from stemline.engines import BeatInfo, Engine
 from stemline.engines.base import Array
-from stemline.errors import EngineMemoryError, RequestError
-from stemline.families.beats import BeatActivations, check_engine, network_of
-from stemline.postprocessing.dbn import DownbeatTracker
+from stemline.errors import ArtifactError, EngineMemoryError, RequestError
+from stemline.families import beat_family
+from stemline.families.beats import BeatActivations, BeatDecoder
 from stemline.postprocessing.sections import Section
 from stemline.postprocessing.tempo import tempo_bpm
 from stemline.preprocessing.audio import AudioFormat, checked
 
 from .beat_analysis import Tracking
 from .beat_features import MIXTURE, MonoStems
-from .pipeline import SeparateOptions, Separator
+from .engine_check import check_engine
+from .jobs import SeparateOptions
 from .queue_ticket import Turn
 from .scheduler import Scheduler
+from .separator import Separator
 
 STAGES = ("separate", "spectrogram", "queue", "engine", "decode")
 
@@ -108,8 +109,12 @@ class BeatTracker:
         RequestError
             The separator does not give the stems that the network hears.
         """
-        self._network = network_of(facts)
-        check_engine(engine, self._network)
+        family = beat_family(facts.family, engine.spec.name)
+        try:
+            self._processing = family.processing(facts)
+        except ArtifactError as error:
+            raise ArtifactError(f"{engine.spec.name}: {error}") from error
+        check_engine(engine.spec.name, family.beat_tensors(facts), engine.spec)
         if separator is not None:
             check_separator(separator.info.model, separator.stems, facts)
         self.facts = facts
@@ -119,14 +124,7 @@ class BeatTracker:
         self.separator = separator
         # A whole track may take gigabytes: two never run at once.
         self._scheduler = Scheduler(engine, 1)
-        # Its tables depend on nothing but the facts.
-        self._tracker = DownbeatTracker(
-            facts.beats_per_bar,
-            min_bpm=facts.min_bpm,
-            max_bpm=facts.max_bpm,
-            threshold=facts.best_threshold_downbeat,
-            fps=facts.frame_rate_hz,
-        )
+        self._decode = BeatDecoder(facts, self._processing)
 
     @property
     def needs_separator(self) -> bool:
@@ -252,7 +250,7 @@ class BeatTracker:
 
         Of a network that hears mixtures the one stem is called MIXTURE.
         """
-        inputs = self._network.input_stream()
+        inputs = self._processing.input_stream()
         return MonoStems(self.heard, sample_rate_hz, self.facts.sample_rate_hz, inputs)
 
     def open_turn(self) -> Turn:
@@ -299,7 +297,7 @@ class BeatTracker:
         ran = time.perf_counter()
         found = self._decoded(outputs, is_silent)
         if with_activations:
-            found = replace(found, activations=self._network.activations(outputs))
+            found = replace(found, activations=self._processing.activations(outputs))
         decode_s = time.perf_counter() - ran
         seconds = (0.0, made - started + stems.seconds, turn.queue_s, turn.engine_s, decode_s)
         return replace(found, seconds=dict(zip(STAGES, seconds, strict=True)))
@@ -312,16 +310,12 @@ class BeatTracker:
         }
 
     def _decoded(self, outputs: Mapping[str, Array], is_silent: bool) -> Beats:
-        network = self._network
-        # (n_beats, 2): times in seconds, positions in the bar
-        found: NDArray[np.float64] = np.empty((0, 2))
-        if not is_silent:
-            found = self._tracker(network.decoder_input(outputs))
+        decoded = self._decode(outputs, is_silent=is_silent)
         return Beats(
-            bpm=tempo_bpm(found[:, 0]),
-            beats=tuple(Beat(time_s, int(position)) for time_s, position in found.tolist()),
-            segments=network.sections(outputs, is_silent=is_silent),
-            duration_s=network.n_frames(outputs) / self.facts.frame_rate_hz,
+            bpm=tempo_bpm(decoded.beats[:, 0]),
+            beats=tuple(Beat(time_s, int(position)) for time_s, position in decoded.beats.tolist()),
+            segments=decoded.sections,
+            duration_s=decoded.n_frames / self.facts.frame_rate_hz,
             seconds={},
         )
 

@@ -15,7 +15,7 @@ from stemline.postprocessing.stems import stem_file_name
 from stemline.preprocessing.audio import AudioFormat, open_audio
 from stemline.preprocessing.channels import output_channels
 
-from .pipeline import SeparatedBlock, SeparateOptions
+from .jobs import SeparatedBlock, SeparateOptions
 from .stem_files import FileBlocks
 
 

@@ -21,8 +21,9 @@ from stemline.engines.artifact import MANIFEST, info_from_metadata
 from stemline.errors import ArtifactError, UnknownModelError, UntrainedError, WrongModelError
 
 from .beat_tracker import BeatTracker
+from .jobs import SeparateOptions
 from .models import Offer, bag_name, offer_of, offers_of
-from .pipeline import Member, SeparateOptions, Separator
+from .separator import Member, Separator
 
 DEFAULT_PRECISION = "fp32"
 BEST_MODEL = "htdemucs"

@@ -116,5 +116,5 @@ def _shared(info: ModelInfo) -> tuple[object, ...]:
         info.channels,
         info.chunk_samples,
         info.default_overlap,
-        info.any_length,
+        info.dynamic_length,
     )

@@ -18,7 +18,7 @@ from onnx import helper, numpy_helper
 from stemline.engines import BeatInfo, EngineSpec, ModelInfo, TensorSpec
 from stemline.engines.artifact import SCHEMA_VERSION
 from stemline.engines.base import Array, Arrays, checked_inputs
-from stemline.serving.pipeline import Separator
+from stemline.serving.separator import Separator
 
 RATE = 44100
 STEMS = ("bass", "drums", "other", "vocals")

@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from stemline.export.torch_to_onnx import OPSET, evaluating
+from stemline.export.torch_to_onnx import evaluating
+from stemline.families.common.graph import OPSET
 from stemline.families.demucs.config import DemucsConfig
 from stemline.families.demucs.kwargs import config_from_kwargs
 

@@ -159,7 +159,7 @@ def write_network(
     from demucs_network_helpers import unsettled
     from package_helpers import stand_in, write_safetensors, write_th
 
-    from stemline.export.networks import random_network
+    from stemline.export.weights import random_network
     from stemline.families.demucs.kwargs import config_from_kwargs
 
     network = random_network(config_from_kwargs(klass, kwargs), seed)

@@ -11,7 +11,7 @@ from export_helpers import TINY_YAML, FileServer, tiny_config
 
 from stemline.evaluation.held_out import held_out
 from stemline.export import verify
-from stemline.export.networks import random_network
+from stemline.export.weights import random_network
 from stemline.families.mdx23c.config import Mdx23cConfig
 
 

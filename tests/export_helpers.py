@@ -3,9 +3,17 @@
 import http.server
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from stemline.export.models import ModelSpec
+from stemline.engines import ModelInfo, TensorSpec
+from stemline.export.model_info import model_info
+from stemline.families import find_family
+from stemline.families.family import Tensors
 from stemline.families.mdx23c.config import Mdx23cConfig
+from stemline.families.model_spec import ModelSpec, NetworkConfig
+
+if TYPE_CHECKING:
+    from torch import nn
 
 Answer = Callable[[http.server.BaseHTTPRequestHandler], None]
 
@@ -72,3 +80,26 @@ class FileServer:
 
         self.answers[f"/{name}"] = answer
         return f"{self.url}/{name}"
+
+
+def info_of(config: NetworkConfig, name: str = "tiny") -> ModelInfo:
+    """The description of an artifact of this network, of random weights."""
+    spec = ModelSpec(name, config.family, name, config, (), None, None, "MIT")
+    return model_info(spec, "fp32", "random:0")
+
+
+def tensors_of(config: NetworkConfig) -> Tensors:
+    """The inputs and outputs of its artifact."""
+    return find_family(config.family).tensors(info_of(config))
+
+
+def input_specs(config: NetworkConfig) -> tuple[TensorSpec, ...]:
+    return tensors_of(config).inputs
+
+
+def output_specs(config: NetworkConfig) -> tuple[TensorSpec, ...]:
+    return tensors_of(config).outputs
+
+
+def build_network(config: NetworkConfig) -> "nn.Module":
+    return find_family(config.family).build(config)

@@ -14,9 +14,9 @@ from stemline.engines import Artifact
 from stemline.serving.beat_tracker import BeatTracker
 from stemline.serving.library import EngineOptions, Library
 from stemline.serving.models import Offer
-from stemline.serving.pipeline import Separator
 from stemline.serving.rpc.server import StemlineServer
 from stemline.serving.rpc.settings import ServerSettings
+from stemline.serving.separator import Separator
 from stemline.v1 import stemline_pb2 as pb
 from stemline.v1 import stemline_pb2_grpc as pb_grpc
 

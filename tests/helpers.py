@@ -8,7 +8,7 @@ import numpy as np
 from stemline.engines import EngineSpec, ModelInfo, StftInfo, TensorSpec
 from stemline.engines.base import Array, Arrays, checked_inputs
 from stemline.errors import EngineMemoryError
-from stemline.serving.pipeline import Separator
+from stemline.serving.separator import Separator
 
 GAINS = (0.75, 0.25)
 

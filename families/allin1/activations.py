@@ -5,14 +5,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stemline.postprocessing.sigmoid import sigmoid
+
 # Below it a logarithm would make a frame in which the downbeat is the likelier impossible.
 _LEAST = np.float32(1e-8)
-
-
-def sigmoid(logits: NDArray[Any]) -> NDArray[np.float32]:
-    """Logits -> probabilities of the same shape, in float32: 1 / (1 + exp(-x))."""
-    with np.errstate(over="ignore"):  # exp(-x) = inf gives 0
-        return np.asarray(1 / (1 + np.exp(-np.asarray(logits, np.float32))), np.float32)
 
 
 def downbeat_activations(

@@ -7,7 +7,7 @@ read by `config_from_fold`.
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import Any, ClassVar
 
 from stemline.engines.base import FRAMES
 from stemline.engines.beat_info import BEAT, DOWNBEAT, FUNCTION, SECTION, SPECTROGRAM
@@ -40,6 +40,7 @@ class AllInOneConfig:
     Raises ConfigError, in the words of allin1's own configuration, when the numbers do not fit.
     """
 
+    family: ClassVar[str] = "allin1"
     stems: tuple[str, ...] = STEMS
     """In the order of the network's input."""
     labels: tuple[str, ...] = LABELS

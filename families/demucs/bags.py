@@ -14,6 +14,8 @@ from math import isfinite
 
 from stemline.errors import BagError
 
+from ..model_spec import CheckpointFile
+
 _CDN = "https://dl.fbaipublicfiles.com/demucs/"
 _HUGGING_FACE = "https://huggingface.co/adefossez/{}/resolve/main/{}.safetensors"
 
@@ -69,21 +71,6 @@ def _check_weights(weights: tuple[tuple[float, ...], ...], n_members: int) -> No
     for stem, column in enumerate(zip(*weights, strict=True)):
         if sum(column) == 0:
             raise BagError(f"weights: no model counts for stem {stem + 1}")
-
-
-@dataclass(frozen=True)
-class CheckpointFile:
-    """One file of one network at one address."""
-
-    url: str
-    sha256: str | None
-    """None where nobody has published it: recorded on first use."""
-    size_bytes: int | None = None
-
-    @property
-    def name(self) -> str:
-        """The file's own name."""
-        return self.url.rpartition("/")[2]
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from fractions import Fraction
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from stemline.errors import ConfigError
 
@@ -49,6 +49,7 @@ class DemucsConfig:
     Raises ConfigError, in the words of demucs's arguments, when the numbers do not fit.
     """
 
+    family: ClassVar[str] = "demucs"
     architecture: Architecture
     stems: tuple[str, ...]
     """In the order of the network's output."""

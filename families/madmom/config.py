@@ -6,7 +6,7 @@ The defaults are those of the eight networks that madmom 0.16.1 installs (`downb
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import Any, ClassVar
 
 from stemline.engines.base import FRAMES
 from stemline.engines.beat_info import BEAT, DOWNBEAT, FEATURES
@@ -25,6 +25,7 @@ class MadmomConfig:
     Raises ConfigError that names the field when the numbers do not fit.
     """
 
+    family: ClassVar[str] = "madmom"
     n_features: int = 314
     """Numbers of a frame: bands and rises of all resolutions."""
     units: int = 25

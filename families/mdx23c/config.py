@@ -5,7 +5,7 @@ Needs neither torch nor yaml; the YAML of UVR and MSST is read in config_file.py
 
 import re
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from stemline.errors import ConfigError, OverlapError
 from stemline.preprocessing.chunks import hop_samples_for
@@ -22,6 +22,7 @@ class Mdx23cConfig:
     Raises ConfigError, in the words of the UVR/MSST YAML, when the numbers do not fit.
     """
 
+    family: ClassVar[str] = "mdx23c"
     stems: tuple[str, ...]
     """Lower case, in the order of the network's output."""
     n_fft: int

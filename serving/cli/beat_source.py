@@ -216,7 +216,7 @@ def _say_of_separator(model: BeatModel, offer: Offer) -> None:
     unheard = sorted(set(map(str.lower, offer.stems)) - set(map(str.lower, model.facts.stems)))
     if unheard:
         warn(f"{offer.name} also makes {', '.join(unheard)}, which {model.name} does not hear")
-    if model.facts.separator not in ("", offer.info.model):
-        say(f"{model.name} learned from the stems of {model.facts.separator}")
+    if model.facts.trained_on_stems_of not in ("", offer.info.model):
+        say(f"{model.name} learned from the stems of {model.facts.trained_on_stems_of}")
     if not offer.info.trained:
         warn(f"{offer.name} has random weights: its stems are noise, and so are the beats")

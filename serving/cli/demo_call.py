@@ -13,7 +13,7 @@ from ..beat_tracker import Beats
 from ..client.client import StemlineClient
 from ..client.remote_separation import RemoteAnalysis
 from ..files import SeparatedFile, separate_file
-from ..pipeline import SeparateOptions
+from ..jobs import SeparateOptions
 
 if TYPE_CHECKING:
     from stemline.engines.base import Array

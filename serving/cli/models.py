@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from stemline.errors import ArtifactError
-from stemline.export.families import BeatConfig
 from stemline.export.manifest import stored_beat_quality, stored_quality
-from stemline.export.models import MODELS, ModelSpec
+from stemline.export.models import MODELS
+from stemline.families import find_family
+from stemline.families.model_spec import ModelSpec
 
 from ..library import Library
 from ..models import Offer
@@ -55,17 +56,19 @@ def models(artifacts: Artifacts = DEFAULT_ARTIFACTS, as_json: Json = False) -> N
 
 
 def _row_of_spec(spec: ModelSpec) -> dict[str, Any]:
-    config = spec.config
-    if isinstance(config, BeatConfig):
+    network = find_family(spec.family).describe(spec.config)
+    if network.beats is None:
         return _row(
-            spec.name,
-            spec.family,
-            config.sample_rate_hz,
-            spec.licence,
-            gives=_found(getattr(config, "labels", ())),
-            hears=getattr(config, "stems", ()),
+            spec.name, spec.family, network.sample_rate_hz, spec.licence, stems=network.stems
         )
-    return _row(spec.name, spec.family, config.sample_rate_hz, spec.licence, stems=spec.stems)
+    return _row(
+        spec.name,
+        spec.family,
+        network.beats.sample_rate_hz,
+        spec.licence,
+        gives=_found(network.beats.labels),
+        hears=network.beats.stems,
+    )
 
 
 def _row_of_offer(offer: Offer) -> dict[str, Any]:

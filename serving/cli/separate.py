@@ -16,8 +16,8 @@ from stemline.postprocessing.encode import OutputFormat
 
 from ..client.client import StemlineClient
 from ..files import SeparatedFile, Source, separate_file
+from ..jobs import SeparateOptions
 from ..library import EngineOptions, Library
-from ..pipeline import SeparateOptions
 from .batch import Batch, attempt
 from .options import DEFAULT_ARTIFACTS, AllowUntrained, Artifacts, BatchSize, Device, Json, Threads
 from .report import print_json, progress_bar, say, warn

@@ -8,8 +8,8 @@ from stemline.postprocessing.encode import OutputFormat
 from stemline.preprocessing.audio import AudioFormat
 from stemline.v1 import stemline_pb2 as pb
 
+from ..jobs import SeparateOptions, check_shifts
 from ..messages.conventions import MAX_DATA_BYTES
-from ..pipeline import SeparateOptions, check_shifts
 
 
 def separate_config(

@@ -12,7 +12,7 @@ from stemline.preprocessing.audio import AudioFormat
 from stemline.v1 import stemline_pb2 as pb
 
 from ..beat_tracker import Beats
-from ..pipeline import SeparateOptions
+from ..jobs import SeparateOptions
 from .call_parts import (
     container_input,
     file_output,

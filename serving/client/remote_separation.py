@@ -12,8 +12,8 @@ from stemline.preprocessing.audio import AudioFormat
 from stemline.v1 import stemline_pb2 as pb
 
 from ..beat_tracker import Beats
+from ..jobs import SeparatedBlock, SeparateOptions
 from ..messages.beats import beats_of
-from ..pipeline import SeparatedBlock, SeparateOptions
 from .remote_call import RemoteCall
 
 OnProgress = Callable[[pb.Progress], None]

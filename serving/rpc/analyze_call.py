@@ -10,9 +10,9 @@ from stemline.v1 import stemline_pb2 as pb
 
 from ..beat_models import BeatModel
 from ..beat_tracker import check_separator
+from ..jobs import SeparatedBlock, SeparateOptions
 from ..messages.beats import found_messages
 from ..models import Offer
-from ..pipeline import SeparatedBlock, SeparateOptions
 from . import beats_call
 from .call import Call, Pace, Timed
 from .replies import replies_for

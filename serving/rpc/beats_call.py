@@ -7,9 +7,9 @@ from stemline.v1 import stemline_pb2 as pb
 
 from ..beat_models import BeatModel
 from ..beat_tracker import BeatTracker
+from ..jobs import SeparateOptions
 from ..messages.beats import found_messages
 from ..models import Offer
-from ..pipeline import SeparateOptions
 from .call import Call, Pace
 from .served import ServedModels
 from .uploads import UploadLimits, audio_of, check_input, config_of

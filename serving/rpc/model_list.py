@@ -48,7 +48,7 @@ def _model(offer: Offer, loaded: bool) -> pb.Model:
         model.kind = pb.MODEL_KIND_BEATS
         model.heard_stems.extend(info.beats.stems)
         model.labels.extend(info.beats.labels)
-        model.separator = info.beats.separator
+        model.separator = info.beats.trained_on_stems_of
         model.sample_rate_hz = info.beats.sample_rate_hz
         model.channels = 1
     return model

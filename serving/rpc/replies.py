@@ -12,8 +12,8 @@ from stemline.errors import RequestError
 from stemline.postprocessing.encode import OutputFormat, StemWriter
 from stemline.v1 import stemline_pb2 as pb
 
+from ..jobs import SeparatedBlock
 from ..messages.conventions import MAX_DATA_BYTES
-from ..pipeline import SeparatedBlock
 
 _FULL_SCALE_S16 = 1 << 15
 _WAV_BITS, _FLAC_BITS, _MP3_KBPS = 16, 16, 192

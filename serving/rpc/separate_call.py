@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from stemline.preprocessing.channels import output_channels
 from stemline.v1 import stemline_pb2 as pb
 
+from ..jobs import SeparateOptions
 from ..models import Offer
-from ..pipeline import SeparateOptions, Separation, Separator
+from ..separation import Separation
+from ..separator import Separator
 from .call import Call, Pace, Timed
 from .replies import Replies, file_format_of, replies_for
 from .served import ServedModels

@@ -12,7 +12,7 @@ from stemline.bench.run import BenchOptions, run_bench
 from stemline.evaluation.held_out import held_out
 from stemline.export import verify
 from stemline.export.export import export_model
-from stemline.export.networks import random_network
+from stemline.export.weights import random_network
 
 
 @pytest.fixture(scope="session")

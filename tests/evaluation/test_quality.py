@@ -33,7 +33,8 @@ from stemline.evaluation.quality import (
 )
 from stemline.families.mdx23c.chunks_in import network_input
 from stemline.preprocessing.stft import Stft
-from stemline.serving.pipeline import SeparateOptions, Separator
+from stemline.serving.jobs import SeparateOptions
+from stemline.serving.separator import Separator
 
 SONGS = held_out(2, 1.5)
 # An STFT of every bin, so that the only loss is float32's.

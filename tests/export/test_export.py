@@ -27,7 +27,8 @@ from stemline.errors import (
 )
 from stemline.export import export as export_module
 from stemline.export import verify
-from stemline.export.export import ExportResult, export_custom, export_model, fingerprint
+from stemline.export.export import ExportResult, export_custom, export_model
+from stemline.export.fingerprint import fingerprint
 from stemline.export.manifest import read_manifest, stored_quality
 from stemline.export.models import MODELS
 from stemline.export.reference import reference_engine

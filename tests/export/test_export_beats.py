@@ -27,9 +27,10 @@ from stemline.export import families, verify
 from stemline.export.card import card_from_json
 from stemline.export.export import export_custom, export_model
 from stemline.export.manifest import read_manifest
-from stemline.export.models import MODELS, ModelSpec
+from stemline.export.models import MODELS
 from stemline.export.verify import verify_artifact
 from stemline.families.allin1.config import AllInOneConfig
+from stemline.families.model_spec import ModelSpec
 
 SIZES = {"depth": 3, "dim_embed": 8, "mlp_ratio": 2.0}
 SMALL = AllInOneConfig(depth=3, dim_embed=8, mlp_ratio=2.0)

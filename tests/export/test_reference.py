@@ -7,8 +7,8 @@ from torch import nn
 from stemline.engines import TensorSpec
 from stemline.engines.pytorch import TorchEngine
 from stemline.errors import DeviceError, EngineError, EngineInputError, EngineMemoryError
-from stemline.export.networks import random_network
 from stemline.export.reference import torch_engine
+from stemline.export.weights import random_network
 
 X = TensorSpec("x", "float32", ("batch", 3))
 

@@ -11,8 +11,8 @@ from stemline.engines import TensorSpec, open_engine, read_onnx_metadata
 from stemline.errors import OnnxExportError
 from stemline.evaluation.parity import snr_db
 from stemline.export.families import input_specs, output_specs
-from stemline.export.networks import random_network
 from stemline.export.torch_to_onnx import export_onnx
+from stemline.export.weights import random_network
 
 KINDS = [
     {"num_scales": 2, "num_blocks_per_scale": 2},

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import torch
-from export_helpers import tiny_config
+from export_helpers import build_network, tiny_config
 from oracle_helpers import original_network
 
 from stemline.engines import open_engine
@@ -20,11 +20,11 @@ from stemline.evaluation.parity import snr_db
 from stemline.evaluation.signal import music_like
 from stemline.export.families import input_specs, output_specs
 from stemline.export.models import MODELS
-from stemline.export.networks import build_network
 from stemline.export.torch_to_onnx import export_onnx
 from stemline.families.common.checkpoint import load_strictly, read_checkpoint
 from stemline.families.mdx23c.config import Mdx23cConfig
-from stemline.serving.pipeline import SeparateOptions, Separator
+from stemline.serving.jobs import SeparateOptions
+from stemline.serving.separator import Separator
 
 pytestmark = pytest.mark.oracles
 

@@ -30,8 +30,8 @@ from stemline.evaluation.signal import music_like
 from stemline.export.export import export_custom
 from stemline.preprocessing.resample import Resampler
 from stemline.serving import library
+from stemline.serving.jobs import SeparateOptions
 from stemline.serving.library import EngineOptions, Library
-from stemline.serving.pipeline import SeparateOptions
 
 pytestmark = pytest.mark.oracles
 

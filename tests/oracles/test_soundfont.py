@@ -26,8 +26,9 @@ from oracles.soundfont_band import (
 from stemline.evaluation.si_sdr import is_silent, si_sdr_db
 from stemline.export.export import export_model
 from stemline.export.models import find_model
+from stemline.serving.jobs import SeparateOptions
 from stemline.serving.library import EngineOptions, Library
-from stemline.serving.pipeline import SeparateOptions, Separator
+from stemline.serving.separator import Separator
 
 pytestmark = pytest.mark.oracles
 

@@ -36,7 +36,7 @@ from stemline.errors import (
 from stemline.preprocessing.audio import AudioFormat
 from stemline.preprocessing.spectrogram_stream import SpectrogramStream
 from stemline.serving.beat_tracker import BeatTracker
-from stemline.serving.pipeline import SeparateOptions
+from stemline.serving.jobs import SeparateOptions
 
 BEATS = click_times(6, 120, 4)
 SONG = click_mixture(BEATS, (), (), 6)

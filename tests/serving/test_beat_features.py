@@ -19,7 +19,7 @@ from stemline.preprocessing.spectrogram import log_spectrogram
 from stemline.preprocessing.spectrogram_stream import SpectrogramStream
 from stemline.serving.beat_features import MIXTURE, MonoStems
 from stemline.serving.beat_tracker import BeatTracker
-from stemline.serving.pipeline import SeparateOptions
+from stemline.serving.jobs import SeparateOptions
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from stemline.errors import ArtifactError, AudioError, RequestError
 from stemline.postprocessing.sections import Section
 from stemline.preprocessing.audio import AudioFormat
 from stemline.serving.beat_tracker import Beats, BeatTracker
-from stemline.serving.pipeline import Separator
+from stemline.serving.separator import Separator
 from stemline.serving.stem_files import StemFolder, read_stems
 
 DURATION_S = 20.0

@@ -26,8 +26,8 @@ from stemline.postprocessing.sections import Section
 from stemline.preprocessing.audio import AudioFormat
 from stemline.serving.beat_models import find_beat_model, find_separator
 from stemline.serving.beat_tracker import Beats, BeatTracker
+from stemline.serving.jobs import SeparateOptions
 from stemline.serving.library import EngineOptions, Library
-from stemline.serving.pipeline import SeparateOptions
 
 Array = NDArray[np.float32]
 Stems = dict[str, Array]

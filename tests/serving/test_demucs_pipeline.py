@@ -49,8 +49,9 @@ from stemline.preprocessing.rereadable import Rereadable
 from stemline.preprocessing.resample import Resampler
 from stemline.serving import library, pipeline
 from stemline.serving.client.client import StemlineClient
+from stemline.serving.jobs import SeparateOptions
 from stemline.serving.library import Library
-from stemline.serving.pipeline import SeparateOptions, Separator
+from stemline.serving.separator import Separator
 from stemline.v1 import stemline_pb2 as pb
 
 STEREO = AudioFormat(RATE, 2, None)

@@ -7,7 +7,7 @@ from helpers import GAINS, gain_separator, in_blocks, music, snr_db, tiny_info
 
 from stemline.errors import AudioError, OverlapError, SeparationClosedError, UnknownStemError
 from stemline.preprocessing.audio import AudioFormat
-from stemline.serving.pipeline import SeparateOptions
+from stemline.serving.jobs import SeparateOptions
 
 CHUNK = tiny_info().chunk_samples  # 3968
 RATE = 44100

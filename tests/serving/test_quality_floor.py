@@ -23,7 +23,7 @@ from stemline.export.reference import reference_engine
 from stemline.preprocessing.audio import AudioFormat
 from stemline.serving.client.client import StemlineClient
 from stemline.serving.library import EngineOptions, Library
-from stemline.serving.pipeline import Separator
+from stemline.serving.separator import Separator
 
 Array = NDArray[np.float32]
 Separate = Callable[[Array], dict[str, Array]]

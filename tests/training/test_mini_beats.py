@@ -22,7 +22,7 @@ from stemline.evaluation.beat_scores import (
     label_accuracy,
     n_matched,
 )
-from stemline.export.export import model_info
+from stemline.export.model_info import model_info
 from stemline.export.models import find_model
 from stemline.export.reference import torch_engine
 from stemline.export.weights import load_network as load_separator

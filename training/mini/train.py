@@ -29,7 +29,7 @@ from stemline.band.dice import Dice
 from stemline.band.song import STEMS, perform
 from stemline.errors import ResumeError
 from stemline.evaluation.si_sdr import si_sdr_improvement_db
-from stemline.export.networks import random_network
+from stemline.export.weights import random_network
 from stemline.families.mdx23c.config import Mdx23cConfig
 from stemline.families.mdx23c.config_file import read_config
 

@@ -4,11 +4,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from stemline.errors import ConfigError, WeightsError
-from stemline.export.families import ALLIN1
-from stemline.export.models import ModelSpec
-from stemline.export.weights import fold_files
 
-from .fold import read_fold
+from ...model_spec import ModelSpec
+from .fold import fold_files, read_fold
 
 
 def custom_allin1(
@@ -30,7 +28,7 @@ def custom_allin1(
     folds = tuple(
         ModelSpec(
             name=name,
-            family=ALLIN1,
+            family="allin1",
             title=name,
             config=read_fold(file).config,
             urls=(),

@@ -14,11 +14,23 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
-from stemline.errors import CheckpointError, ConfigError
+from stemline.errors import CheckpointError, ConfigError, WeightsError
 
 from ...common.checkpoint import load_strictly, read_checkpoint
 from ..config import AllInOneConfig, allin1_config_from_json, config_from_fold
 from ..network.all_in_one import AllInOne
+
+SUFFIXES = (".pth", ".safetensors")
+
+
+def fold_files(folder: Path) -> list[Path]:
+    """The files of networks in a folder, by name. Raises WeightsError where there are none."""
+    found = sorted(path for path in folder.glob("*") if path.suffix in SUFFIXES)
+    if not found:
+        raise WeightsError(
+            f"--weights {folder}: no folder with files of networks ({', '.join(SUFFIXES)})"
+        )
+    return found
 
 
 @dataclass(frozen=True)

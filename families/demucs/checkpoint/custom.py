@@ -4,12 +4,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from stemline.errors import BagError, ConfigError, WeightsError
-from stemline.export.models import ModelSpec, bag_of
-from stemline.export.weights import package_config
 
+from ...model_spec import ModelSpec
 from ..bags import Bag
 from ..config import DemucsConfig
+from ..models import bag_of
 from .bag_file import find_member, read_bag
+from .load import package_config
 from .package import read_package
 
 
@@ -55,22 +56,6 @@ def custom_demucs(
         raise ConfigError(f"{bag_path}: its networks have segments of different lengths")
     spec = bag_of(name, name, bag.members, rows, configs, ((),) * len(configs), licence)
     return spec, paths[0] if len(paths) == 1 else path
-
-
-def member_weights(spec: ModelSpec, network: ModelSpec, weights: str | Path) -> str | Path:
-    """What `--weights` means for one network of a model.
-
-    Raises CheckpointError, or WeightsError for one file where a bag needs several.
-    """
-    if network.member is None or weights in ("auto", "official", "random"):
-        return weights
-    path = Path(weights)
-    if not path.is_dir():
-        raise WeightsError(
-            f"{spec.name} is a bag of {len(spec.networks)} networks; --weights {weights} must be "
-            "auto, official, random, or the folder of their files"
-        )
-    return find_member(path, network.member.signature)
 
 
 def _with_segment(config: DemucsConfig, bag: Bag, source: str) -> DemucsConfig:

@@ -1,7 +1,8 @@
 import numpy as np
 
-from stemline.families.allin1.activations import downbeat_activations, sigmoid
+from stemline.families.allin1.activations import downbeat_activations
 from stemline.postprocessing.dbn import DownbeatTracker
+from stemline.postprocessing.sigmoid import sigmoid
 
 
 def test_probabilities_are_exact_at_the_ends_and_without_warning() -> None:

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from stemline.errors import OnnxExportError
 from stemline.evaluation.parity import snr_db
-from stemline.export.torch_to_onnx import OPSET
 from stemline.families.allin1.config import OUTPUTS
 from stemline.families.allin1.graph.writer import export_allin1
 from stemline.families.allin1.network.all_in_one import AllInOne
+from stemline.families.common.graph import OPSET
 
 # Three blocks in float32, of one order of sums and another.
 FLOAT32_DB = 100.0

@@ -3,10 +3,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from export_helpers import build_network
 from safetensors.torch import save_file
 
 from stemline.errors import CheckpointError
-from stemline.export.networks import build_network, random_network
+from stemline.export.weights import random_network
 from stemline.families.common.checkpoint import load_strictly, read_checkpoint
 from stemline.families.mdx23c.config import Mdx23cConfig
 

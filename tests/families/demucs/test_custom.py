@@ -26,7 +26,7 @@ from stemline.export.weights import load_network, resolve_weights
 from stemline.families.common.digest import file_sha256
 from stemline.families.demucs.kwargs import config_from_kwargs
 from stemline.serving.library import Library
-from stemline.serving.pipeline import Separator
+from stemline.serving.separator import Separator
 
 NAMES = ("aaaa1111", "bbbb2222")
 IDENTITY = [[1.0, 0.0], [0.0, 1.0]]

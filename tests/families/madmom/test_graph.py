@@ -10,7 +10,7 @@ from madmom_helpers import SMALL, features, random_madmom, small_madmom
 from numpy.typing import NDArray
 
 from stemline.evaluation.parity import snr_db
-from stemline.export.torch_to_onnx import OPSET
+from stemline.families.common.graph import OPSET
 from stemline.families.madmom.config import MadmomConfig
 from stemline.families.madmom.graph import export_madmom
 from stemline.families.madmom.network import MadmomBlstm

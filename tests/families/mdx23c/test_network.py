@@ -1,10 +1,10 @@
 import pytest
 import torch
-from export_helpers import tiny_config
+from export_helpers import build_network, tiny_config
 
 from stemline.errors import UnknownModelError
 from stemline.export.models import MODELS, find_model
-from stemline.export.networks import build_network, random_network
+from stemline.export.weights import random_network
 from stemline.families.mdx23c.config import Mdx23cConfig
 from stemline.families.mdx23c.network import frequency_gain
 

@@ -14,7 +14,7 @@ from cli_helpers import RATE, run, run_without_torch, separate
 from helpers import music, snr_db
 
 from stemline.engines import open_engine, read_artifact
-from stemline.serving.pipeline import Separator
+from stemline.serving.separator import Separator
 
 
 @pytest.fixture

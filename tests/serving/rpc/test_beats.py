@@ -47,11 +47,12 @@ from stemline.preprocessing.audio import AudioFormat
 from stemline.serving.beat_models import find_beat_model
 from stemline.serving.beat_tracker import Beat, Beats, BeatTracker
 from stemline.serving.client.client import StemlineClient
+from stemline.serving.jobs import SeparateOptions
 from stemline.serving.library import EngineOptions, Library
 from stemline.serving.messages.beats import activation_messages, beats_of, result_message
-from stemline.serving.pipeline import SeparateOptions, Separator
 from stemline.serving.rpc import uploads
 from stemline.serving.rpc.admission import HeldAudio
+from stemline.serving.separator import Separator
 from stemline.v1 import stemline_pb2 as pb
 from stemline.v1 import stemline_pb2_grpc as pb_grpc
 

@@ -18,7 +18,8 @@ from stemline.errors import FAILED, MISSING, USAGE, RemoteError
 from stemline.postprocessing.encode import OutputFormat
 from stemline.preprocessing.audio import AudioFormat
 from stemline.serving.client.client import StemlineClient
-from stemline.serving.pipeline import SeparateOptions, Separator
+from stemline.serving.jobs import SeparateOptions
+from stemline.serving.separator import Separator
 from stemline.v1 import stemline_pb2 as pb
 
 PCM = music(5_000).T.tobytes()

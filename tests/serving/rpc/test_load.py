@@ -25,7 +25,7 @@ from grpc_reflection.v1alpha import reflection_pb2_grpc
 from helpers import GainEngine, gain_separator, music, tiny_info
 
 from stemline.errors import EngineMemoryError
-from stemline.serving.pipeline import Separator
+from stemline.serving.separator import Separator
 from stemline.v1 import stemline_pb2 as pb
 from stemline.v1 import stemline_pb2_grpc as pb_grpc
 

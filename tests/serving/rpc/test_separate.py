@@ -22,7 +22,7 @@ from stemline.errors import RemoteError
 from stemline.postprocessing.encode import OutputFormat
 from stemline.preprocessing.audio import AudioFormat
 from stemline.serving.client.client import StemlineClient
-from stemline.serving.pipeline import SeparateOptions
+from stemline.serving.jobs import SeparateOptions
 from stemline.serving.rpc.admission import Admission
 from stemline.serving.rpc.service import StemlineServicer
 from stemline.serving.rpc.uploads import UploadLimits

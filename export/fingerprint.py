@@ -1,0 +1,124 @@
+"""What an artifact was made from, as one digest: the same one, the same artifact.
+
+Nothing is listed by hand. The sources are those that the export of this very artifact imports: its
+family, its precision, export and evaluation with what they stand on, and the band where its songs
+decided figures of the card. The registries of families and precisions name their modules in
+strings, so that no family's sources are another's.
+"""
+
+import ast
+import hashlib
+import importlib.util
+import json
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from stemline.families import FAMILIES
+from stemline.families.model_spec import ModelSpec
+
+from .model_info import model_info
+from .precisions import PRECISIONS
+
+_PACKAGE = "stemline"
+_BAND = "stemline.band"
+_ROOTS = ("stemline.export.export",)
+# Of the graph and of the signal that it is judged on; and of songs and what separates them.
+_PACKAGES = ("numpy", "onnx", "onnx-ir", "onnxscript", "torch")
+_QUALITY_PACKAGES = ("onnxruntime", "scipy")
+# What an extension module is built from lies beside it, but in a wheel.
+_EXTENSION_SOURCES = ("*.pyx", "*_kernel.*", "*.inc")
+
+
+def fingerprint(spec: ModelSpec, variant: str, digest: str, has_quality: bool) -> str:
+    """A digest of all that decides what an artifact holds.
+
+    The band decides it only where the card has the quality on its songs: a large network, which
+    is not measured at export, is not exported again for another tune.
+    """
+    packages = (*_PACKAGES, *(_QUALITY_PACKAGES if has_quality else ()))
+    made_from = {
+        "info": model_info(spec, variant, digest).to_json(),
+        "config": spec.config.to_json(),
+        "packages": {package: _version(package) for package in packages},
+        "sources": _digest(sources(spec.family, variant, has_quality).values()),
+    }
+    return hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()
+
+
+def sources(family: str, variant: str, has_quality: bool) -> dict[str, Path]:
+    """Module → file of everything whose change makes another artifact, by name."""
+    waiting = [*_ROOTS, FAMILIES[family], PRECISIONS[variant]]
+    found: dict[str, Path] = {}
+    while waiting:
+        module = waiting.pop()
+        if module in found or (not has_quality and _is_below(module, _BAND)):
+            continue
+        path = _file_of(module)
+        if path is None:
+            continue
+        found[module] = path
+        waiting.extend(_imports(module, path))
+    return dict(sorted(found.items()))
+
+
+def _is_below(module: str, package: str) -> bool:
+    return module == package or module.startswith(f"{package}.")
+
+
+@lru_cache(maxsize=1024)
+def _file_of(module: str) -> Path | None:
+    """The file of a module, None for a name that is no module."""
+    try:
+        spec = importlib.util.find_spec(module)
+    except ModuleNotFoundError:  # a name inside a module
+        return None
+    return Path(spec.origin) if spec is not None and spec.origin is not None else None
+
+
+def _imports(module: str, path: Path) -> Iterator[str]:
+    """Modules of ours that a file imports, wherever in it, and the packages they lie in."""
+    if path.suffix != ".py":
+        return
+    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+    for name in _names(path.read_text(), package):
+        parts = name.split(".")
+        if parts[0] == _PACKAGE:
+            yield from (".".join(parts[:end]) for end in range(1, len(parts) + 1))
+
+
+@lru_cache(maxsize=1024)
+def _names(source: str, package: str) -> tuple[str, ...]:
+    names: list[str] = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                parents = package.split(".")
+                parents = parents[: len(parents) - node.level + 1]
+                base = ".".join([*parents, *([node.module] if node.module else [])])
+            names += [base, *(f"{base}.{alias.name}" for alias in node.names)]
+    return tuple(names)
+
+
+def _digest(paths: Iterable[Path]) -> str:
+    digest = hashlib.sha256()
+    for path in paths:
+        built_from = [path]
+        if path.suffix != ".py":
+            built_from = sorted(
+                one for pattern in _EXTENSION_SOURCES for one in path.parent.glob(pattern)
+            ) or [path]
+        for one in built_from:
+            digest.update(one.read_bytes())
+    return digest.hexdigest()
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""

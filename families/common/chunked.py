@@ -1,0 +1,96 @@
+"""Tracks that go once through one network, in chunks that overlap and fade into each other.
+
+MSST's `demix` in generic mode: see `preprocessing/chunks.py` and `postprocessing/overlap_add.py`.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from stemline.engines import ModelInfo
+from stemline.engines.base import Array
+from stemline.errors import RequestError
+from stemline.postprocessing.overlap_add import OverlapAdd
+from stemline.preprocessing.chunks import Chunk, ChunkPlan, hop_samples_for, iter_chunks
+
+from ..separation import Piece, PieceLayout, ProcessingOptions
+
+Encode = Callable[[Array], dict[str, Array]]
+"""Chunks (batch, channels, chunk_samples) → the network's inputs."""
+Decode = Callable[[Mapping[str, Array], Sequence[int]], Array]
+"""The network's outputs and indices of stems → (batch, n_stems, channels, chunk_samples)."""
+
+_NO_SAMPLES = np.empty((0, 0), np.float32)
+
+
+def chunk_plan(info: ModelInfo, overlap: float | None = None) -> ChunkPlan:
+    """How a track is divided; `overlap` None is the model's own. Raises OverlapError."""
+    chosen = info.default_overlap if overlap is None else overlap
+    return ChunkPlan(info.chunk_samples, hop_samples_for(info.chunk_samples, chosen))
+
+
+def chunk_layout(info: ModelInfo, overlap: float | None = None) -> PieceLayout:
+    """The same for counting chunks. Raises OverlapError."""
+    plan = chunk_plan(info, overlap)
+    return PieceLayout(plan.chunk_samples, plan.hop_samples, plan.border_samples)
+
+
+class ChunkedProcessing:
+    """A model of one network that takes in chunks of one length."""
+
+    reads_twice = False
+
+    def __init__(self, info: ModelInfo, encode: Encode, decode: Decode) -> None:
+        self._info = info
+        self._encode = encode
+        self._decode = decode
+
+    def check(self, wanted: Sequence[int], options: ProcessingOptions) -> None:
+        """Raise RequestError for shifts, which chunks have not, or OverlapError."""
+        if options.shifts:
+            raise RequestError(
+                "shifts",
+                f"{self._info.model} is of family {self._info.family}, which has no shifts",
+            )
+        chunk_plan(self._info, options.overlap)
+
+    def track(self, wanted: Sequence[int], options: ProcessingOptions) -> "ChunkedTrack":
+        """One track. Raises as `check` does."""
+        self.check(wanted, options)
+        plan = chunk_plan(self._info, options.overlap)
+        return ChunkedTrack(plan, wanted, self._info.channels, self._encode, self._decode)
+
+    def pieces_under_way(self, batch_size: int, device: str) -> int:
+        """Two batches, and one more: the engine always has a batch waiting."""
+        return 2 * batch_size + 1
+
+
+class ChunkedTrack:
+    """One track, once through the network."""
+
+    def __init__(
+        self, plan: ChunkPlan, wanted: Sequence[int], channels: int, encode: Encode, decode: Decode
+    ) -> None:
+        self._plan = plan
+        self._wanted = wanted
+        self._encode = encode
+        self._decode = decode
+        self._overlap_add = OverlapAdd(len(wanted), channels, plan.chunk_samples, plan.hop_samples)
+
+    def prepare(self, blocks: Iterable[Array]) -> None:
+        """Nothing: the track is read once."""
+
+    def pieces(self, blocks: Iterable[Array]) -> Iterator[Piece]:
+        """Chunks; see `iter_chunks`."""
+        for chunk in iter_chunks(blocks, self._plan):
+            inputs = self._encode(chunk.samples[np.newaxis])  # name → (1, ...)
+            yield Piece(0, inputs, replace(chunk, samples=_NO_SAMPLES))
+
+    def add(self, piece: Piece, outputs: Mapping[str, Array]) -> Array:
+        """Overlap-add; see `OverlapAdd`."""
+        chunk: Chunk = piece.memory
+        stems = self._decode(outputs, self._wanted)[0]  # (n_stems, channels, chunk_samples)
+        return self._overlap_add.add(
+            stems, chunk.start, chunk.valid, chunk.first, chunk.last, chunk.final_until
+        )

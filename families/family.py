@@ -1,0 +1,177 @@
+"""What a family of networks is to the rest of the house: the one contract that it implements."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from stemline.engines import BeatInfo, ModelInfo, StftInfo, TensorSpec
+from stemline.engines.base import Array
+from stemline.errors import ConfigError
+
+from .model_spec import ModelSpec, NetworkConfig
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Task = Literal["separate", "beats"]
+"""What a model does: take a mixture apart, or find beats and perhaps sections."""
+
+
+@dataclass(frozen=True)
+class Tensors:
+    """The inputs and outputs that an artifact has, its free axes by name."""
+
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+
+
+@dataclass(frozen=True)
+class NetworkInfo:
+    """The part of a ModelInfo that a network's configuration decides; see there."""
+
+    stems: tuple[str, ...]
+    sample_rate_hz: int
+    channels: int
+    chunk_samples: int
+    default_overlap: float
+    stft: StftInfo | None = None
+    dynamic_length: bool = False
+    beats: BeatInfo | None = None
+
+
+@dataclass(frozen=True)
+class TestChunk:
+    """What of a test signal an artifact is judged on, as one input."""
+
+    __test__ = False  # no test of pytest's
+
+    n_samples: int
+    channels: int
+
+
+@dataclass(frozen=True)
+class LoadedNetwork:
+    """A network with its weights."""
+
+    network: "nn.Module"
+    """In evaluation mode."""
+    config: NetworkConfig
+    """What it was built by: the checkpoint's own, where it has one."""
+
+
+@dataclass(frozen=True)
+class GraphTarget:
+    """Where a graph is written to, and what has to be in it."""
+
+    path: Path
+    tensors: Tensors
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    """The file's `metadata_props`."""
+
+
+Trace = Callable[["nn.Module", GraphTarget, Mapping[str, int]], int]
+"""Write a network with torch's exporter: the network, the target, and the lengths that free axes
+besides the batch have while it is traced → how many convolutions were written as Winograd's."""
+
+
+class Family(ABC):
+    """A kind of networks. What needs torch is imported when it is called."""
+
+    name: ClassVar[str]
+    """As users and artifacts name it."""
+    task: ClassVar[Task]
+    config_help: ClassVar[str] = ""
+    """What `--config` is for a checkpoint of this family; empty where it takes none."""
+    takes_custom: ClassVar[bool] = True
+    """Whether checkpoints that are not in the table can be exported."""
+
+    # Needs no torch ---------------------------------------------------------------------------
+
+    @abstractmethod
+    def models(self) -> tuple[ModelSpec, ...]:
+        """The rows of the table, in the order in which they are listed."""
+
+    @abstractmethod
+    def config_from_json(self, values: Mapping[str, Any]) -> NetworkConfig:
+        """A configuration from what `to_json` gave. Raises ConfigError."""
+
+    @abstractmethod
+    def describe(self, config: Any, trained_on_stems_of: str = "") -> NetworkInfo:
+        """What a run has to know of a network; the second is `ModelSpec.trained_on_stems_of`."""
+
+    @abstractmethod
+    def tensors(self, info: ModelInfo) -> Tensors:
+        """The inputs and outputs of a model's artifact.
+
+        Raises ArtifactError when a model of this family cannot have these numbers.
+        """
+
+    @abstractmethod
+    def encode(self, info: ModelInfo, chunks: Array) -> dict[str, Array]:
+        """Chunks (batch, channels, n) → the network's inputs; see `test_chunk` for both sizes."""
+
+    def output_parts(self, info: ModelInfo, output: str) -> tuple[str, ...]:
+        """What one output holds, each to be judged by itself: stems, labels, or one thing."""
+        return info.stems
+
+    def test_chunk(self, info: ModelInfo) -> TestChunk:
+        """What an artifact is judged on."""
+        return TestChunk(info.chunk_samples, info.channels)
+
+    def traced_lengths(self, info: ModelInfo) -> dict[str, int]:
+        """Of the free axes besides the batch, while the network is traced."""
+        return {}
+
+    # Needs torch ------------------------------------------------------------------------------
+
+    @abstractmethod
+    def build(self, config: Any) -> "nn.Module":
+        """The network in evaluation mode, its weights as torch initialises them."""
+
+    @abstractmethod
+    def load(self, spec: ModelSpec, path: Path) -> LoadedNetwork:
+        """The network of a model with the weights at `path`.
+
+        Raises CheckpointError when that is no checkpoint or does not fit the configuration,
+        ConfigError when a configuration in it is not one that is built here.
+        """
+
+    @abstractmethod
+    def write_graph(
+        self, network: "nn.Module", info: ModelInfo, target: GraphTarget, trace: Trace
+    ) -> dict[str, int]:
+        """Write the ONNX file; what is worth knowing of the graph, for the manifest.
+
+        Raises OnnxExportError or OSError.
+        """
+
+    def custom(
+        self, name: str, config_path: Path | None, weights: str | Path, licence: str
+    ) -> tuple[ModelSpec, str | Path]:
+        """A row for a checkpoint that is not in the table, and what `--weights` is for it.
+
+        Raises ConfigError, CheckpointError, or WeightsError where there is no such file.
+        """
+        raise ConfigError(f"--family {self.name} takes no checkpoint of your own")
+
+    def member_file(self, folder: Path, signature: str) -> Path:
+        """The file of one network of a bag in a folder of them. Raises CheckpointError."""
+        raise ConfigError(f"models of family {self.name} are no bags")
+
+    def fold_files(self, folder: Path) -> list[Path]:
+        """The files of a model's folds in a folder, in order. Raises WeightsError for none."""
+        raise ConfigError(f"networks of family {self.name} are not averaged")
+
+    def average(self, networks: "Sequence[nn.Module]") -> LoadedNetwork:
+        """One network whose outputs are the means of those of several folds."""
+        raise ConfigError(f"networks of family {self.name} are not averaged")
+
+    def find_installed(self, given: Path | None = None) -> Path | None:
+        """Where the package that has the weights is installed: here, or below `given`."""
+        return None
+
+    def installed_digest(self, folder: Path) -> str:
+        """One digest of the weights in an installed package."""
+        raise ConfigError(f"weights of family {self.name} come with no package")

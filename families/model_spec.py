@@ -1,0 +1,120 @@
+"""A row of the table of models: all that a new model of a known family needs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from stemline.engines import MemberInfo
+
+Axes = tuple[int | str, ...]
+
+
+class NetworkConfig(Protocol):
+    """What shapes one network; each family has its own class, which checks itself."""
+
+    @property
+    def family(self) -> str:
+        """The name of its family."""
+
+    @property
+    def stems(self) -> tuple[str, ...]:
+        """The stems that a separator outputs or a beat network takes in, in order."""
+
+    @property
+    def sample_rate_hz(self) -> int:
+        """Of the audio that the network was trained on."""
+
+    @property
+    def inputs(self) -> Mapping[str, Axes]:
+        """Shapes of the inputs without their batch; a free axis is a name."""
+
+    @property
+    def outputs(self) -> Mapping[str, Axes]:
+        """Shapes of the outputs without their batch."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The object under `config` in manifest.json; `Family.config_from_json` reads it back."""
+
+
+@dataclass(frozen=True)
+class CheckpointFile:
+    """One file of one network at one address."""
+
+    url: str
+    sha256: str | None
+    """None where nobody has published it: recorded on first use."""
+    size_bytes: int | None = None
+
+    @property
+    def name(self) -> str:
+        """The file's own name."""
+        return self.url.rpartition("/")[2]
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """One model: its network, and where its weights are; or a bag of several of them."""
+
+    name: str
+    family: str
+    title: str
+    config: NetworkConfig
+    """Of its network; where a checkpoint brings its own, what random weights are made by."""
+    urls: tuple[str, ...]
+    """The original first, then its mirrors; all hold the same file."""
+    sha256: str | None
+    """Of the checkpoint file; None where nobody has published it: recorded on first use."""
+    size_bytes: int | None
+    licence: str
+    bundled: Path | None = None
+    """Weights that ship with stemline."""
+    graph_optimization: Literal["extended", "all"] = "extended"
+    """ONNX Runtime's level. `all` lays channels out in blocks of 16 for its convolutions: measured,
+    a gain of a seventh for `mini`, whose convolutions are direct, and a loss for the large
+    networks, whose convolutions are Winograd's."""
+
+    memory_arena: bool = False
+    """See `ModelInfo.memory_arena`."""
+    other_files: tuple[CheckpointFile, ...] = ()
+    """The same weights in files of other forms, tried where no address above answers."""
+    member: MemberInfo | None = None
+    """Where it is one of a bag's networks; `name` is then the bag's."""
+    members: tuple["ModelSpec", ...] = ()
+    """The networks of a bag."""
+    folds: tuple["ModelSpec", ...] = ()
+    """The networks whose outputs one graph averages."""
+    fold: int = 0
+    """Which of the folds this network is."""
+    installed_package: str = ""
+    """The package whose installation holds the weights, where they can be had no other way."""
+    trained_on_stems_of: str = ""
+    """The model whose stems a beat network was trained on."""
+    default_rank: int = 0
+    """Which model an unnamed one is, of those that are exported: the highest above 0, else the only
+    one of 0, else the highest below 0, whose weights ship with stemline."""
+    stems_rank: int = 0
+    """Which separator a beat network takes in place of the one it was trained on: the highest."""
+
+    @property
+    def networks(self) -> tuple["ModelSpec", ...]:
+        """What is exported, an artifact each: a bag's members, or the model itself."""
+        return self.members or (self,)
+
+    @property
+    def artifact_stem(self) -> str:
+        """The name of its artifact but for the precision."""
+        return f"{self.name}-{self.member.signature}" if self.member else self.name
+
+    @property
+    def files(self) -> tuple[CheckpointFile, ...]:
+        """Every place its weights can be had from, in the order to try them."""
+        return (
+            *(CheckpointFile(url, self.sha256, self.size_bytes) for url in self.urls),
+            *self.other_files,
+        )
+
+    @property
+    def seed(self) -> int:
+        """Of random weights: each network of a bag has its own."""
+        return self.member.index if self.member else self.fold

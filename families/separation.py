@@ -1,0 +1,136 @@
+"""How a separator's tracks go in and come out: the contract that every such family implements.
+
+    blocks of a track ─► pieces: inputs of a network ─► [engine] ─► outputs ─► stems that are final
+
+`serving/pipeline.py` runs it one piece at a time, `serving/separation.py` in threads.
+"""
+
+from abc import abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from stemline.engines import ModelInfo
+from stemline.engines.base import Array
+
+from .family import Family
+
+
+@dataclass(frozen=True)
+class ProcessingOptions:
+    """What a caller may choose of how a track is processed; a family refuses what it has not."""
+
+    overlap: float | None = None
+    """N of 2 or more: hop = chunk // N; below 1: hop = chunk × (1 − fraction); the model's own
+    when None."""
+    shifts: int = 0
+    """Separations that are averaged, each begun elsewhere within half a second; 0 is one, as the
+    track is, without anything random."""
+    seed: int = 0
+    """Of the shifts; the same one, the same stems."""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One input of a network, and what its processing remembers of it."""
+
+    network: int
+    """Which of the model's networks it is for, by its place in the bag."""
+    inputs: dict[str, Array]
+    """By name; each with a batch axis of length 1."""
+    memory: Any
+    """Whatever `TrackProcessing.add` needs besides the outputs; nobody else looks at it."""
+
+
+@dataclass(frozen=True)
+class PieceLayout:
+    """How a track is divided into pieces, for counting them."""
+
+    piece_samples: int
+    hop_samples: int
+    """From the beginning of a piece to the beginning of the next."""
+    border_samples: int = 0
+    """What a track longer than two of them is reflected by at either end."""
+
+    def n_pieces(self, n_samples: int) -> int:
+        """Pieces of a track of so many samples."""
+        border = self.border_samples if n_samples > 2 * self.border_samples else 0
+        return -(-(n_samples + border) // self.hop_samples)  # begun before the track ends
+
+    def longest_track(self, most_pieces: int) -> int:
+        """The most samples that are no more than `most_pieces` (≥ 1) pieces."""
+        border, hop = self.border_samples, self.hop_samples
+        if most_pieces >= self.n_pieces(2 * border + 1):
+            return most_pieces * hop - border
+        return min(most_pieces * hop, 2 * border)  # too short for borders
+
+
+class TrackProcessing(Protocol):
+    """One track's way in and out; its state is bounded, however long the track.
+
+    Blocks are (channels, n) at the model's rate and of its channels, of any lengths. `pieces` and
+    `add` may be called from two threads, `add` in the order of the pieces.
+    """
+
+    def prepare(self, blocks: Iterable[Array]) -> None:
+        """Read the whole track once before `pieces`, where `SeparationProcessing.reads_twice`."""
+
+    def pieces(self, blocks: Iterable[Array]) -> Iterator[Piece]:
+        """The track's pieces, each as soon as its samples are known."""
+
+    def add(self, piece: Piece, outputs: Mapping[str, Array]) -> Array:
+        """A piece's outputs → what is final now of the wanted stems, (n_stems, channels, n).
+
+        n may be 0.
+        """
+
+
+class SeparationProcessing(Protocol):
+    """A model's way in and out; immutable, so that one object serves all tracks and threads."""
+
+    @property
+    def reads_twice(self) -> bool:
+        """Whether a track is read once more, first, for `TrackProcessing.prepare`."""
+
+    def check(self, wanted: Sequence[int], options: ProcessingOptions) -> None:
+        """Raise RequestError or OverlapError for options that the model cannot be run with."""
+
+    def track(self, wanted: Sequence[int], options: ProcessingOptions) -> TrackProcessing:
+        """The processing of one track for the stems of these indices. Raises as `check` does."""
+
+    def pieces_under_way(self, batch_size: int, device: str) -> int:
+        """Pieces of one track that are worth having between `pieces` and `add` at once."""
+
+
+class SeparatorFamily(Family):
+    """What a family of separators has besides what every family has."""
+
+    task = "separate"
+
+    @abstractmethod
+    def layout(self, info: ModelInfo, overlap: float | None = None) -> PieceLayout:
+        """How a track is divided at an overlap, the model's own when None. Raises OverlapError."""
+
+    @abstractmethod
+    def processing(
+        self,
+        info: ModelInfo,
+        networks: Sequence[ModelInfo | None],
+        weights: Sequence[Sequence[float]],
+    ) -> SeparationProcessing:
+        """A model's processing.
+
+        Parameters
+        ----------
+        info
+            What all its networks share.
+        networks
+            Each network's own; None where one is not at hand.
+        weights
+            (n_networks, n_stems): stem s = Σ w[m][s]·y_m[s] / Σ w[m][s].
+
+        Raises
+        ------
+        ArtifactError
+            The numbers cannot be a model's of this family.
+        """

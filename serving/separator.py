@@ -1,0 +1,283 @@
+"""A model ready to separate: its networks, one fair queue, any number of callers at once."""
+
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+
+from stemline.engines import Engine, EngineSpec, ModelInfo
+from stemline.engines.base import Array
+from stemline.engines.memory import auto_batch_size
+from stemline.errors import EngineError, MissingNetworkError, UnknownStemError
+from stemline.families import separator_family
+from stemline.preprocessing.audio import AudioFormat
+from stemline.preprocessing.channels import output_channels
+
+from .engine_check import check_engine
+from .jobs import SeparateOptions, check_shifts
+from .scheduler import Scheduler
+from .separation import RunningNetwork, Separation
+from .track_input import Mixture, TrackInput
+from .track_output import TrackOutput
+
+_BLOCK_SAMPLES = 1 << 16
+
+
+@dataclass(frozen=True)
+class Member:
+    """One network of a model: all of it, or one of a bag's."""
+
+    name: str
+    """The artifact's."""
+    info: ModelInfo
+    open: Callable[[], Engine]
+    """Load its engine. Raises ArtifactError, DeviceError or MissingExtraError."""
+
+
+class Separator:
+    """A model ready to separate; one fair queue, any number of callers at once."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        info: ModelInfo,
+        *,
+        batch_size: int | None = None,
+        name: str = "",
+        sha256: str = "",
+    ) -> None:
+        """Take the engine of a model of one network over; it is closed with the separator.
+
+        `name` and `sha256` are the artifact's. Raises ArtifactError when the engine is not one of
+        a model with this info.
+        """
+        name = name or f"{info.artifact_stem}.{info.precision}"
+        bag = info.member
+        row = bag.weights[bag.index] if bag else (1.0,) * len(info.stems)
+        self._begin(info, (Member(name, info, lambda: engine),), (row,), batch_size, name, sha256)
+        self._engine(0)
+
+    @classmethod
+    def of_members(
+        cls,
+        info: ModelInfo,
+        members: Sequence[Member | None],
+        weights: Sequence[Sequence[float]],
+        *,
+        batch_size: int | None = None,
+        name: str,
+        sha256: str = "",
+    ) -> Self:
+        """A bag of networks, each loaded when the first of its stems is asked for.
+
+        `weights` (n_members, n_stems): stem s = Σ w[m][s]·y_m[s] / Σ w[m][s]; a member that is
+        None is not at hand, and the stems that it counts for cannot be had.
+        """
+        separator = cls.__new__(cls)
+        separator._begin(info, members, weights, batch_size, name, sha256)
+        return separator
+
+    def _begin(
+        self,
+        info: ModelInfo,
+        members: Sequence[Member | None],
+        weights: Sequence[Sequence[float]],
+        batch_size: int | None,
+        name: str,
+        sha256: str,
+    ) -> None:
+        self.info = info
+        self.name = name
+        self.sha256 = sha256
+        self._members = members
+        self._weights = weights
+        networks = [None if member is None else member.info for member in members]
+        self._family = separator_family(info.family, info.model)
+        self._processing = self._family.processing(info, networks, weights)
+        self._given_batch_size = batch_size
+        self._engines: dict[int, Engine] = {}
+        self._opening = threading.Lock()
+        self._scheduler: Scheduler | None = None
+        self._closed = False
+
+    @property
+    def stems(self) -> tuple[str, ...]:
+        """The names that can be asked for, in the order of the network."""
+        columns = zip(self.info.stems, zip(*self._weights, strict=True), strict=True)
+        return tuple(stem for stem, column in columns if any(column))
+
+    @property
+    def engine_spec(self) -> EngineSpec:
+        """Inputs and outputs of a loaded engine, and where it really runs."""
+        if not self._engines:
+            self._engine(next(i for i, member in enumerate(self._members) if member is not None))
+        return next(iter(list(self._engines.values()))).spec
+
+    @property
+    def batch_size(self) -> int:
+        """Chunks run at once at the most; halved when memory did not hold them."""
+        return self._scheduler.batch_size if self._scheduler else self._given_batch_size or 1
+
+    @property
+    def n_queued(self) -> int:
+        """Chunks of all callers waiting for an engine."""
+        return self._scheduler.n_queued if self._scheduler else 0
+
+    def stream(
+        self,
+        blocks: Iterable[Array],
+        audio: AudioFormat,
+        options: SeparateOptions | None = None,
+    ) -> Separation:
+        """Separate a track that comes in blocks, giving stems as they become final.
+
+        Parameters
+        ----------
+        blocks
+            (channels, n_samples) float32 at `audio.sample_rate_hz`, of any lengths; read lazily.
+            Some models read them twice: an iterator's are kept, in memory or a temporary file.
+        audio
+            What the blocks are.
+        options
+            The stems wanted and the overlap.
+
+        Raises
+        ------
+        UnknownStemError, OverlapError, RequestError
+            At once. While iterating: AudioError for bad samples, EngineError, and whatever
+            `blocks` raises.
+        """
+        chosen = options or SeparateOptions()
+        wanted, members = self._checked(chosen)
+        engines = {index: self._engine(index) for index in members}
+        scheduler = self._scheduler
+        assert scheduler is not None  # made with the first engine
+        info, names = self.info, [self.info.stems[index] for index in wanted]
+        mixture = Mixture() if chosen.residual else None
+        residual_of = [info.stems[i] for i in self._wanted(chosen.stems)] if mixture else []
+        batch_size = scheduler.batch_size
+        return Separation(
+            track=TrackInput(
+                blocks,
+                audio,
+                info.sample_rate_hz,
+                info.channels,
+                reads_twice=self._processing.reads_twice,
+                mixture=mixture,
+            ),
+            processing=self._processing.track(wanted, chosen.processing),
+            networks={
+                index: RunningNetwork(self._member(index).name, engine)
+                for index, engine in engines.items()
+            },
+            output=TrackOutput(
+                names, audio, info.sample_rate_hz, residual_of=residual_of, mixture=mixture
+            ),
+            lane=scheduler.open_lane(),
+            n_under_way=self._processing.pieces_under_way(batch_size, self.engine_spec.device),
+        )
+
+    def separate(
+        self, samples: Array, sample_rate_hz: int, options: SeparateOptions | None = None
+    ) -> dict[str, Array]:
+        """A whole track (channels, n_samples) → stem name → (channels, n_samples), same rate.
+
+        Raises as `stream` does.
+        """
+        audio = AudioFormat(sample_rate_hz, samples.shape[0], samples.shape[1])
+        blocks = [
+            samples[:, start : start + _BLOCK_SAMPLES]
+            for start in range(0, samples.shape[1], _BLOCK_SAMPLES)
+        ]
+        with self.stream(blocks, audio, options) as separation:
+            shape = (output_channels(audio.channels), samples.shape[1])
+            stems = {name: np.empty(shape, np.float32) for name in separation.stems}
+            for block in separation:
+                for name, part in block.stems.items():
+                    end = block.offset_samples + part.shape[1]
+                    stems[name][:, block.offset_samples : end] = part
+        return stems
+
+    def check(self, options: SeparateOptions) -> tuple[str, ...]:
+        """Raise what `stream` would raise at once for these options; load the engines they need.
+
+        Gives back the names of the networks that will run.
+        """
+        _, members = self._checked(options)
+        for index in members:
+            self._engine(index)
+        return tuple(self._member(index).name for index in members)
+
+    def load(self) -> None:
+        """Load every engine at hand, which calls would else do as they need them."""
+        for index, member in enumerate(self._members):
+            if member is not None:
+                self._engine(index)
+
+    def close(self) -> None:
+        """Stop the queue and free the engines."""
+        with self._opening:
+            self._closed = True
+            if self._scheduler is not None:
+                self._scheduler.close()
+            for engine in self._engines.values():
+                engine.close()
+
+    def _engine(self, index: int) -> Engine:
+        """A member's engine, loaded on first use and kept."""
+        loaded = self._engines.get(index)
+        if loaded is not None and not self._closed:  # without waiting for another that is loading
+            return loaded
+        with self._opening:
+            if self._closed:
+                raise EngineError(f"{self.name} is closed")
+            if index not in self._engines:
+                member = self._member(index)
+                info = member.info
+                engine = member.open()
+                try:
+                    check_engine(info.model, self._family.tensors(info), engine.spec)
+                except BaseException:
+                    engine.close()
+                    raise
+                self._engines[index] = engine
+                if self._scheduler is None:
+                    size = self._given_batch_size or auto_batch_size(engine.spec)
+                    self._scheduler = Scheduler(engine, size)
+            return self._engines[index]
+
+    def _member(self, index: int) -> Member:
+        member = self._members[index]
+        if member is None:
+            raise MissingNetworkError(
+                f"{self.name} lacks network {index + 1} of {len(self._members)}, which counts for "
+                f"these stems; export it again: stemline export {self.info.model}"
+            )
+        return member
+
+    def _checked(self, options: SeparateOptions) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """The indices of the wanted stems, and of the networks that count for them."""
+        # All of them where none is named.
+        wanted = self._wanted((*options.stems, *options.also) if options.stems else ())
+        members = tuple(
+            index for index, row in enumerate(self._weights) if any(row[stem] for stem in wanted)
+        )
+        for index in members:
+            self._member(index)
+        check_shifts(options)
+        self._processing.check(wanted, options.processing)
+        return wanted, members
+
+    def _wanted(self, names: tuple[str, ...]) -> tuple[int, ...]:
+        """Indices into the network's stems, in the order of the network, without repeats."""
+        stems = self.stems
+        known = {stem.lower() for stem in stems}
+        for name in names:
+            if name.lower() not in known:
+                raise UnknownStemError(
+                    f"{self.info.model} has no stem {name!r}; it has {', '.join(stems)}"
+                )
+        chosen = {name.lower() for name in names} or known
+        return tuple(i for i, stem in enumerate(self.info.stems) if stem.lower() in chosen)
