@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
+
+from stemline.arrays import Array
 
 from .compose import compose
 from .dice import Dice
@@ -14,8 +15,6 @@ from .synth.drums import LAYERS, render_drums
 from .synth.effects import Filter, channel, compress, loudness, saturate
 from .synth.other import render_other
 from .synth.voice import render_voice
-
-Array = NDArray[np.float32]
 
 SAMPLE_RATE_HZ = 44100
 STEMS = ("drums", "bass", "other", "vocals")

@@ -4,8 +4,9 @@ from collections.abc import Callable
 
 import numpy as np
 
+from stemline.arrays import Array, Arrays
 from stemline.engines import BeatInfo, EngineSpec, TensorSpec
-from stemline.engines.base import BATCH, FRAMES, Array, Arrays
+from stemline.engines.base import BATCH, FRAMES
 from stemline.engines.beat_info import BEAT, DOWNBEAT, FUNCTION, SECTION, SPECTROGRAM
 from stemline.postprocessing.sections import HARMONIX_LABELS
 from stemline.serving.beat_tracker import Beats, BeatTracker

@@ -21,8 +21,8 @@ from tempfile import TemporaryDirectory
 from typing import cast
 
 import numpy as np
-from numpy.typing import NDArray
 
+from stemline.arrays import Array
 from stemline.engines import open_engine
 from stemline.engines.beat_info import SPECTROGRAM
 from stemline.evaluation.parity import snr_db
@@ -39,7 +39,6 @@ from stemline.families.family import Tensors
 from .machine import describe_machine, pinned
 from .memory import peak_rss_mb
 
-Array = NDArray[np.float32]
 Run = Callable[[Array], dict[str, Array]]
 
 MODEL = "allin1"

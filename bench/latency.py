@@ -10,8 +10,8 @@ from statistics import median
 
 import numpy as np
 
+from stemline.arrays import Array, Arrays
 from stemline.engines import Artifact, Engine
-from stemline.engines.base import Array, Arrays
 from stemline.errors import MissingExtraError
 from stemline.families import family_of
 

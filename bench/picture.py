@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stemline.engines.base import Array
+from stemline.arrays import Array
 from stemline.errors import MissingExtraError
 from stemline.preprocessing.stft import Stft
 

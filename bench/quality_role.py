@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from stemline.arrays import Array
 from stemline.engines.artifact import info_from_json
-from stemline.engines.base import Array
 from stemline.errors import BenchError
 from stemline.evaluation.parity import snr_db
 from stemline.evaluation.quality import scores_of, separate_together, separate_whole

@@ -9,16 +9,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import soundfile
-from numpy.typing import NDArray
 
+from stemline.arrays import Array
 from stemline.engines import ModelInfo
 from stemline.errors import BenchError
 from stemline.evaluation.held_out import held_out, play, truth_for
 from stemline.preprocessing.channels import to_channels
-
-Array = NDArray[np.float32]
 
 MIXTURE = "mixture"
 

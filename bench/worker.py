@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 import numpy as np
 
+from stemline.arrays import Array
 from stemline.engines.artifact import info_from_json
-from stemline.engines.base import Array
 from stemline.errors import FAILED, BenchError, StemlineError
 
 from .engines import opened

@@ -1,12 +1,9 @@
 """What an engine is: named arrays in, named arrays out. It knows tensors, not music."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-import numpy as np
-from numpy.typing import NDArray
-
+from stemline.arrays import Array, Arrays
 from stemline.errors import EngineInputError
 
 from .cancel_token import RunStop
@@ -14,9 +11,6 @@ from .cancel_token import RunStop
 BATCH, SAMPLES, FRAMES = "batch", "samples", "frames"
 """The free axes of an artifact. Every one has `batch`; the others, of networks that take any
 length, are a chunk's samples and its spectrogram's frames. Every other axis is a number."""
-
-Array = NDArray[np.float32]
-Arrays = Mapping[str, Array]
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from stemline.arrays import Array, Arrays
 from stemline.errors import (
     ArtifactError,
     DeviceError,
@@ -19,7 +20,7 @@ from stemline.errors import (
     MissingExtraError,
 )
 
-from .base import Array, Arrays, EngineSpec, TensorSpec, checked_inputs
+from .base import EngineSpec, TensorSpec, checked_inputs
 from .cancel_token import RunStop
 from .onnx_metadata import read_onnx_metadata
 

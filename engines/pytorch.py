@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
+from stemline.arrays import Array, Arrays
 from stemline.errors import DeviceError, EngineError, EngineMemoryError, MissingExtraError
 
-from .base import Array, Arrays, EngineSpec, TensorSpec, checked_inputs
+from .base import EngineSpec, TensorSpec, checked_inputs
 
 # What torch says on a CPU, where it has no error class of its own for this.
 _OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stemline.arrays import Array
 from stemline.engines import BeatInfo, Engine, ModelInfo
 from stemline.errors import BeatQualityError
 from stemline.families import beat_decoder, beat_family
@@ -18,7 +19,6 @@ from .held_out import HeldOut, Recording, held_out, knows_stems
 if TYPE_CHECKING:
     from stemline.band import Song
 
-Array = NDArray[np.float32]
 Beats = NDArray[np.float64]
 
 CARD_BEAT_SONGS = held_out(6, 30.0)

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
+
+from stemline.arrays import Array
 
 if TYPE_CHECKING:
     from stemline.band import Song
 
-Array = NDArray[np.float32]
 
 FIRST_SEED = 1_000_000
 """Training stays below it."""

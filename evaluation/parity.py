@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float32]
+from stemline.arrays import Array
 
 N_GOLDEN = 4096
 

@@ -5,8 +5,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from stemline.arrays import Array
 from stemline.engines import Engine, ModelInfo
 from stemline.errors import QualityError
 from stemline.families import separator_family
@@ -46,7 +46,6 @@ __all__ = [
     "truth_for",
 ]
 
-Array = NDArray[np.float32]
 
 SAMPLE_RATE_HZ = 44100
 """Of the songs; a model of another rate is not measured."""

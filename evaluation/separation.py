@@ -5,8 +5,8 @@ from itertools import islice
 
 import numpy as np
 
+from stemline.arrays import Array
 from stemline.engines import Engine, ModelInfo
-from stemline.engines.base import Array
 from stemline.families import separator_family
 from stemline.families.separation import Piece, ProcessingOptions, TrackProcessing
 from stemline.serving.pipeline import run_pieces

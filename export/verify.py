@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
+from stemline.arrays import Arrays
 from stemline.engines import Engine, ModelInfo, open_engine, read_artifact, read_onnx_metadata
 from stemline.engines.artifact import info_from_metadata
-from stemline.engines.base import Arrays
 from stemline.errors import ArtifactError, MissingExtraError, UnknownVariantError
 from stemline.evaluation.beat_quality import (
     CARD_BEAT_SONGS,

@@ -12,8 +12,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from stemline.arrays import Array
 from stemline.engines import BeatInfo, ModelInfo
-from stemline.engines.base import Array
 from stemline.errors import ArtifactError
 from stemline.postprocessing.dbn import DownbeatTracker
 from stemline.postprocessing.sections import Section

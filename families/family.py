@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from stemline.arrays import Array
 from stemline.engines import BeatInfo, ModelInfo, StftInfo, TensorSpec
-from stemline.engines.base import Array
 from stemline.errors import ConfigError
 
 from .model_spec import ModelSpec, NetworkConfig

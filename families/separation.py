@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from stemline.arrays import Array
 from stemline.engines import ModelInfo
-from stemline.engines.base import Array
 
 from .family import Family
 

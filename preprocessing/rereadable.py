@@ -7,9 +7,8 @@ from types import TracebackType
 from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float32]
+from stemline.arrays import Array
 
 IN_MEMORY_BYTES = 64 << 20
 """What is kept of blocks that come once, three minutes of stereo; longer tracks go to a file."""

@@ -6,7 +6,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from stemline.engines.base import Array
+from stemline.arrays import Array
 from stemline.errors import RequestError, SeparationClosedError
 from stemline.preprocessing.audio import AudioFormat
 

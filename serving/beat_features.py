@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
-from stemline.engines.base import Array
+from stemline.arrays import Array
 from stemline.errors import EngineMemoryError, RequestError
 from stemline.families.beats import InputStream
 from stemline.preprocessing.audio import AudioFormat, checked

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from stemline.engines.base import Array
+from stemline.arrays import Array
 from stemline.errors import MissingExtraError
 
 from .beat_files import whole_file

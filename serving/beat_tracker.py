@@ -18,8 +18,8 @@ from typing import Self
 
 import numpy as np
 
+from stemline.arrays import Array
 from stemline.engines import BeatInfo, Engine
-from stemline.engines.base import Array
 from stemline.errors import ArtifactError, EngineMemoryError, RequestError
 from stemline.families import beat_family
 from stemline.families.beats import BeatActivations, BeatDecoder

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from stemline.engines.base import Array
+from stemline.arrays import Array
 from stemline.postprocessing.encode import OutputFormat, StemWriter
 from stemline.preprocessing.audio import AudioFormat
 from stemline.preprocessing.channels import output_channels, to_channels

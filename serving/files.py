@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
-from stemline.engines.base import Array
+from stemline.arrays import Array
 from stemline.errors import RequestError
 from stemline.postprocessing.encode import OutputFormat, StemWriter
 from stemline.postprocessing.stems import stem_file_name

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from stemline.engines.base import Array
+from stemline.arrays import Array
 from stemline.errors import RequestError
 from stemline.families.separation import ProcessingOptions
 

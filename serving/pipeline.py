@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
+from stemline.arrays import Array
 from stemline.engines import Engine
-from stemline.engines.base import Array
 from stemline.families.separation import Piece, TrackProcessing
 
 from .jobs import SeparatedBlock

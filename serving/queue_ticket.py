@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from concurrent.futures import CancelledError, Future
 
-from stemline.engines.base import Array
+from stemline.arrays import Array
 from stemline.errors import EngineError, SeparationClosedError
 
 from .scheduler import Item, Lane

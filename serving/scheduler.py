@@ -18,8 +18,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from stemline.arrays import Array
 from stemline.engines import RunStop, StoppableEngine
-from stemline.engines.base import Array, Engine
+from stemline.engines.base import Engine
 from stemline.errors import EngineError, EngineMemoryError, EngineStoppedError
 
 _log = logging.getLogger(__name__)

@@ -7,8 +7,8 @@ from typing import Self
 
 import numpy as np
 
+from stemline.arrays import Array
 from stemline.engines import Engine, EngineSpec, ModelInfo
-from stemline.engines.base import Array
 from stemline.engines.memory import auto_batch_size
 from stemline.errors import EngineError, MissingNetworkError, UnknownStemError
 from stemline.families import separator_family

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from stemline.engines.base import Array
+from stemline.arrays import Array
 from stemline.errors import RequestError
 from stemline.preprocessing.audio import AudioFormat, open_audio
 

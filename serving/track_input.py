@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from stemline.engines.base import Array
+from stemline.arrays import Array
 from stemline.preprocessing.audio import AudioFormat, checked
 from stemline.preprocessing.channels import output_channels, to_channels
 from stemline.preprocessing.rereadable import Rereadable

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from stemline.engines.base import Array
+from stemline.arrays import Array
 from stemline.postprocessing.stems import residual, residual_name
 from stemline.preprocessing.audio import AudioFormat
 from stemline.preprocessing.channels import from_channels, output_channels

@@ -15,9 +15,10 @@ import onnx
 from helpers import GainEngine, tiny_info
 from onnx import helper, numpy_helper
 
+from stemline.arrays import Array, Arrays
 from stemline.engines import BeatInfo, EngineSpec, ModelInfo, TensorSpec
 from stemline.engines.artifact import SCHEMA_VERSION
-from stemline.engines.base import Array, Arrays, checked_inputs
+from stemline.engines.base import checked_inputs
 from stemline.serving.separator import Separator
 
 RATE = 44100

@@ -9,15 +9,13 @@ from typing import Any
 
 import numpy as np
 import onnx
-from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
+from stemline.arrays import Array
 from stemline.engines import MemberInfo, ModelInfo, StftInfo
 from stemline.engines.artifact import MANIFEST
 from stemline.engines.base import BATCH, FRAMES, SAMPLES
 from stemline.families.common.digest import file_sha256
-
-Array = NDArray[np.float32]
 
 RATE = 44100
 STEMS = ("drums", "bass", "vocals")

@@ -5,8 +5,9 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from stemline.arrays import Array, Arrays
 from stemline.engines import EngineSpec, ModelInfo, StftInfo, TensorSpec
-from stemline.engines.base import Array, Arrays, checked_inputs
+from stemline.engines.base import checked_inputs
 from stemline.errors import EngineMemoryError
 from stemline.serving.separator import Separator
 

@@ -7,8 +7,9 @@ import numpy as np
 from helpers import tiny_info
 from madmom_helpers import random_madmom
 
+from stemline.arrays import Array, Arrays
 from stemline.engines import BeatInfo, EngineSpec, TensorSpec
-from stemline.engines.base import Array, Arrays, checked_inputs
+from stemline.engines.base import checked_inputs
 from stemline.families.madmom.config import MadmomConfig
 from stemline.families.madmom.features import N_FEATURES, RESOLUTIONS
 from stemline.families.madmom.graph import export_madmom

@@ -5,9 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 import scipy.signal
 
+from stemline.arrays import Array
+
 from ..dice import Dice
 from ..score import Note
-from .envelope import SAMPLE_RATE_HZ, Array, levelled
+from .envelope import SAMPLE_RATE_HZ, levelled
 from .instruments import Attack, Instrument, Modulated, Source, Struck, Sustained, perform
 from .instruments import velocity_gain as gain_of
 from .modulation import chorus, placed, saturated

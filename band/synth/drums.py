@@ -6,9 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from stemline.arrays import Array
+
 from ..dice import Dice
 from ..score import Hit, Piece
-from .envelope import Array, decay, fall, rise, samples, seconds
+from .envelope import decay, fall, rise, samples, seconds
 from .modulation import pan_gains
 from .noise import band_noise
 from .partials import ringing

@@ -7,9 +7,10 @@ import scipy.fft
 import scipy.signal
 from numpy.typing import NDArray
 
+from stemline.arrays import Array
+
 from ..dice import Dice
 
-Array = NDArray[np.float32]
 Response = NDArray[np.complex64]
 
 SAMPLE_RATE_HZ = 44100

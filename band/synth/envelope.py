@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from stemline.arrays import Array
+
 SAMPLE_RATE_HZ = 44100
-Array = NDArray[np.float32]
 
 _SHORTEST_FADE_SAMPLES = 180
 """About 4 ms: a shorter release is heard as a click."""

@@ -5,7 +5,7 @@ import scipy.fft
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-Array = NDArray[np.float32]
+from stemline.arrays import Array
 
 SAMPLE_RATE_HZ = 44100
 FRAME_SAMPLES = 1024

@@ -6,7 +6,7 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
-Array = NDArray[np.float32]
+from stemline.arrays import Array
 
 SAMPLE_RATE_HZ = 44100
 PHASE_BITS = 13

@@ -6,9 +6,11 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from stemline.arrays import Array
+
 from ..dice import Dice
 from ..score import Note
-from .envelope import SAMPLE_RATE_HZ, Array, adsr, decay, rise, samples
+from .envelope import SAMPLE_RATE_HZ, adsr, decay, rise, samples
 from .modulation import pan_gains, vibrato
 from .noise import band_noise
 from .oscillator import (

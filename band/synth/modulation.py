@@ -2,8 +2,10 @@
 
 import numpy as np
 
+from stemline.arrays import Array
+
 from ..dice import Dice
-from .envelope import SAMPLE_RATE_HZ, Array, seconds
+from .envelope import SAMPLE_RATE_HZ, seconds
 
 
 def pan_gains(place: float) -> tuple[float, float]:

@@ -3,8 +3,10 @@
 import numpy as np
 import scipy.fft
 
+from stemline.arrays import Array
+
 from ..dice import Dice
-from .envelope import SAMPLE_RATE_HZ, Array
+from .envelope import SAMPLE_RATE_HZ
 
 
 def band_noise(

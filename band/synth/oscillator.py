@@ -6,8 +6,10 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
+from stemline.arrays import Array
+
 from ..dice import Dice
-from .envelope import SAMPLE_RATE_HZ, Array
+from .envelope import SAMPLE_RATE_HZ
 
 HIGHEST_HZ = 18000.0
 """No harmonic is made above: little is heard there, and nothing can fold back."""

@@ -6,9 +6,11 @@ from collections.abc import Callable
 import numpy as np
 import scipy.signal
 
+from stemline.arrays import Array
+
 from ..dice import Dice
 from ..score import OtherKind, OtherPart
-from .envelope import SAMPLE_RATE_HZ, Array, levelled
+from .envelope import SAMPLE_RATE_HZ, levelled
 from .instruments import Attack, Instrument, Modulated, Source, Struck, Sustained, perform
 from .instruments import velocity_gain as gain_of
 from .modulation import chorus, placed, saturated, tremolo

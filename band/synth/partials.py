@@ -3,7 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from .envelope import SAMPLE_RATE_HZ, Array
+from stemline.arrays import Array
+
+from .envelope import SAMPLE_RATE_HZ
 
 _BLOCK = 256
 

@@ -7,6 +7,8 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
+from stemline.arrays import Array
+
 from ..dice import Dice
 from ..score import Syllable
 from .character import FRICATIVES, Character, draw_character
@@ -20,8 +22,6 @@ from .formants import (
 )
 from .glottis import TABLE_POINTS, open_window, phase_of, pulse_tables, table_levels
 from .prosody import Curve, Curves, Noise, draw_curves, phrases, spoken
-
-Array = NDArray[np.float32]
 
 SAMPLE_RATE_HZ = 44100
 STEP_SAMPLES = 64

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from stemline.arrays import Array
 from stemline.engines import BeatInfo
-from stemline.engines.base import Array
 from stemline.engines.beat_info import BEAT, DOWNBEAT, FUNCTION, SECTION, SPECTROGRAM
 from stemline.errors import ArtifactError
 from stemline.postprocessing.sections import Section, find_sections

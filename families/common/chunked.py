@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from stemline.arrays import Array
 from stemline.engines import ModelInfo
-from stemline.engines.base import Array
 from stemline.errors import RequestError
 from stemline.postprocessing.overlap_add import OverlapAdd
 from stemline.preprocessing.chunks import Chunk, ChunkPlan, hop_samples_for, iter_chunks

@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from stemline.arrays import Array
 from stemline.engines import ModelInfo, StftInfo
-from stemline.engines.base import Array
 from stemline.errors import ArtifactError, RequestError
 from stemline.postprocessing.level import restored
 from stemline.postprocessing.mean import WeightedMean

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from stemline.arrays import Array
 from stemline.engines import BeatInfo, ModelInfo, TensorSpec
-from stemline.engines.base import BATCH, FRAMES, Array
+from stemline.engines.base import BATCH, FRAMES
 from stemline.engines.beat_info import BEAT, DOWNBEAT, FEATURES
 from stemline.errors import ConfigError
 

@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from stemline.arrays import Array
 from stemline.engines import ModelInfo, StftInfo, TensorSpec
-from stemline.engines.base import BATCH, Array
+from stemline.engines.base import BATCH
 from stemline.errors import ConfigError
 from stemline.preprocessing.stft import Stft
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from stemline.arrays import Array
 from stemline.engines import ModelInfo, StftInfo
-from stemline.engines.base import Array
 from stemline.errors import ArtifactError
 from stemline.postprocessing.istft import Istft
 from stemline.preprocessing.stft import Stft

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from stemline.engines.base import Array
+from stemline.arrays import Array
 from stemline.errors import RequestError, UnknownModelError
 from stemline.preprocessing.audio import AudioFormat
 

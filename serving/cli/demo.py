@@ -31,8 +31,8 @@ from .report import fail, print_json, say
 from .server_process import running_server
 
 if TYPE_CHECKING:
+    from stemline.arrays import Array
     from stemline.band import Song
-    from stemline.engines.base import Array
     from stemline.export.export import ExportResult
 
 DEMO_SEED = 4_000_000

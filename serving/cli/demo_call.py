@@ -16,7 +16,7 @@ from ..files import SeparatedFile, separate_file
 from ..jobs import SeparateOptions
 
 if TYPE_CHECKING:
-    from stemline.engines.base import Array
+    from stemline.arrays import Array
     from stemline.v1.stemline_pb2 import Accepted
 
 FORMAT = OutputFormat(container="wav", bits=32)

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from stemline.engines.base import Array
+from stemline.arrays import Array
 from stemline.families.beats import BeatActivations
 from stemline.postprocessing.sections import Section
 from stemline.v1 import stemline_pb2 as pb

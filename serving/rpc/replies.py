@@ -7,7 +7,7 @@ from typing import IO, Protocol
 
 import numpy as np
 
-from stemline.engines.base import Array
+from stemline.arrays import Array
 from stemline.errors import RequestError
 from stemline.postprocessing.encode import OutputFormat, StemWriter
 from stemline.v1 import stemline_pb2 as pb

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import IO, Any, Protocol
 
-from stemline.engines.base import Array
+from stemline.arrays import Array
 from stemline.errors import AudioError, LimitError, RequestError
 from stemline.preprocessing.audio import AudioFormat, decode_pcm, open_audio
 from stemline.preprocessing.channels import MOST_CHANNELS

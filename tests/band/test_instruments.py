@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from stemline.arrays import Array
 from stemline.band.dice import Dice
 from stemline.band.score import Hit, Note, OtherKind, OtherPart, Piece
 from stemline.band.synth.bass import render_bass
@@ -30,8 +31,6 @@ PIECES: dict[Piece, str] = {
     "ride": "ride",
     "crash": "crash",
 }
-
-Array = NDArray[np.float32]
 
 
 def decibels(wave: Array) -> NDArray[np.float64]:

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from helpers import GainEngine, tiny_info
 
+from stemline.arrays import Array, Arrays
 from stemline.band import LAYERS, STEMS, Song, play
 from stemline.engines import EngineSpec, ModelInfo
-from stemline.engines.base import Array, Arrays
 from stemline.errors import ArtifactError, OverlapError, QualityError
 from stemline.evaluation.held_out import FIRST_SEED, knows_stems
 from stemline.evaluation.quality import (

@@ -17,15 +17,13 @@ from pathlib import Path
 import numpy as np
 import soundfile
 import soxr
-from numpy.typing import NDArray
 
+from stemline.arrays import Array
 from stemline.band.compose import compose, excerpt
 from stemline.band.dice import Dice
 from stemline.band.score import Hit, Note, OtherKind, Piece, Score, Syllable
 from stemline.band.song import SAMPLE_RATE_HZ, STEMS
 from stemline.band.synth.effects import loudness
-
-Array = NDArray[np.float32]
 
 SOUNDFONT = Path("/usr/share/sounds/sf2/TimGM6mb.sf2")
 """Where Debian and its children put the package timgm6mb-soundfont."""

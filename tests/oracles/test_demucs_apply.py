@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
 
+from stemline.arrays import Array
 from stemline.evaluation.parity import snr_db
 from stemline.evaluation.signal import music_like
 from stemline.families.demucs.istft import DemucsIstft, stem_chunks
@@ -31,7 +31,6 @@ from stemline.preprocessing.segments import (
 
 pytestmark = pytest.mark.oracles
 
-Array = NDArray[np.float32]
 
 RATE = 44100
 HT_SEGMENT = 343_980  # 7.8 s

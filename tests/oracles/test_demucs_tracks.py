@@ -23,8 +23,8 @@ import pytest
 import torch
 from demucs_network_helpers import unsettled
 from demucs_track_helpers import write_bag_yaml
-from numpy.typing import NDArray
 
+from stemline.arrays import Array
 from stemline.evaluation.parity import snr_db
 from stemline.evaluation.signal import music_like
 from stemline.export.export import export_custom
@@ -35,7 +35,6 @@ from stemline.serving.library import EngineOptions, Library
 
 pytestmark = pytest.mark.oracles
 
-Array = NDArray[np.float32]
 
 RATE = 44100
 HT_SEGMENT = 343_980

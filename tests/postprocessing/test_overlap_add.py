@@ -1,15 +1,13 @@
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
+from stemline.arrays import Array
 from stemline.postprocessing.overlap_add import OverlapAdd, faded_window
 from stemline.preprocessing.chunks import ChunkPlan, hop_samples_for, iter_chunks
 
 CHUNK = 100
 OVERLAPS = [2, 4, 6, 8, 16, 0.1, 0.3, 0.5, 0.9]
 N_STEMS = 3
-
-Array = NDArray[np.float32]
 
 
 def noise(*shape: int, seed: int = 0) -> Array:

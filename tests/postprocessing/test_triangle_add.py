@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
+from stemline.arrays import Array
 from stemline.postprocessing.triangle_add import TriangleAdd, triangle
 from stemline.preprocessing.segments import SegmentPlan, iter_segments, segment_hop_samples
 
@@ -10,8 +10,6 @@ OVERLAPS = [0, 0.1, 0.25, 0.5, 0.75, 0.9]
 NETWORKS = [None, SEGMENT, SEGMENT + 37]
 LENGTHS = [1, 2, 25, 49, 51, 74, 75, 76, 99, 100, 101, 174, 175, 176, 723]
 N_STEMS = 3
-
-Array = NDArray[np.float32]
 
 
 def noise(*shape: int, seed: int = 0) -> Array:

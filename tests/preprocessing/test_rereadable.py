@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stemline.preprocessing.rereadable import Array, Rereadable
+from stemline.arrays import Array
+from stemline.preprocessing.rereadable import Rereadable
 
 _OPEN_FILES = Path("/proc/self/fd")
 

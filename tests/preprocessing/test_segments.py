@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
+from stemline.arrays import Array
 from stemline.errors import OverlapError
 from stemline.preprocessing.segments import (
     Segment,
@@ -20,8 +20,6 @@ OVERLAPS = [0, 0.1, 0.25, 0.5, 0.75, 0.9, 2, 4, 16]
 # What the network takes in: any length, a segment, more than a segment.
 NETWORKS = [None, SEGMENT, SEGMENT + 37]
 LENGTHS = [1, 2, 24, 25, 26, 49, 50, 51, 74, 75, 76, 99, 100, 101, 174, 175, 176, 250, 723]
-
-Array = NDArray[np.float32]
 
 
 def plan_for(overlap: float, network: int | None = SEGMENT) -> SegmentPlan:

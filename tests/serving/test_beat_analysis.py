@@ -23,8 +23,8 @@ from beat_helpers import (
 from helpers import gain_separator
 from mixture_beat_helpers import MIXTURE_FACTS, MixtureClickEngine
 
+from stemline.arrays import Array, Arrays
 from stemline.engines import RunStop
-from stemline.engines.base import Array, Arrays
 from stemline.errors import (
     FAILED,
     EngineError,

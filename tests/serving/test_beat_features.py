@@ -10,7 +10,7 @@ from beat_helpers import FACTS, RATE, STEMS, ClickEngine, click_separator
 from helpers import music
 from mixture_beat_helpers import MIXTURE_FACTS, MixtureClickEngine
 
-from stemline.engines.base import Array
+from stemline.arrays import Array
 from stemline.families.beats import InputStream
 from stemline.families.madmom.features import downbeat_features
 from stemline.preprocessing.audio import AudioFormat

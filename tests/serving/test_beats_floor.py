@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
+from stemline.arrays import Array
 from stemline.band import Truth, play
 from stemline.bench.beat_score import BeatScore, mean_score, score_of
 from stemline.evaluation.held_out import held_out
@@ -29,7 +29,6 @@ from stemline.serving.beat_tracker import Beats, BeatTracker
 from stemline.serving.jobs import SeparateOptions
 from stemline.serving.library import EngineOptions, Library
 
-Array = NDArray[np.float32]
 Stems = dict[str, Array]
 
 RATE_HZ = 44100

@@ -33,8 +33,8 @@ from demucs_track_helpers import (
 from grpc_helpers import call_separate, running_server
 from helpers import gain_separator, in_blocks, music, snr_db
 
+from stemline.arrays import Array
 from stemline.engines import open_engine
-from stemline.engines.base import Array
 from stemline.errors import (
     ArtifactError,
     RemoteError,

@@ -5,7 +5,7 @@ import random
 import numpy as np
 import pytest
 
-from stemline.engines.base import Array
+from stemline.arrays import Array
 from stemline.preprocessing.segments import SegmentPlan
 from stemline.serving.passes import SegmentPasses, Shifts
 

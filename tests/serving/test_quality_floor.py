@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from grpc_helpers import running_server
-from numpy.typing import NDArray
 
+from stemline.arrays import Array
 from stemline.band import play
 from stemline.evaluation.held_out import held_out
 from stemline.evaluation.si_sdr import si_sdr_improvement_db
@@ -25,7 +25,6 @@ from stemline.serving.client.client import StemlineClient
 from stemline.serving.library import EngineOptions, Library
 from stemline.serving.separator import Separator
 
-Array = NDArray[np.float32]
 Separate = Callable[[Array], dict[str, Array]]
 
 SEEDS = range(1_000_100, 1_000_104)

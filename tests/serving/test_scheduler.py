@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from helpers import GainEngine, tiny_info
 
+from stemline.arrays import Array, Arrays
 from stemline.engines import RunStop
-from stemline.engines.base import Array, Arrays
 from stemline.errors import EngineError, EngineStoppedError
 from stemline.serving.scheduler import Lane, Scheduler
 

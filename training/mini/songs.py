@@ -10,11 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 import stemline.band
+from stemline.arrays import Array
 from stemline.band.compose import compose, excerpt
 from stemline.band.dice import Dice
 from stemline.band.song import SAMPLE_RATE_HZ, STEMS, perform
-
-Array = NDArray[np.float32]
 
 FIRST_SEED = 1
 """Training's songs have the seeds from here up; held-out ones begin at a million."""

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from stemline.arrays import Array
 from stemline.band import play
 from stemline.evaluation.beat_scores import beat_f_measures, section_scores
 from stemline.evaluation.held_out import FIRST_SEED
@@ -24,8 +25,6 @@ from stemline.postprocessing.dbn import DownbeatTracker
 from stemline.postprocessing.sections import find_sections
 
 from .songs import Example, Separator, example_of, open_separator
-
-Array = NDArray[np.float32]
 
 HERE = Path(__file__).parent
 _SHIPPED = HERE.parents[1] / "families" / "allin1" / "weights"

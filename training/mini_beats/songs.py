@@ -15,14 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 import stemline.band
+from stemline.arrays import Array
 from stemline.band import Score, Song, compose, excerpt, perform
 from stemline.band.dice import Dice
 from stemline.engines import Engine, ModelInfo, open_engine, read_artifact
 from stemline.evaluation.separation import separate_whole
 from stemline.families.allin1.config import STEMS
 from stemline.preprocessing.spectrogram import log_spectrogram
-
-Array = NDArray[np.float32]
 
 FIRST_SEED = 10_000
 """Training's songs have the seeds from here up; `mini` learned from 1 to 600."""

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-Array = NDArray[np.float32]
+from stemline.arrays import Array
 
 FRAME_RATE_HZ = 100
 BEAT_SHAPE = (1.0, 0.5, 0.25)

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file
 from torch import nn
 
+from stemline.arrays import Array
 from stemline.band.dice import Dice
 from stemline.errors import ArtifactError, ResumeError
 from stemline.evaluation.beat_scores import beat_f_measures
@@ -39,8 +40,6 @@ from .songs import (
     render,
 )
 from .targets import FRAME_RATE_HZ, Targets, loss_of, targets_of
-
-Array = NDArray[np.float32]
 
 THRESHOLDS = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4)
 _GAIN_DB, _STEM_GAIN_DB = 8.0, 4.0

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from stemline.arrays import Array
 from stemline.engines.base import BATCH, FRAMES
 from stemline.engines.beat_info import FUNCTION, SPECTROGRAM
 from stemline.errors import OnnxExportError
@@ -37,8 +38,6 @@ from ..network.all_in_one import (
     TimeLayer,
 )
 from .neighbourhood import BlockIndices, block_indices
-
-Array = NDArray[np.float32]
 
 # The axis of all frames of all stems of the batch.
 _ROWS = "rows"

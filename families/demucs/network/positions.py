@@ -5,9 +5,8 @@ operations would be traced and done anew at every run.
 """
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float32]
+from stemline.arrays import Array
 
 
 def time_code(n_tokens: int, width: int, max_period: float) -> Array:

@@ -10,9 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from stemline.arrays import Array
+
 from ..config import CrossTransformerConfig
 from .branch import Scale
-from .positions import Array, time_code, time_frequency_code
+from .positions import time_code, time_frequency_code
 
 # What one slab of a row's logits may take. All of them together, 231 MB in the largest layer, go
 # through memory three times; on one core slabs of 15 to 60 MB took 0.6 of the time, and the peak of

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from stemline.arrays import Array
 from stemline.errors import CheckpointError
 
 from ...common.checkpoint import load_strictly
@@ -119,9 +119,6 @@ def read_madmom(folder: Path) -> MadmomNetwork:
         key: torch.from_numpy(np.stack([member[key] for member in members])) for key in members[0]
     }
     return MadmomNetwork(folder, config, state)
-
-
-Array = NDArray[np.float32]
 
 
 class _Reader:

@@ -36,8 +36,8 @@ from grpc_helpers import (
 )
 from helpers import GainEngine, gain_separator, in_blocks, music, tiny_info
 
+from stemline.arrays import Array
 from stemline.engines import BeatInfo, EngineSpec, TensorSpec
-from stemline.engines.base import Array
 from stemline.engines.beat_info import MADMOM_DOWNBEATS
 from stemline.errors import MISSING, USAGE, EngineError, LimitError, RemoteError
 from stemline.families.beats import BeatActivations
