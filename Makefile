@@ -76,7 +76,7 @@ proto-check: $(STAMP)
 check: lint types proto-check test  ## format, lint, types, proto, tests
 
 bench: $(VENV)/.beat-originals  ## ours against PyTorch and madmom on this machine, into build/bench
-	$(BIN)/python -m stemline.bench.beats_against_madmom --lengths-s 30 180 \
+	$(BIN)/python -m stemline.bench.studies.beats_against_madmom --lengths-s 30 180 \
 	  --markdown build/bench/beats.md --json build/bench/beats.json
 	$(BIN)/stemline bench mdx23c --engines torch,onnx --plot build/bench
 

@@ -172,10 +172,10 @@ def _subjects(library: Library, model: str, engines: tuple[str, ...]) -> list[li
         engine = ENGINES.get(name)
         if engine is None:
             raise RequestError("engines", f"no engine {name!r}; there are {', '.join(ENGINES)}")
-        offer = library.find(model)
-        if offer.info.precision != engine.precision:
-            offer = library.find(f"{offer.info.artifact_stem}.{engine.precision}")
-        columns.append([Subject(engine, artifact) for artifact in offer.artifacts])
+        found = library.find(model)
+        if found.info.precision != engine.precision:
+            found = library.find(f"{found.info.artifact_stem}.{engine.precision}")
+        columns.append([Subject(engine, artifact) for artifact in found.artifacts])
     return [list(of_network) for of_network in zip(*columns, strict=True)]
 
 

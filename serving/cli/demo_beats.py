@@ -40,7 +40,7 @@ def write_beats(out: Path, mixture: str, truth: "Truth", found: Beats) -> None:
 
 def beats_report(truth: "Truth", found: Beats, duration_s: float) -> dict[str, Any]:
     """What report.json holds of them."""
-    from stemline.bench.beat_score import score_of
+    from stemline.evaluation.song_score import score_of
 
     said = beats_json(found)
     return {

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from stemline.bench.beats_against_madmom import original_postprocessing
+from stemline.bench.studies.beats_against_madmom import original_postprocessing
 from stemline.families.allin1.activations import downbeat_activations
 from stemline.postprocessing.dbn import DownbeatTracker
 from stemline.postprocessing.sections import find_sections

@@ -16,8 +16,8 @@ import pytest
 
 from stemline.arrays import Array
 from stemline.band import Truth, play
-from stemline.bench.beat_score import BeatScore, mean_score, score_of
 from stemline.evaluation.held_out import held_out
+from stemline.evaluation.song_score import BeatScore, mean_score, score_of
 from stemline.export import verify
 from stemline.export.export import export_model
 from stemline.export.models import find_model
@@ -113,7 +113,7 @@ def test_beats_are_the_same_whether_stems_are_wanted_or_not(
 def test_beats_are_as_good_as_they_were_through_pytorch(
     library: Library, tracker: BeatTracker, songs: list[Song]
 ) -> None:
-    (artifact,) = find_beat_model(library).offer.artifacts
+    (artifact,) = find_beat_model(library).model.artifacts
     folder = Path(artifact.engine_path).parent.parent
     original = BeatTracker(reference_engine(folder, threads=1), tracker.facts)
     try:

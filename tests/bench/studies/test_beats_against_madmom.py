@@ -6,9 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stemline.bench.after_separation import beats_of_stems
-from stemline.bench.beat_work import AFTER_SEPARATION, COMPARISONS, write_activations, write_logits
-from stemline.bench.beats_against_madmom import compared, largest_difference, side
+from stemline.bench.studies.after_separation import beats_of_stems
+from stemline.bench.studies.beat_work import (
+    AFTER_SEPARATION,
+    COMPARISONS,
+    write_activations,
+    write_logits,
+)
+from stemline.bench.studies.beats_against_madmom import compared, largest_difference, side
 from stemline.postprocessing.dbn import DownbeatTracker
 
 SECONDS = 12

@@ -1,6 +1,6 @@
 """Whole files by the `demucs` command and by `stemline separate`, in turn on one core.
 
-    python -m stemline.bench.against_demucs --models htdemucs,htdemucs_ft:vocals --seconds 60
+    python -m stemline.bench.studies.against_demucs --models htdemucs,htdemucs_ft:vocals
 
 Both get the same random weights, in packages that demucs's own functions write, the same WAV file
 and the same settings (no shifts, overlap 0.25, float32 WAV). Each is a process of its own, pinned
@@ -29,7 +29,7 @@ from stemline.evaluation.parity import snr_db
 from stemline.evaluation.signal import music_like
 from stemline.families.demucs.bags import BAGS, OfficialBag
 
-from .machine import describe_machine
+from ..machine import describe_machine
 
 _RATE_HZ = 44100
 # What HTDemucs's packages hold besides the defaults of its class (the official 955717e8).

@@ -192,7 +192,7 @@ def _section_numbers(sections: Any) -> Array:
 def our_after_separation(folder: Path) -> Work:
     """Stems in memory to beats and sections, the network left out."""
     return Work(
-        importlib.import_module("stemline.bench.after_separation").beats_of_stems(
+        importlib.import_module("stemline.bench.studies.after_separation").beats_of_stems(
             *(np.load(folder / f"{name}.npy") for name in ("stems", "activations")),
             *(np.load(folder / f"{name}.npy") for name in ("boundaries", "labels")),
         ),

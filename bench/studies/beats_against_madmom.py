@@ -1,6 +1,6 @@
 """Our beats and sections against the originals: CPU time by turns, memory, and the results.
 
-    python -m stemline.bench.beats_against_madmom --madmom-python .venv/madmom/bin/python
+    python -m stemline.bench.studies.beats_against_madmom --madmom-python .venv/madmom/bin/python
 
 Each side is a process of its own (beat_work.py), one of them run by madmom's Python. They do the
 same work by turns on one core, so that what else the machine does hits both alike. Last comes all
@@ -21,10 +21,10 @@ from typing import Any
 
 import numpy as np
 
+from ..machine import describe_machine
 from . import beat_work
 from .beat_work import AFTER_SEPARATION, COMPARISONS, Comparison, original_postprocessing
 from .beats_markdown import comparison_markdown, write_region
-from .machine import describe_machine
 
 __all__ = ["AfterSeparation", "Row", "compared", "original_postprocessing"]
 

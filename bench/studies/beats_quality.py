@@ -1,7 +1,7 @@
 """How well beats and sections are found in songs that nobody trained on, from their mixtures.
 
     stemline export mini mini-beats
-    python -m stemline.bench.beats_quality
+    python -m stemline.bench.studies.beats_quality
 
 Songs of the synthetic band go through the pipeline that `stemline beats` runs: the separator's
 artifact, the spectrograms, the beat network's artifact, the decoder. Then the same with both
@@ -24,12 +24,12 @@ from stemline.engines import Artifact, Engine, open_engine, read_artifact
 from stemline.errors import ArtifactError
 from stemline.evaluation.beat_scores import f_measure
 from stemline.evaluation.held_out import FIRST_SEED
+from stemline.evaluation.song_score import BeatScore, beat_rows, mean_score, score_of
 from stemline.serving.beat_tracker import Beats, BeatTracker
 from stemline.serving.separator import Separator
 
-from .beat_score import BeatScore, found_times, mean_score, score_of
+from ..machine import describe_machine
 from .beats_markdown import quality_markdown, write_region
-from .machine import describe_machine
 
 RATE_HZ = 44100
 
@@ -104,11 +104,14 @@ def measure(
 def _agreement(found: dict[str, Beats]) -> tuple[float, float] | tuple[None, None]:
     if "torch" not in found:
         return None, None
-    reference, ours = found_times(found["torch"]), found_times(found["onnx"])
+    reference, ours = (beat_rows(found[engine].beats) for engine in ("torch", "onnx"))
     beat, downbeat = (
         # Where neither found any, they agree.
         f_measure(one, other) if len(one) or len(other) else 1.0
-        for one, other in zip(reference, ours, strict=True)
+        for one, other in (
+            (reference[:, 0], ours[:, 0]),
+            (reference[reference[:, 1] == 1, 0], ours[ours[:, 1] == 1, 0]),
+        )
     )
     return beat, downbeat
 
@@ -174,9 +177,8 @@ def _plain(row: SongRow) -> dict[str, Any]:
 
 
 def _rounded(score: BeatScore) -> dict[str, float | None]:
-    """JSON has no NaN: null."""
     return {
-        name: None if value != value else round(value, 4) for name, value in asdict(score).items()
+        name: None if value is None else round(value, 4) for name, value in score.to_json().items()
     }
 
 

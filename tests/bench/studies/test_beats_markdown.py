@@ -5,7 +5,12 @@ from typing import Any
 
 import pytest
 
-from stemline.bench.beats_markdown import comparison_markdown, marks, quality_markdown, write_region
+from stemline.bench.studies.beats_markdown import (
+    comparison_markdown,
+    marks,
+    quality_markdown,
+    write_region,
+)
 from stemline.errors import RequestError
 
 MACHINE = {

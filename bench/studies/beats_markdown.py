@@ -12,7 +12,7 @@ _NEW_PAGE = "# Beats\n\n{begin}\n{end}\n"
 
 def marks(program: str) -> tuple[str, str]:
     """The lines before and after what a program of bench/ writes."""
-    told = f"<!-- written by `python -m stemline.bench.{program} --markdown`"
+    told = f"<!-- written by `python -m stemline.bench.studies.{program} --markdown`"
     return f"{told}: begin -->", f"{told}: end -->"
 
 

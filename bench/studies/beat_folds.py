@@ -1,6 +1,6 @@
 """All-In-One's eight folds: in one graph, in a graph each, and in PyTorch; by turns on one core.
 
-    python -m stemline.bench.beat_folds --lengths-s 30,180 --rounds 3
+    python -m stemline.bench.studies.beat_folds --lengths-s 30,180 --rounds 3
 
 All have the same random weights at the official size. CPU seconds are of one track's spectrograms,
 the engines opened before; the mean of the folds' logits is taken in all three ways. Peak memory is
@@ -36,8 +36,8 @@ from stemline.families.allin1.graph.writer import export_allin1
 from stemline.families.allin1.network.all_in_one import AllInOne, FoldMean
 from stemline.families.family import Tensors
 
-from .machine import describe_machine, pinned
-from .memory import peak_rss_mb
+from ..machine import describe_machine, pinned
+from ..memory import peak_rss_mb
 
 Run = Callable[[Array], dict[str, Array]]
 

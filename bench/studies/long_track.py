@@ -1,6 +1,6 @@
 """Peak memory of `stemline separate` on a long track beside a short one: it must not grow.
 
-    python -m stemline.bench.long_track [--minutes 2,60] [--folder DIR]
+    python -m stemline.bench.studies.long_track [--minutes 2,60] [--folder DIR]
 
 A tiny network with random weights stands for a real one: what could grow with the track is
 everything around the network. Writes about 2 GB for 60 minutes, and removes it.

@@ -8,7 +8,7 @@ import pytest
 from stemline.band import Truth
 from stemline.band.score import Beat as TrueBeat
 from stemline.band.score import Section as TrueSection
-from stemline.bench.beat_score import BeatScore, mean_score, score_of
+from stemline.evaluation.song_score import BeatScore, mean_score, score_of
 from stemline.postprocessing.sections import Section
 from stemline.serving.beat_tracker import Beat, Beats
 
