@@ -13,7 +13,8 @@ from stemline.errors import (
 from .artifact import Artifact, MemberInfo, ModelInfo, StftInfo, list_artifacts, read_artifact
 from .base import Engine, EngineSpec, StoppableEngine, TensorSpec
 from .beat_info import BeatInfo
-from .cancel_token import RunStop
+from .cancel_token import CancelToken
+from .device import Device, parse_device
 from .onnx_metadata import read_onnx_metadata
 from .runtimes import open_engine
 
@@ -21,6 +22,8 @@ __all__ = [
     "Artifact",
     "ArtifactError",
     "BeatInfo",
+    "CancelToken",
+    "Device",
     "DeviceError",
     "Engine",
     "EngineError",
@@ -31,12 +34,12 @@ __all__ = [
     "MemberInfo",
     "MissingExtraError",
     "ModelInfo",
-    "RunStop",
     "StftInfo",
     "StoppableEngine",
     "TensorSpec",
     "list_artifacts",
     "open_engine",
+    "parse_device",
     "read_artifact",
     "read_onnx_metadata",
 ]

@@ -1,4 +1,4 @@
-"""Read what export wrote: the model's facts, from a manifest or from a single `.onnx` file."""
+"""Read what export wrote of a model, from a manifest or from a single `.onnx` file."""
 
 import json
 import logging
@@ -17,7 +17,7 @@ SCHEMA_VERSION = 2
 METADATA_PREFIX = "stemline."
 MANIFEST = "manifest.json"
 DEFAULT_PRECISION = "fp32"
-"""What a model's name alone means of its artifacts."""
+"""The precision that is meant where a model is named without one."""
 
 
 @dataclass(frozen=True)
@@ -41,9 +41,9 @@ class MemberInfo:
     signature: str
     """What this network is called among its bag's."""
     signatures: tuple[str, ...]
-    """Of all networks of the bag, in order."""
+    """The signatures of all networks of the bag, in order."""
     weights: tuple[tuple[float, ...], ...]
-    """(n_networks, n_stems), of the whole bag: stem s = Σ w[m][s]·y_m[s] / Σ w[m][s]."""
+    """(n_networks, n_stems) for the whole bag: stem s = Σ w[m][s]·y_m[s] / Σ w[m][s]."""
 
     @property
     def index(self) -> int:
@@ -53,13 +53,13 @@ class MemberInfo:
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """All a run needs to know of an artifact; it travels inside the ONNX file too."""
+    """All that a run needs to know of an artifact; it is stored in the ONNX file too."""
 
     model: str
     family: str
     precision: str
     stems: tuple[str, ...]
-    """In the order of the network's output; none of a network that finds beats."""
+    """In the order of the network's output; empty for a network that finds beats."""
     sample_rate_hz: int
     channels: int
     chunk_samples: int
@@ -79,11 +79,11 @@ class ModelInfo:
     """Whether ONNX Runtime keeps a CPU's memory between operators and runs, where that measured
     faster and no larger for this network."""
     dynamic_length: bool = False
-    """Whether the network takes in chunks of any length, `chunk_samples` being the usual one."""
+    """Whether the network takes chunks of any length, `chunk_samples` being the usual one."""
     member: MemberInfo | None = None
-    """Where this network is one of a bag that has the model's name."""
+    """Its place in the bag that has the model's name; None for a network that is no part of one."""
     beats: BeatInfo | None = None
-    """Of a network that finds beats, and separates nothing."""
+    """What finding beats needs besides; None for a network that separates."""
 
     @property
     def task(self) -> Literal["separate", "beats"]:
@@ -92,7 +92,7 @@ class ModelInfo:
 
     @property
     def artifact_stem(self) -> str:
-        """The artifact's name but for its precision: `htdemucs`, `htdemucs_ft-04573f0d`."""
+        """The artifact's name without its precision: `htdemucs`, `htdemucs_ft-04573f0d`."""
         return f"{self.model}-{self.member.signature}" if self.member else self.model
 
     def to_metadata(self) -> dict[str, str]:
@@ -107,7 +107,7 @@ class ModelInfo:
 
 
 def info_from_json(values: Mapping[str, Any], source: str) -> ModelInfo:
-    """The facts of a model from JSON values; `source` names the file in an error.
+    """The info of a model from JSON values; `source` names the file in an error.
 
     Raises ArtifactError that names the first field missing or of a wrong kind.
     """
@@ -148,7 +148,7 @@ def _check_member(member: MemberInfo, n_stems: int) -> None:
 
 
 def info_from_metadata(metadata: Mapping[str, str], source: str) -> ModelInfo:
-    """The facts of a model from an ONNX file's `metadata_props`.
+    """The info of a model from an ONNX file's `metadata_props`.
 
     Raises ArtifactError when the file was not written by stemline's export.
     """
@@ -216,8 +216,8 @@ def read_artifact(folder: Path) -> Artifact:
 def list_artifacts(root: Path) -> list[Artifact]:
     """Every artifact below `root`, by name.
 
-    Folders without a manifest are passed over; so are damaged artifacts, with a warning, since
-    one of them is no reason to withhold the others.
+    Folders without a manifest are skipped; so are damaged artifacts, with a warning, since one of
+    them is no reason to withhold the others.
     """
     if not root.is_dir():
         return []

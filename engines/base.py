@@ -6,7 +6,7 @@ from typing import Protocol, runtime_checkable
 from stemline.arrays import Array, Arrays
 from stemline.errors import EngineInputError
 
-from .cancel_token import RunStop
+from .cancel_token import CancelToken
 
 BATCH, SAMPLES, FRAMES = "batch", "samples", "frames"
 """The free axes of an artifact. Every one has `batch`; the others, of networks that take any
@@ -26,7 +26,7 @@ class TensorSpec:
 
 @dataclass(frozen=True)
 class EngineSpec:
-    """What an engine takes in, gives out, and where it really runs."""
+    """An engine's inputs and outputs, and where it really runs."""
 
     name: str
     inputs: tuple[TensorSpec, ...]
@@ -56,13 +56,13 @@ class Engine(Protocol):
 
 @runtime_checkable
 class StoppableEngine(Protocol):
-    """An engine whose runs can be ended; others run on to their end."""
+    """An engine whose runs can be cancelled; others run on to their end."""
 
-    def run_stoppable(self, inputs: Arrays, stop: RunStop) -> dict[str, Array]:
-        """As `Engine.run`, until `stop` is set.
+    def run_stoppable(self, inputs: Arrays, cancel: CancelToken) -> dict[str, Array]:
+        """Run as `Engine.run` does, until `cancel` is set.
 
         Raises EngineStoppedError then, besides what `Engine.run` raises. A run that is all but
-        over may still give its outputs.
+        over may still return its outputs.
         """
 
 

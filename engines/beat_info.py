@@ -1,4 +1,4 @@
-"""What a run needs to know of a beat network; it travels inside the artifact."""
+"""What a run needs to know of a network that finds beats; it is stored in the artifact."""
 
 import json
 from collections.abc import Mapping
@@ -8,15 +8,15 @@ from typing import Any
 from stemline.errors import ArtifactError
 
 SPECTROGRAM, FEATURES = "spectrogram", "features"
-"""Names of the tensors that beat networks take in: of stems, and of the mixture."""
+"""Names of the inputs of beat networks: a spectrogram for each stem, features of the mixture."""
 BEAT, DOWNBEAT, SECTION, FUNCTION = "beat", "downbeat", "section", "function"
-"""Names of those they give; function is of labels."""
+"""Names of their outputs; function is the scores of the labels."""
 _LEAST_BPM, _GREATEST_BPM = 1.0, 1000.0
 
 
 @dataclass(frozen=True)
 class BeatInfo:
-    """A network that hears stems or the mixture, and tells beats and perhaps sections.
+    """A network that takes stems or the mixture, and finds beats and perhaps sections.
 
     Raises ValueError that names the field when the numbers cannot be.
     """
@@ -24,9 +24,9 @@ class BeatInfo:
     family: str
     """The family of networks, whose processing knows its input and its outputs."""
     stems: tuple[str, ...]
-    """In the order of the network's input; none of one that takes the mixture."""
+    """In the order of the network's input; empty for one that takes the mixture."""
     labels: tuple[str, ...]
-    """Of sections, in the order of the output `function`; none of one without sections."""
+    """The labels of sections, in the order of the output `function`; empty without sections."""
     best_threshold_downbeat: float | None
     """Tracks are decoded from the first to the last frame that reaches it; None: all of them."""
     trained_on_stems_of: str = ""
@@ -35,7 +35,7 @@ class BeatInfo:
     hop_samples: int = 441
     """Samples between frames."""
     n_bins: int = 81
-    """Numbers of a frame: bands of the spectrogram, or features."""
+    """Numbers in a frame: bands of the spectrogram, or features."""
     beats_per_bar: tuple[int, ...] = (3, 4)
     """Bars that are tried; the likelier length is taken for the whole track."""
     min_bpm: float = 55.0
@@ -75,7 +75,7 @@ class BeatInfo:
         return self.sample_rate_hz / self.hop_samples
 
     def to_json(self) -> dict[str, Any]:
-        """The object under `beats` of the model's facts."""
+        """The object under `beats` of the model's info."""
         plain: dict[str, Any] = json.loads(json.dumps(asdict(self)))
         return plain
 
@@ -95,9 +95,9 @@ _LISTS: dict[str, type] = {"stems": str, "labels": str, "beats_per_bar": int}
 
 
 def beat_info_from_json(values: Mapping[str, Any], source: str) -> BeatInfo:
-    """What `to_json` gave; `source` names the file in an error.
+    """The info that `to_json` wrote; `source` names the file in an error.
 
-    What a later stemline added is passed over. Raises ArtifactError that names the first field
+    Fields that a later stemline added are ignored. Raises ArtifactError that names the first field
     that is missing or cannot be.
     """
     missing = sorted(_REQUIRED - set(values))

@@ -1,11 +1,11 @@
-"""Ending a run of a network from another thread."""
+"""End a run of a network from another thread."""
 
 import threading
 from collections.abc import Callable
 
 
-class RunStop:
-    """Ends one run, from any thread, whether it has begun or not; make a fresh one for each."""
+class CancelToken:
+    """Cancels one run, from any thread, before or after it began; make a fresh one for each run."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -18,14 +18,14 @@ class RunStop:
         return self._is_set
 
     def set(self) -> None:
-        """End the run; of one that is over, nothing."""
+        """End the run; nothing happens to one that is over."""
         with self._lock:
             self._is_set = True
             if self._end is not None:
                 self._end()
 
     def on_set(self, end: Callable[[], None]) -> None:
-        """Have `end` called when it is set, now if it is; the engine says so as a run begins."""
+        """Call `end` when the token is set, at once if it is; an engine does so as a run begins."""
         with self._lock:
             self._end = end
             if self._is_set:

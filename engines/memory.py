@@ -5,6 +5,7 @@ import shutil
 import subprocess
 
 from .base import BATCH, EngineSpec
+from .device import CUDA, parse_device
 
 MAX_AUTO_BATCH = 8
 # The activations alive at once while the U-Net runs, in multiples of one chunk's input: at the
@@ -20,11 +21,12 @@ def auto_batch_size(spec: EngineSpec) -> int:
     On a CPU one: measured, a larger batch takes as long per chunk and more memory. On a CUDA
     device as many as its free memory should hold, up to eight.
     """
-    if not spec.device.startswith("cuda"):
+    device = parse_device(spec.device)
+    if device.kind != CUDA:
         return 1
     if any(axis != BATCH for t in spec.inputs for axis in t.shape if isinstance(axis, str)):
         return 1  # what a chunk of any length takes is not known here
-    free_bytes = _free_cuda_bytes(int(spec.device.partition(":")[2] or 0))
+    free_bytes = _free_cuda_bytes(device.index or 0)
     per_chunk = _ACTIVATION_FACTOR * sum(
         4 * math.prod(axis for axis in tensor.shape if isinstance(axis, int))
         for tensor in spec.inputs
@@ -36,7 +38,7 @@ def auto_batch_size(spec: EngineSpec) -> int:
 
 
 def _free_cuda_bytes(index: int) -> int | None:
-    """Free memory of a CUDA device, or None where the driver's tool cannot tell."""
+    """Free memory of a CUDA device, or None where the driver's tool does not say."""
     tool = shutil.which("nvidia-smi")
     if tool is None:
         return None

@@ -2,7 +2,7 @@
 
 An ONNX file is one protobuf message, ModelProto. Field 14 holds repeated
 StringStringEntryProto {1: key, 2: value}; field 7 holds the graph with its weights, which is
-skipped over by its length. Source: onnx.proto3 of the ONNX specification.
+skipped by its length. Source: onnx.proto3 of the ONNX specification.
 """
 
 import os
@@ -20,7 +20,7 @@ _VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
 def read_onnx_metadata(path: Path) -> dict[str, str]:
     """The `metadata_props` of an ONNX file.
 
-    Raises ArtifactError when the file is missing, is no ONNX file, or is cut short.
+    Raises ArtifactError when the file is missing, is no ONNX file, or is truncated.
     """
     try:
         size = path.stat().st_size

@@ -3,7 +3,7 @@
 import ctypes
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from importlib import import_module
@@ -20,9 +20,12 @@ from stemline.errors import (
     MissingExtraError,
 )
 
+from .artifact import METADATA_PREFIX
 from .base import EngineSpec, TensorSpec, checked_inputs
-from .cancel_token import RunStop
+from .cancel_token import CancelToken
+from .device import CPU, CUDA, Device
 from .onnx_metadata import read_onnx_metadata
+from .runtimes import Runtime
 
 _log = logging.getLogger(__name__)
 
@@ -40,7 +43,7 @@ _OUT_OF_MEMORY = ("failed to allocate", "bad_alloc", "bad allocation", "out of m
 
 
 class OnnxEngine:
-    """A network loaded by ONNX Runtime; its runs can be ended, each between two operators."""
+    """A network loaded by ONNX Runtime; a run can be cancelled between two operators."""
 
     def __init__(self, session: Any, spec: EngineSpec, new_run_options: Callable[[], Any]) -> None:
         self._session = session
@@ -58,10 +61,10 @@ class OnnxEngine:
 
         Raises EngineInputError, EngineMemoryError or EngineError.
         """
-        return self.run_stoppable(inputs, RunStop())
+        return self.run_stoppable(inputs, CancelToken())
 
-    def run_stoppable(self, inputs: Arrays, stop: RunStop) -> dict[str, Array]:
-        """The same until `stop` is set, within one operator.
+    def run_stoppable(self, inputs: Arrays, cancel: CancelToken) -> dict[str, Array]:
+        """The same until `cancel` is set, within one operator.
 
         Raises EngineStoppedError then.
         """
@@ -71,11 +74,11 @@ class OnnxEngine:
         batch = checked_inputs(self._spec, inputs)
         # Of this run alone: what ends it must not end the next, or another thread's.
         options = self._new_run_options()
-        stop.on_set(lambda: setattr(options, "terminate", True))
+        cancel.on_set(lambda: setattr(options, "terminate", True))
         try:
             results = session.run(self._outputs, dict(inputs), options)
         except _runtime_errors() as error:
-            if stop.is_set:  # ONNX Runtime has no error class for that either
+            if cancel.is_set:  # ONNX Runtime has no error class for that either
                 raise EngineStoppedError(f"{self._spec.name}: the run was ended") from error
             message = str(error)
             if isinstance(error, MemoryError) or any(
@@ -92,12 +95,7 @@ class OnnxEngine:
         self._session = None
 
 
-def open_onnx(
-    path: Path,
-    device: str = "auto",
-    threads: int | None = None,
-    graph_optimization: str | None = None,
-) -> OnnxEngine:
+def open_onnx(path: Path, device: Device, threads: int | None = None) -> OnnxEngine:
     """Load an `.onnx` file.
 
     Parameters
@@ -105,12 +103,9 @@ def open_onnx(
     path
         The file; a lone one is enough, since it carries its own metadata.
     device
-        `auto`, `cpu`, `cuda` or `cuda:N`. `auto` takes a CUDA device that works, else the CPU;
-        the engine's spec says which.
+        `auto` takes a CUDA device that works, else the CPU; the engine's spec says which.
     threads
         Threads inside one operator on a CPU; all cores when None.
-    graph_optimization
-        `basic`, `extended` or `all`; what the file's metadata says when None.
 
     Raises
     ------
@@ -122,81 +117,128 @@ def open_onnx(
         ONNX Runtime is not installed.
     """
     metadata = read_onnx_metadata(path)
-    runtime = _runtime()
-    wanted, index = _parse_device(device)
+    runtime = _onnxruntime()
+    _check_built_for(device, runtime)
+    options = _session_options(runtime, metadata, threads)
+    session = None
+    if device.kind != CPU and CUDA_PROVIDER in runtime.get_available_providers():
+        session = _cuda_session(runtime, path, options, device)
+    if session is None:
+        session = _cpu_session(runtime, path, options)
+    _return_freed_memory()
+    spec = _engine_spec(session, path, device)
+    _check_started(device, spec)
+    return OnnxEngine(session, spec, _new_run_options(runtime, metadata, spec))
+
+
+RUNTIME = Runtime(
+    name="ONNX Runtime", suffixes=(".onnx",), devices=("cpu", "cuda", "cuda:N"), open=open_onnx
+)
+
+
+def _check_built_for(device: Device, runtime: Any) -> None:
+    """Raise DeviceError where CUDA is asked for and the installed package was built without it."""
     available = runtime.get_available_providers()
-    if wanted == "cuda" and CUDA_PROVIDER not in available:
+    if device.kind == CUDA and CUDA_PROVIDER not in available:
         raise DeviceError(
-            f"device {device!r} was asked for, but this onnxruntime has no CUDA "
+            f"device {str(device)!r} was asked for, but this onnxruntime has no CUDA "
             f"(it has {', '.join(available)}); install stemline[gpu] in place of stemline[cpu], "
             "or use --device cpu"
         )
+
+
+def _check_started(device: Device, spec: EngineSpec) -> None:
+    """Raise DeviceError where CUDA is asked for and is not what the session runs on."""
+    if device.kind == CUDA and spec.provider != CUDA_PROVIDER:
+        raise DeviceError(
+            f"device {str(device)!r} was asked for, but ONNX Runtime could not start CUDA; "
+            "look for a missing driver, CUDA or cuDNN library, or use --device cpu"
+        )
+
+
+def _session_options(runtime: Any, metadata: Mapping[str, str], threads: int | None) -> Any:
+    """The options that the file's own metadata asks for."""
     options = runtime.SessionOptions()
     options.log_severity_level = 3  # errors: they are raised, warnings would be printed
     # Measured at one thread. MDX23C: without an arena 4.0 GB in place of 4.6 GB, and no slower.
     # HTDemucs: with one 1.4 GB in place of 1.55 GB and 15 % faster, for without one every page is
-    # asked of the system again; but not with memory patterns, which then hold 2.4 GB.
-    options.enable_cpu_mem_arena = metadata.get("stemline.memory_arena") == "true"
+    # asked of the system again; but not with memory patterns, which then hold 2.4 GB. All-In-One:
+    # with one 8 to 13 % faster.
+    options.enable_cpu_mem_arena = _uses_arena(metadata)
+    options.enable_mem_pattern = False
     if options.enable_cpu_mem_arena:
-        # An arena keeps what it had, and a bag's networks run in turn: one for all of them.
+        # An arena keeps what it had, and a bag's networks run one after another: one for all.
         _share_arena(runtime)
         options.add_session_config_entry("session.use_env_allocators", "1")
         # Weights laid out anew are a second copy: 100 MB, and no faster.
         options.add_session_config_entry("session.disable_prepacking", "1")
-        # All-In-One: 8 to 13 % faster.
-    options.enable_mem_pattern = False
     if threads is not None:
         options.intra_op_num_threads = threads
-    level = graph_optimization or metadata.get("stemline.graph_optimization", "").strip('"')
+    level = metadata.get(METADATA_PREFIX + "graph_optimization", "").strip('"')
     options.graph_optimization_level = getattr(
         runtime.GraphOptimizationLevel, _LEVELS.get(level, _LEVELS["extended"])
     )
-    session = None
-    if wanted == "cuda" or (wanted == "auto" and CUDA_PROVIDER in available):
-        cuda = (CUDA_PROVIDER, {"device_id": str(index)})
-        try:
-            # Without fall-back ONNX Runtime raises where it would quietly retry on the CPU.
-            session = runtime.InferenceSession(
-                str(path), options, providers=[cuda, CPU_PROVIDER], enable_fallback=0
-            )
-        except _runtime_errors() as error:
-            if wanted == "cuda":
-                raise DeviceError(f"{device} cannot be used: {error}") from error
-            _log.warning("no CUDA device works here, so the CPU is used: %s", error)
-    if session is None:
-        try:
-            session = runtime.InferenceSession(str(path), options, providers=[CPU_PROVIDER])
-        except _runtime_errors() as error:
-            raise ArtifactError(f"{path} cannot be loaded: {error}") from error
-    _return_freed_memory()
-    provider = session.get_providers()[0]
-    if wanted == "cuda" and provider != CUDA_PROVIDER:
-        raise DeviceError(
-            f"device {device!r} was asked for, but ONNX Runtime could not start CUDA; "
-            "look for a missing driver, CUDA or cuDNN library, or use --device cpu"
+    return options
+
+
+def _cuda_session(runtime: Any, path: Path, options: Any, device: Device) -> Any | None:
+    """A session on a CUDA device; None where `auto` finds none that works, with a warning.
+
+    Raises DeviceError where CUDA was asked for by name.
+    """
+    cuda = (CUDA_PROVIDER, {"device_id": str(device.index or 0)})
+    try:
+        # Without fall-back ONNX Runtime raises where it would quietly retry on the CPU.
+        return runtime.InferenceSession(
+            str(path), options, providers=[cuda, CPU_PROVIDER], enable_fallback=0
         )
-    spec = EngineSpec(
+    except _runtime_errors() as error:
+        if device.kind == CUDA:
+            raise DeviceError(f"{device} cannot be used: {error}") from error
+        _log.warning("no CUDA device works here, so the CPU is used: %s", error)
+        return None
+
+
+def _cpu_session(runtime: Any, path: Path, options: Any) -> Any:
+    try:
+        return runtime.InferenceSession(str(path), options, providers=[CPU_PROVIDER])
+    except _runtime_errors() as error:
+        raise ArtifactError(f"{path} cannot be loaded: {error}") from error
+
+
+def _engine_spec(session: Any, path: Path, device: Device) -> EngineSpec:
+    provider = session.get_providers()[0]
+    used = Device(CUDA, device.index or 0) if provider == CUDA_PROVIDER else Device(CPU)
+    return EngineSpec(
         name=_name_of(path),
         inputs=tuple(_tensor_spec(node) for node in session.get_inputs()),
         outputs=tuple(_tensor_spec(node) for node in session.get_outputs()),
         provider=provider,
-        device=f"cuda:{index}" if provider == CUDA_PROVIDER else "cpu",
+        device=str(used),
     )
+
+
+def _new_run_options(
+    runtime: Any, metadata: Mapping[str, str], spec: EngineSpec
+) -> Callable[[], Any]:
+    """Make the options of one run."""
     # What one long track needed would be kept for ever: 1.3 GB for 3 minutes of All-In-One.
-    shrinks = (
-        spec.device == "cpu"
-        and options.enable_cpu_mem_arena
-        and metadata.get("stemline.any_length") == "true"
-    )
-    new_run_options = partial(_shrinking, runtime) if shrinks else runtime.RunOptions
-    return OnnxEngine(session, spec, new_run_options)
+    grows = metadata.get(METADATA_PREFIX + "dynamic_length") == "true"
+    if spec.device == CPU and _uses_arena(metadata) and grows:
+        return partial(_shrinking_run_options, runtime)
+    new: Callable[[], Any] = runtime.RunOptions
+    return new
 
 
-def _shrinking(runtime: Any) -> Any:
-    """Of a run after which the arena gives its free memory back to the system."""
+def _shrinking_run_options(runtime: Any) -> Any:
+    """The options of a run after which the arena returns its free memory to the system."""
     options = runtime.RunOptions()
     options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
     return options
+
+
+def _uses_arena(metadata: Mapping[str, str]) -> bool:
+    return metadata.get(METADATA_PREFIX + "memory_arena") == "true"
 
 
 _arena_lock = threading.Lock()
@@ -215,9 +257,10 @@ def _share_arena(runtime: Any) -> None:
 
 
 def _return_freed_memory() -> None:
-    """Give the system back what reading the file took: 200 MB for one of 180 MB, measured.
+    """Return to the system what reading the file took: 200 MB for one of 180 MB, measured.
 
-    The C library would keep it, beside what the network will need. Where it is not glibc, nothing.
+    The C library would keep it, beside what the network will need. Other libraries than glibc have
+    no such call, and nothing is done.
     """
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)
@@ -228,21 +271,12 @@ def _name_of(path: Path) -> str:
     return path.parent.parent.name if path.parent.name.isdigit() else path.name
 
 
-def _parse_device(device: str) -> tuple[str, int]:
-    kind, _, index = device.partition(":")
-    if kind not in ("auto", "cpu", "cuda") or (index and (kind != "cuda" or not index.isdigit())):
-        raise DeviceError(
-            f"device {device!r} is not one ONNX Runtime serves here; use auto, cpu, cuda or cuda:N"
-        )
-    return kind, int(index or 0)
-
-
 def _tensor_spec(node: Any) -> TensorSpec:
     shape = tuple(axis if isinstance(axis, int) else str(axis) for axis in node.shape)
     return TensorSpec(node.name, _NUMPY_DTYPES.get(node.type, node.type), shape)
 
 
-def _runtime() -> Any:
+def _onnxruntime() -> Any:
     try:
         return import_module("onnxruntime")
     except ImportError as error:

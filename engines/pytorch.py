@@ -8,6 +8,7 @@ from stemline.arrays import Array, Arrays
 from stemline.errors import DeviceError, EngineError, EngineMemoryError, MissingExtraError
 
 from .base import EngineSpec, TensorSpec, checked_inputs
+from .device import AUTO, CPU, CUDA, Device, served_device
 
 # What torch says on a CPU, where it has no error class of its own for this.
 _OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
@@ -82,20 +83,20 @@ class TorchEngine:
         self._network = None
 
 
-def _checked_device(torch: Any, device: str) -> str:
-    kind, _, index = device.partition(":")
-    if device == "auto":
-        return "cuda:0" if torch.cuda.is_available() else "cpu"
-    if device == "cpu":
-        return device
-    if kind != "cuda" or (index and not index.isdigit()):
-        raise DeviceError(f"device {device!r} is not one PyTorch serves here; use cpu or cuda:N")
-    if not torch.cuda.is_available() or int(index or 0) >= torch.cuda.device_count():
+def _checked_device(torch: Any, text: str) -> str:
+    """The device that is meant, in torch's words, which are ours. Raises DeviceError."""
+    if text == AUTO:
+        return str(Device(CUDA, 0) if torch.cuda.is_available() else Device(CPU))
+    device = served_device(text, ("cpu", "cuda:N"), by="PyTorch")
+    if device.kind == CPU:
+        return CPU
+    index = device.index or 0
+    if not torch.cuda.is_available() or index >= torch.cuda.device_count():
         raise DeviceError(
-            f"device {device!r} was asked for, but PyTorch finds "
+            f"device {text!r} was asked for, but PyTorch finds "
             f"{torch.cuda.device_count()} CUDA devices; use --device cpu"
         )
-    return f"cuda:{index or 0}"
+    return str(Device(CUDA, index))
 
 
 def _import_torch() -> Any:

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from stemline.arrays import Array
-from stemline.engines import RunStop, StoppableEngine
+from stemline.engines import CancelToken, StoppableEngine
 from stemline.engines.base import Engine
 from stemline.errors import EngineError, EngineMemoryError, EngineStoppedError
 
@@ -49,7 +49,7 @@ class _Running:
     """The batch that was taken last; it may be over."""
 
     lanes: tuple["Lane", ...]
-    stop: RunStop
+    cancel: CancelToken
 
 
 @dataclass(eq=False)
@@ -121,7 +121,7 @@ class Scheduler:
         with self._wake:
             self._closed = True
             if at_once and self._running is not None:
-                self._running.stop.set()
+                self._running.cancel.set()
             self._wake.notify_all()
         self._thread.join()
         for lane in list(self._lanes):
@@ -153,11 +153,11 @@ class Scheduler:
                 self._lanes.remove(lane)
             running = self._running
             if running is not None and all(one._closed for one in running.lanes):
-                running.stop.set()
+                running.cancel.set()
         for job in dropped:
             job.future.cancel()
 
-    def _take_batch(self) -> tuple[list[_Job], RunStop] | None:
+    def _take_batch(self) -> tuple[list[_Job], CancelToken] | None:
         """The next chunks to run, one of each lane in turn, and what ends them; None when closed.
 
         From here on, before the engine has them, the batch counts as running.
@@ -179,8 +179,8 @@ class Scheduler:
                 if lane._jobs:
                     self._lanes.append(lane)
             self._lanes.extendleft(reversed(passed))  # passed over, they come first next time
-            self._running = _Running(tuple(job.lane for job in batch), RunStop())
-            return batch, self._running.stop
+            self._running = _Running(tuple(job.lane for job in batch), CancelToken())
+            return batch, self._running.cancel
 
     def _put_back(self, jobs: list[_Job]) -> None:
         """Undo `_take_batch`: each chunk at the head of its lane, its lane at the head."""
@@ -196,15 +196,15 @@ class Scheduler:
 
     def _work(self) -> None:
         while (taken := self._take_batch()) is not None:
-            jobs, stop = taken
+            jobs, cancel = taken
             _drop_given_up(jobs)
             if jobs:
-                self._run(jobs, stop)
+                self._run(jobs, cancel)
             # And with them what went in and came out: an error that came of it holds the list.
             jobs.clear()
             del taken, jobs
 
-    def _run(self, jobs: list[_Job], stop: RunStop) -> None:
+    def _run(self, jobs: list[_Job], cancel: CancelToken) -> None:
         started = time.perf_counter()
         engine = jobs[0].engine
         names = [tensor.name for tensor in engine.spec.inputs]
@@ -214,7 +214,7 @@ class Scheduler:
                 if len(jobs) == 1
                 else {n: np.concatenate([job.inputs[n] for job in jobs]) for n in names}
             )
-            outputs = _run_until(stop, engine, inputs)
+            outputs = _run_until(cancel, engine, inputs)
         except EngineStoppedError:
             for job in jobs:
                 job.future.cancel()
@@ -246,11 +246,11 @@ def _drop_given_up(jobs: list[_Job]) -> None:
     jobs[:] = [job for job in jobs if not job.future.cancelled()]
 
 
-def _run_until(stop: RunStop, engine: Engine, inputs: Item) -> Item:
-    if stop.is_set:
+def _run_until(cancel: CancelToken, engine: Engine, inputs: Item) -> Item:
+    if cancel.is_set:
         raise EngineStoppedError(f"{engine.spec.name}: the run was ended before it began")
     if isinstance(engine, StoppableEngine):
-        return engine.run_stoppable(inputs, stop)
+        return engine.run_stoppable(inputs, cancel)
     return engine.run(inputs)
 
 

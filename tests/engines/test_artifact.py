@@ -13,7 +13,7 @@ def write_artifact(folder: Path, **changes: object) -> Path:
     (folder / "1").mkdir(parents=True)
     (folder / "1" / "model.onnx").write_bytes(b"")
     manifest = {
-        "schema_version": 1,
+        "schema_version": 2,
         "engine": "1/model.onnx",
         "model": tiny_info().to_json(),
         "files": {"1/model.onnx": {"sha256": "ab", "bytes": 0}},
@@ -56,7 +56,7 @@ def test_damage_is_named(tmp_path: Path) -> None:
         read_artifact(folder)
 
 
-@pytest.mark.parametrize("content", ["[]", '{"schema_version": 1}', '"text"', "\x00"])
+@pytest.mark.parametrize("content", ["[]", '{"schema_version": 2}', '"text"', "\x00"])
 def test_a_damaged_manifest_is_an_artifact_error_and_hides_no_other(
     tmp_path: Path, content: str
 ) -> None:

@@ -10,7 +10,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from stemline.engines import EngineSpec, RunStop, open_engine
+from stemline.engines import CancelToken, EngineSpec, open_engine
 from stemline.engines.onnxruntime import OnnxEngine
 from stemline.errors import EngineMemoryError, EngineStoppedError
 
@@ -19,7 +19,7 @@ from stemline.errors import EngineMemoryError, EngineStoppedError
 _N_PRODUCTS, _WIDTH, _LONG = 400, 1024, 1024
 # One product takes 22 ms; the rest is for a machine that is busy.
 _SOON_S = 2.0
-_SHRINKING = {"stemline.memory_arena": "true", "stemline.any_length": "true"}
+_SHRINKING = {"stemline.memory_arena": "true", "stemline.dynamic_length": "true"}
 
 
 def write_slow(path: Path, metadata: dict[str, str]) -> Path:
@@ -58,18 +58,18 @@ def test_a_run_is_ended_from_another_thread_and_no_other_is(
 ) -> None:
     engine = open_engine(write_slow(tmp_path / "slow.onnx", metadata), "cpu", threads=1)
     assert isinstance(engine, OnnxEngine)
-    stop = RunStop()
+    cancel = CancelToken()
     with ThreadPoolExecutor(1) as pool:
-        running = pool.submit(engine.run_stoppable, rows(_LONG), stop)
+        running = pool.submit(engine.run_stoppable, rows(_LONG), cancel)
         assert_right(engine)  # beside it
         assert not running.done()
         began = time.monotonic()
-        stop.set()
+        cancel.set()
         with pytest.raises(EngineStoppedError, match=r"slow\.onnx: the run was ended"):
             running.result()
         assert time.monotonic() - began < _SOON_S
     assert_right(engine)
-    stop.set()  # of a run that is over
+    cancel.set()  # of a run that is over
     assert_right(engine)
     engine.close()
 
@@ -77,11 +77,11 @@ def test_a_run_is_ended_from_another_thread_and_no_other_is(
 def test_a_run_that_was_given_up_before_it_began_ends_at_once(tmp_path: Path) -> None:
     engine = open_engine(write_slow(tmp_path / "slow.onnx", {}), "cpu", threads=1)
     assert isinstance(engine, OnnxEngine)
-    stop = RunStop()
-    stop.set()
+    cancel = CancelToken()
+    cancel.set()
     began = time.monotonic()
     with pytest.raises(EngineStoppedError):
-        engine.run_stoppable(rows(_LONG), stop)
+        engine.run_stoppable(rows(_LONG), cancel)
     assert time.monotonic() - began < _SOON_S
     assert_right(engine)
     engine.close()
@@ -89,10 +89,10 @@ def test_a_run_that_was_given_up_before_it_began_ends_at_once(tmp_path: Path) ->
 
 def test_a_stop_is_never_lost_whichever_thread_comes_first() -> None:
     for _ in range(300):
-        stop, ended = RunStop(), threading.Event()
-        setting = threading.Thread(target=stop.set)
+        cancel, ended = CancelToken(), threading.Event()
+        setting = threading.Thread(target=cancel.set)
         setting.start()
-        stop.on_set(ended.set)
+        cancel.on_set(ended.set)
         setting.join()
         assert ended.is_set()
 

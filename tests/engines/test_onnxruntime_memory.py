@@ -55,8 +55,8 @@ def write_widener(path: Path, metadata: dict[str, str]) -> Path:
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads Linux's /proc")
 def test_what_a_long_track_took_is_given_back(tmp_path: Path) -> None:
-    facts = {"stemline.memory_arena": "true", "stemline.any_length": "true"}
-    path = write_widener(tmp_path / "widener.onnx", facts)
+    info = {"stemline.memory_arena": "true", "stemline.dynamic_length": "true"}
+    path = write_widener(tmp_path / "widener.onnx", info)
     done = subprocess.run(
         [sys.executable, "-c", _PROGRAM, str(path), str(_N_FRAMES), str(_WIDTH)],
         capture_output=True,

@@ -7,7 +7,7 @@ import pytest
 from helpers import GainEngine, tiny_info
 
 from stemline.arrays import Array, Arrays
-from stemline.engines import RunStop
+from stemline.engines import CancelToken
 from stemline.errors import EngineError, EngineStoppedError
 from stemline.serving.scheduler import Lane, Scheduler
 
@@ -158,15 +158,15 @@ class StoppableGainEngine(GainEngine):
         self.begun = threading.Semaphore(0)
         self.n_ended = 0
 
-    def run_stoppable(self, inputs: Arrays, stop: RunStop) -> dict[str, Array]:
+    def run_stoppable(self, inputs: Arrays, cancel: CancelToken) -> dict[str, Array]:
         self.begun.release()
         if self._before is not None:
             self._before()
         go_on = threading.Event()
-        stop.on_set(go_on.set)
+        cancel.on_set(go_on.set)
         while not (go_on.is_set() or self._opened.is_set()):
             go_on.wait(0.001)
-        if stop.is_set:
+        if cancel.is_set:
             self.n_ended += 1
             raise EngineStoppedError("ended")
         return self.run(inputs)
