@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any
 
+from stemline.checks import require
 from stemline.errors import ArtifactError
 
 SPECTROGRAM, FEATURES = "spectrogram", "features"
@@ -125,5 +126,4 @@ def _is(value: object, kinds: tuple[type, ...]) -> bool:
 
 
 def _require(fits: bool, name: str, complaint: str) -> None:
-    if not fits:
-        raise ValueError(f"{name} {complaint}")
+    require(fits, name, complaint, ValueError, separator=" ")

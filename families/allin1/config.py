@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, ClassVar
 
+from stemline.checks import require
 from stemline.engines.base import FRAMES
 from stemline.engines.beat_info import BEAT, DOWNBEAT, FUNCTION, SECTION, SPECTROGRAM
 from stemline.errors import ConfigError
@@ -151,12 +152,12 @@ def config_from_fold(values: Mapping[str, Any]) -> AllInOneConfig:
     """
     for key, wanted in _FIXED.items():
         found = values.get(key, wanted)
-        _require(found == wanted, key, f"must be {wanted!r}; got {found!r:.100}")
+        require(found == wanted, key, f"must be {wanted!r}; got {found!r:.100}")
     data = values.get("data", {})
-    _require(isinstance(data, Mapping), "data", f"is a {type(data).__name__}, no mapping")
+    require(isinstance(data, Mapping), "data", f"is a {type(data).__name__}, no mapping")
     for key, names in (("num_instruments", STEMS), ("num_labels", LABELS)):
         found = data.get(key, len(names))
-        _require(found == len(names), f"data.{key}", f"must be {len(names)}; got {found!r:.100}")
+        require(found == len(names), f"data.{key}", f"must be {len(names)}; got {found!r:.100}")
     given = {}
     for field in fields(AllInOneConfig):
         key = _THEIR_NAMES.get(field.name, field.name)
@@ -199,29 +200,29 @@ def _check(config: AllInOneConfig) -> None:
         kind = (int,) if field.name in _WHOLE else (int, float)
         fits = isinstance(value, kind) and not isinstance(value, bool)
         least, most = limits
-        _require(fits and least <= value <= most, key, f"must be {least} to {most}; got {value!r}")
-    _require(
+        require(fits and least <= value <= most, key, f"must be {least} to {most}; got {value!r}")
+    require(
         isinstance(config.qkv_bias, bool),
         "qkv_bias",
         f"must be true or false; got {config.qkv_bias!r}",
     )
-    _require(
+    require(
         config.dim_embed % config.num_heads == 0,
         "num_heads",
         f"must divide dim_embed {config.dim_embed}; got {config.num_heads}",
     )
-    _require(config.dim_embed % 2 == 0, "dim_embed", f"must be even; got {config.dim_embed}")
-    _require(config.kernel_size % 2 == 1, "kernel_size", f"must be odd; got {config.kernel_size}")
-    _require(config.bpm_min < config.bpm_max, "bpm_min", f"must be below bpm_max {config.bpm_max}")
+    require(config.dim_embed % 2 == 0, "dim_embed", f"must be even; got {config.dim_embed}")
+    require(config.kernel_size % 2 == 1, "kernel_size", f"must be odd; got {config.kernel_size}")
+    require(config.bpm_min < config.bpm_max, "bpm_min", f"must be below bpm_max {config.bpm_max}")
     for key, names in (("data.num_instruments", config.stems), ("data.num_labels", config.labels)):
-        _require(len(names) > 0 and all(names), key, "names nothing, or has no name")
-        _require(len(set(names)) == len(names), key, f"has a name twice: {', '.join(names)}")
-    _require(
+        require(len(names) > 0 and all(names), key, "names nothing, or has no name")
+        require(len(set(names)) == len(names), key, f"has a name twice: {', '.join(names)}")
+    require(
         len(config.stems) <= INSTRUMENT_KERNEL,
         "data.num_instruments",
         f"must be at most {INSTRUMENT_KERNEL}; got {len(config.stems)}",
     )
-    _require(
+    require(
         bins_left(config.n_bins) == 1,
         "dim_input",
         f"must leave one bin after three convolutions (as 81 does); {config.n_bins} leaves "
@@ -234,8 +235,3 @@ def bins_left(n_bins: int) -> int:
     for width in (3, 12, 3):
         n_bins = max(0, math.floor((n_bins - width + 1) / 3))
     return n_bins
-
-
-def _require(fits: bool, key: str, complaint: str) -> None:
-    if not fits:
-        raise ConfigError(f"{key}: {complaint}")

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, fields
 from fractions import Fraction
 from typing import Any, ClassVar, Literal
 
+from stemline.checks import require
 from stemline.errors import ConfigError
 
 WAVEFORM, SPECTROGRAM = "waveform", "spectrogram"
@@ -246,28 +247,26 @@ _ATTENTION_HEADS = 4  # of the residual branches' attention, in every checkpoint
 
 def _check(config: DemucsConfig) -> None:
     names = ("htdemucs", "hdemucs")
-    _require(
+    require(
         config.architecture in names,
         "architecture",
         f"must be {' or '.join(names)}; got {config.architecture!r}",
     )
     _check_types(config)
-    _require(
-        len(config.stems) > 0 and all(config.stems), "sources", "names no stem, or has no name"
-    )
-    _require(
+    require(len(config.stems) > 0 and all(config.stems), "sources", "names no stem, or has no name")
+    require(
         len(set(config.stems)) == len(config.stems),
         "sources",
         f"has a name twice: {', '.join(config.stems)}",
     )
-    _require(
+    require(
         1 <= config.chunk_samples <= _LONGEST_CHUNK_SAMPLES,
         "segment",
         f"must give 1 to {_LONGEST_CHUNK_SAMPLES} samples; {config.segment} s give "
         f"{config.chunk_samples}",
     )
-    _require(config.n_fft % 4 == 0, "nfft", f"must be a multiple of 4; got {config.n_fft}")
-    _require(
+    require(config.n_fft % 4 == 0, "nfft", f"must be a multiple of 4; got {config.n_fft}")
+    require(
         config.kernel_size == 2 * config.stride
         and config.stride % 2 == config.time_stride % 2 == 0,
         "kernel_size",
@@ -288,13 +287,13 @@ def _check_types(config: DemucsConfig | CrossTransformerConfig) -> None:
         value = getattr(config, field.name)
         key = _THEIR_NAMES.get(field.name, field.name)
         if field.type is bool:
-            _require(isinstance(value, bool), key, f"must be true or false; got {value!r}")
+            require(isinstance(value, bool), key, f"must be true or false; got {value!r}")
         limits = _WHOLE.get(field.name) or _REAL.get(field.name)
         if limits is not None:
             least, most = limits
             kind = (int,) if field.name in _WHOLE else (int, float)
             fits = isinstance(value, kind) and not isinstance(value, bool)
-            _require(
+            require(
                 fits and least <= value <= most, key, f"must be {least} to {most}; got {value!r}"
             )
 
@@ -302,7 +301,7 @@ def _check_types(config: DemucsConfig | CrossTransformerConfig) -> None:
 def _check_bins(config: DemucsConfig) -> None:
     for n_bins in config.bins:
         last = n_bins <= config.kernel_size
-        _require(
+        require(
             last or n_bins % config.stride == 0,
             "nfft",
             f"{config.n_fft} gives a layer {n_bins} bins, which stride {config.stride} does not "
@@ -313,13 +312,13 @@ def _check_bins(config: DemucsConfig) -> None:
 def _check_widths(config: DemucsConfig) -> None:
     for index, width in enumerate(config.widths):
         key = f"layer {index}: channels {width}"
-        _require(width <= 1 << 14, "growth", f"{key} are more than {1 << 14}")
+        require(width <= 1 << 14, "growth", f"{key} are more than {1 << 14}")
         if index >= config.norm_starts:
             _check_groups(config, index)
         narrow = int(width / config.dconv_comp)
-        _require(narrow >= 1, "dconv_comp", f"{key} are less than {config.dconv_comp}")
+        require(narrow >= 1, "dconv_comp", f"{key} are less than {config.dconv_comp}")
         if config.architecture == "hdemucs" and index >= config.dconv_attn:
-            _require(
+            require(
                 narrow % _ATTENTION_HEADS == 0,
                 "dconv_comp",
                 f"{key} give {narrow}, which {_ATTENTION_HEADS} heads do not divide",
@@ -335,7 +334,7 @@ def _check_groups(config: DemucsConfig, index: int) -> None:
         else (n_stems * config.audio_channels, n_stems * config.spectrogram_channels)
     )
     for channels in (config.widths[index], *outer):
-        _require(
+        require(
             channels % config.norm_groups == 0,
             "norm_groups",
             f"{config.norm_groups} do not divide the {channels} channels of layer {index}",
@@ -343,17 +342,17 @@ def _check_groups(config: DemucsConfig, index: int) -> None:
 
 
 def _check_htdemucs(config: DemucsConfig) -> None:
-    _require(config.transformer is not None, "transformer", "HTDemucs has one; got none")
+    require(config.transformer is not None, "transformer", "HTDemucs has one; got none")
     assert config.transformer is not None
     _check_types(config.transformer)
-    _require(not config.hybrid_old, "hybrid_old", "HTDemucs has no such form")
-    _require(
+    require(not config.hybrid_old, "hybrid_old", "HTDemucs has no such form")
+    require(
         len(config.bins) == config.depth and config.bins[-1] > config.kernel_size,
         "depth",
         f"{config.depth} layers leave no frequency to the transformer",
     )
     width = config.transformer_width
-    _require(
+    require(
         width % config.transformer.heads == width % 4 == 0 and width > 2,
         "t_heads",
         f"{config.transformer.heads} and 4 must divide the width {width}",
@@ -361,25 +360,20 @@ def _check_htdemucs(config: DemucsConfig) -> None:
 
 
 def _check_hdemucs(config: DemucsConfig) -> None:
-    _require(config.transformer is None, "transformer", "HDemucs has none")
+    require(config.transformer is None, "transformer", "HDemucs has none")
     n_layers = len(config.bins)
-    _require(
+    require(
         config.bins[-1] <= config.kernel_size,
         "depth",
         f"{config.depth} layers leave {config.bins[-1]} bins; they must end in one",
     )
     # There the waveform's branch must have come down to the spectrogram's frames.
-    _require(
+    require(
         config.stride**n_layers == config.hop_samples,
         "nfft",
         f"{config.n_fft} has a hop of {config.hop_samples}, which {n_layers} layers of stride "
         f"{config.stride} do not give",
     )
-
-
-def _require(holds: bool, key: str, message: str) -> None:
-    if not holds:
-        raise ConfigError(f"{key}: {message}")
 
 
 HTDEMUCS = DemucsConfig(

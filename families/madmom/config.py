@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, ClassVar
 
+from stemline.checks import require
 from stemline.engines.base import FRAMES
 from stemline.engines.beat_info import BEAT, DOWNBEAT, FEATURES
 from stemline.errors import ConfigError
@@ -131,8 +132,8 @@ def _check(config: MadmomConfig) -> None:
             isinstance(one, kind) and not isinstance(one, bool) and least <= one <= most
             for one in several
         )
-        _require(fits, name, f"must be {least} to {most}; got {value!r}")
-    _require(
+        require(fits, name, f"must be {least} to {most}; got {value!r}")
+    require(
         len(config.bands_per_octave) == len(config.frame_samples),
         "bands_per_octave",
         f"must be as many as frame_samples, {len(config.frame_samples)}; got "
@@ -140,9 +141,4 @@ def _check(config: MadmomConfig) -> None:
     )
     for low, high in (("low_hz", "high_hz"), ("min_bpm", "max_bpm")):
         below = getattr(config, low) < getattr(config, high)
-        _require(below, low, f"must be below {high} {getattr(config, high):g}")
-
-
-def _require(fits: bool, name: str, complaint: str) -> None:
-    if not fits:
-        raise ConfigError(f"{name}: {complaint}")
+        require(below, low, f"must be below {high} {getattr(config, high):g}")

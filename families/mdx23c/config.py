@@ -7,6 +7,7 @@ import re
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
+from stemline.checks import require
 from stemline.errors import ConfigError, OverlapError
 from stemline.preprocessing.chunks import hop_samples_for
 
@@ -105,11 +106,11 @@ def _check(config: Mdx23cConfig) -> None:
         ("model.bottleneck_factor", config.bottleneck_factor, 1 << 14),
         ("model.num_subbands", config.num_subbands, 1 << 14),
     ):
-        _require(1 <= value <= most, key, f"must be 1 to {most}; got {value}")
-    _require(
+        require(1 <= value <= most, key, f"must be 1 to {most}; got {value}")
+    require(
         0 <= config.growth <= 1 << 14, "model.growth", f"must be 0 to 16384; got {config.growth}"
     )
-    _require(
+    require(
         0 <= config.frequency_gain <= 2,
         "model.frequency_gain",
         f"must be 0 to 2; got {config.frequency_gain}",
@@ -121,26 +122,26 @@ def _check(config: Mdx23cConfig) -> None:
 
 def _check_stems(stems: tuple[str, ...]) -> None:
     key = "training.instruments"
-    _require(len(stems) > 0, key, "names no stem")
-    _require(all(stems), key, "has an empty name")
-    _require(len(set(stems)) == len(stems), key, f"has a name twice: {', '.join(stems)}")
+    require(len(stems) > 0, key, "names no stem")
+    require(all(stems), key, "has an empty name")
+    require(len(set(stems)) == len(stems), key, f"has a name twice: {', '.join(stems)}")
 
 
 def _check_audio(config: Mdx23cConfig) -> None:
     n_fft, hop, chunk = config.n_fft, config.hop_samples, config.chunk_samples
-    _require(n_fft >= 2 and n_fft % 2 == 0, "audio.n_fft", f"must be even; got {n_fft}")
-    _require(
+    require(n_fft >= 2 and n_fft % 2 == 0, "audio.n_fft", f"must be even; got {n_fft}")
+    require(
         hop <= n_fft // 2,
         "audio.hop_length",
         f"must be at most half of n_fft {n_fft}, or the STFT has no inverse; got {hop}",
     )
-    _require(
+    require(
         config.n_bins <= n_fft // 2 + 1,
         "audio.dim_f",
         f"must be at most {n_fft // 2 + 1} for n_fft {n_fft}; got {config.n_bins}",
     )
-    _require(chunk % hop == 0, "audio.chunk_size", f"{chunk} is no multiple of hop_length {hop}")
-    _require(
+    require(chunk % hop == 0, "audio.chunk_size", f"{chunk} is no multiple of hop_length {hop}")
+    require(
         chunk > n_fft // 2,
         "audio.chunk_size",
         f"must be longer than half of n_fft {n_fft}; got {chunk}",
@@ -154,25 +155,25 @@ def _check_audio(config: Mdx23cConfig) -> None:
 def _check_network(config: Mdx23cConfig) -> None:
     n_bins, n_frames, n_subbands = config.n_bins, config.n_frames, config.num_subbands
     time, frequency = (factor**config.num_scales for factor in config.scale)
-    _require(
+    require(
         n_bins % n_subbands == 0,
         "model.num_subbands",
         f"{n_subbands} does not divide audio.dim_f {n_bins}",
     )
     bins = n_bins // n_subbands
-    _require(
+    require(
         bins % frequency == 0,
         "audio.dim_f",
         f"{n_bins} in {n_subbands} sub-bands gives {bins} bins, which {config.num_scales} scales "
         f"of {config.scale[1]} do not divide evenly",
     )
-    _require(
+    require(
         n_frames % time == 0,
         "audio.chunk_size",
         f"{config.chunk_samples} gives {n_frames} frames, which {config.num_scales} scales of "
         f"{config.scale[0]} do not divide evenly",
     )
-    _require(
+    require(
         bins // frequency >= config.bottleneck_factor,
         "model.bottleneck_factor",
         f"{config.bottleneck_factor} is more than the {bins // frequency} bins of the last scale",
@@ -184,7 +185,7 @@ def _check_network(config: Mdx23cConfig) -> None:
 def _check_norm(config: Mdx23cConfig) -> None:
     groups = norm_groups(config.norm)
     if groups is not None:
-        _require(
+        require(
             config.num_channels % groups == 0 and config.growth % groups == 0,
             "model.norm",
             f"{config.norm}: {groups} groups do not divide num_channels {config.num_channels} "
@@ -200,7 +201,7 @@ def norm_groups(norm: str | None) -> int | None:
     if norm in (None, "BatchNorm", "InstanceNorm"):
         return None
     groups = str(norm).removeprefix("GroupNorm")
-    _require(
+    require(
         groups != norm and re.fullmatch("[1-9][0-9]{0,4}", groups) is not None,
         "model.norm",
         f"must be BatchNorm, InstanceNorm, GroupNormN or null; got {norm!r}",
@@ -233,8 +234,3 @@ def config_from_json(values: dict[str, Any]) -> Mdx23cConfig:
         )
     except (KeyError, TypeError) as error:
         raise ConfigError(f"no configuration of this stemline: {error}") from error
-
-
-def _require(holds: bool, key: str, message: str) -> None:
-    if not holds:
-        raise ConfigError(f"{key}: {message}")

@@ -1,13 +1,12 @@
-"""A training under way, and the weights that come of it, on disk."""
+"""A training in progress, and the weights it ends with, as files."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
 import torch
 from torch import nn
 
+from stemline.atomic_files import replaced
 from stemline.errors import ResumeError
 from stemline.families.mdx23c.config import Mdx23cConfig
 
@@ -22,7 +21,7 @@ def save(
     recipe: Recipe,
     config: Mdx23cConfig,
 ) -> None:
-    """All that `resume` needs, in one file that is whole or not there."""
+    """Write all that `resume` needs, in one file that is whole or not there."""
     with replaced(path) as temporary:
         torch.save(
             {
@@ -52,7 +51,7 @@ def check_resumable(path: Path, recipe: Recipe, config: Mdx23cConfig) -> None:
 
 
 def resume(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer) -> int:
-    """The step to go on with; 0 where there is no checkpoint."""
+    """Load a checkpoint -> the step to continue with; 0 where there is no checkpoint."""
     if not path.is_file():
         return 0
     state = torch.load(path, weights_only=True)
@@ -62,18 +61,10 @@ def resume(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer) -> 
 
 
 def keep(network: nn.Module, path: Path) -> None:
-    """The weights as they ship: half precision, safetensors."""
+    """Write the weights as they ship: half precision, safetensors."""
     from safetensors.torch import save_file
 
     state = {key: value.half().cpu() for key, value in network.state_dict().items()}
     with replaced(path) as temporary:
         save_file(state, temporary)
         temporary.chmod(0o644)
-
-
-@contextmanager
-def replaced(path: Path) -> Iterator[Path]:
-    """A path beside `path` that takes its place when all is written."""
-    temporary = path.with_name(path.name + ".part")
-    yield temporary
-    temporary.replace(path)

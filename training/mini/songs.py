@@ -28,8 +28,8 @@ def render(folder: Path, n_songs: int, excerpt_s: float, n_workers: int) -> NDAr
     n_samples = round(excerpt_s * SAMPLE_RATE_HZ)
     shape = (n_songs, len(STEMS), 2, n_samples)
     path, made_of = folder / "songs.npy", folder / "songs.json"
-    facts = {"band": _band_digest(), "first_seed": FIRST_SEED, "shape": list(shape)}
-    if not made_of.is_file() or json.loads(made_of.read_text()) != facts:
+    info = {"band": _band_digest(), "first_seed": FIRST_SEED, "shape": list(shape)}
+    if not made_of.is_file() or json.loads(made_of.read_text()) != info:
         folder.mkdir(parents=True, exist_ok=True)
         made_of.unlink(missing_ok=True)
         songs = np.lib.format.open_memmap(path, "w+", np.int16, shape)
@@ -39,7 +39,7 @@ def render(folder: Path, n_songs: int, excerpt_s: float, n_workers: int) -> NDAr
             for index, stems in enumerate(made):
                 songs[index] = stems
         songs.flush()
-        made_of.write_text(json.dumps(facts))
+        made_of.write_text(json.dumps(info))
     loaded: NDArray[np.int16] = np.load(path, mmap_mode="r")
     return loaded
 

@@ -6,7 +6,6 @@ Kept on disk, one file a song: playing and separating take far longer than a ste
 
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 
 import stemline.band
 from stemline.arrays import Array
+from stemline.atomic_files import replaced
 from stemline.band import Score, Song, compose, excerpt, perform
 from stemline.band.dice import Dice
 from stemline.engines import Engine, ModelInfo, open_engine, read_artifact
@@ -100,17 +100,17 @@ def render(
     What is not there yet is made; what is of another band, separator or window is made anew.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    facts = {
+    info = {
         "band": _band_digest(),
         "separator": separator.digest,
         "overlap": TRAINING_OVERLAP,
         "window_s": window_s,
     }
     made_of = folder / "made_of.json"
-    if not made_of.is_file() or json.loads(made_of.read_text()) != facts:
+    if not made_of.is_file() or json.loads(made_of.read_text()) != info:
         for path in folder.glob("*.npz"):
             path.unlink()
-        made_of.write_text(json.dumps(facts))
+        made_of.write_text(json.dumps(info))
     paths = [folder / f"{seed}.npz" for seed in seeds]
     for seed, path in zip(seeds, paths, strict=True):
         if not path.is_file():
@@ -146,9 +146,8 @@ def save(path: Path, made: Example) -> None:
     }
     if made.true_spectrogram is not None:
         arrays["true_spectrogram"] = made.true_spectrogram
-    temporary = path.with_suffix(f".{os.getpid()}.npz")  # several may render together
-    np.savez(temporary, **arrays)  # type: ignore[arg-type]
-    temporary.replace(path)
+    with replaced(path) as temporary, temporary.open("wb") as file:  # several may render together
+        np.savez(file, **arrays)  # type: ignore[arg-type]
 
 
 def load(path: Path) -> Example:

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from stemline.arrays import Array
+from stemline.checks import require
 from stemline.errors import CheckpointError
 
 from ...common.checkpoint import load_strictly
@@ -203,5 +204,4 @@ class _Reader:
         return array
 
     def _require(self, fits: bool, complaint: str) -> None:
-        if not fits:
-            raise CheckpointError(f"{self._path}: {complaint}; is it madmom 0.16's?")
+        require(fits, str(self._path), f"{complaint}; is it madmom 0.16's?", CheckpointError)
