@@ -5,6 +5,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from stemline.engines.device import CUDA, parse_device
 from stemline.errors import BenchError, RequestError
 from stemline.serving.library import Library
 
@@ -51,7 +52,7 @@ def run_bench(
     ------
     BenchError
         Nothing could be measured: an engine cannot be opened, or its process died.
-    RequestError, OverlapError, UnknownModelError, ArtifactError, MissingExtraError
+    RequestError, OverlapError, UnknownModelError, ArtifactError, MissingExtraError, DeviceError
         Before anything is run.
     """
     library = Library(artifacts)
@@ -65,7 +66,7 @@ def run_bench(
     machine = describe_machine(options.threads)
     measured = _Measured(options, setting, tell)
     with ExitStack() as stack:
-        if not options.device.startswith("cuda"):
+        if parse_device(options.device).kind != CUDA:
             cores = stack.enter_context(pinned(options.threads))
             machine = replace(machine, pinned_to=cores)
         for of_model in subjects:

@@ -16,7 +16,7 @@ from .beat_info import BeatInfo
 from .cancel_token import CancelToken
 from .device import Device, parse_device
 from .onnx_metadata import read_onnx_metadata
-from .runtimes import open_engine
+from .runtimes import device_names, open_engine
 
 __all__ = [
     "Artifact",
@@ -37,6 +37,7 @@ __all__ = [
     "StftInfo",
     "StoppableEngine",
     "TensorSpec",
+    "device_names",
     "list_artifacts",
     "open_engine",
     "parse_device",

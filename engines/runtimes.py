@@ -41,6 +41,11 @@ def all_runtimes() -> list[Runtime]:
     return [import_module(module).RUNTIME for module in RUNTIMES.values()]
 
 
+def device_names() -> str:
+    """`auto, cpu, cuda or cuda:N`: what there is to choose from, for whatever file."""
+    return one_of(_served_by(all_runtimes()))
+
+
 def open_engine(path: Path, device: str = AUTO, threads: int | None = None) -> Engine:
     """Load the file of an artifact on a device.
 
@@ -48,9 +53,8 @@ def open_engine(path: Path, device: str = AUTO, threads: int | None = None) -> E
     one asked for. `auto` is for the first runtime that opens such a file to choose.
     """
     runtimes = _runtimes_of(path)
-    names = [name for runtime in runtimes for name in runtime.devices]
-    served = list(dict.fromkeys([AUTO, *names]))
-    wanted = served_device(device, served, by=one_of([runtime.name for runtime in runtimes]))
+    by = one_of([runtime.name for runtime in runtimes])
+    wanted = served_device(device, _served_by(runtimes), by)
     runtime = next(runtime for runtime in runtimes if _takes(runtime, wanted))
     return runtime.open(path, wanted, threads)
 
@@ -65,6 +69,10 @@ def _runtimes_of(path: Path) -> list[Runtime]:
             f"{path} is no engine this stemline can open; it opens {', '.join(suffixes)}"
         )
     return found
+
+
+def _served_by(runtimes: list[Runtime]) -> list[str]:
+    return list(dict.fromkeys([AUTO, *(name for each in runtimes for name in each.devices)]))
 
 
 def _takes(runtime: Runtime, device: Device) -> bool:

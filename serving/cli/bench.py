@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
+from stemline.engines import device_names
 from stemline.errors import FAILED, RequestError
 
 from .options import DEFAULT_ARTIFACTS, Artifacts, Json
@@ -37,7 +38,7 @@ def bench(
     threads: Annotated[
         int, typer.Option(min=1, help="Threads; everything is kept to as many cores.")
     ] = 1,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "cpu",
+    device: Annotated[str, typer.Option(help=f"{device_names()}.")] = "cpu",
     weights: Annotated[
         Path | None, typer.Option(help="The checkpoint, when torch's is not in the cache.")
     ] = None,

@@ -5,15 +5,15 @@ from typing import Annotated
 
 import typer
 
+from stemline.engines import device_names
+
 Artifacts = Annotated[
     Path,
     typer.Option("--artifacts", envvar="STEMLINE_ARTIFACTS", help="Where exported artifacts are."),
 ]
 DEFAULT_ARTIFACTS = Path("artifacts")
 Json = Annotated[bool, typer.Option("--json", help="JSON on standard output.")]
-Device = Annotated[
-    str, typer.Option(help="auto, cpu, cuda or cuda:N. One that is not there is an error.")
-]
+Device = Annotated[str, typer.Option(help=f"{device_names()}. One that is not there is an error.")]
 Threads = Annotated[
     int | None, typer.Option(min=1, help="CPU threads inside one operation; all cores if unset.")
 ]

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from stemline.engines import device_names
 from stemline.errors import FAILED, UnknownModelError
 
 from ..library import EngineOptions, Library
@@ -22,7 +23,7 @@ def serve(
     host: Annotated[str | None, typer.Option(help="127.0.0.1 if unset.")] = None,
     port: Annotated[int | None, typer.Option(help="8500 if unset; 0 takes a free one.")] = None,
     artifacts: Annotated[Path | None, typer.Option(help="artifacts/ if unset.")] = None,
-    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N.")] = None,
+    device: Annotated[str | None, typer.Option(help=f"{device_names()}.")] = None,
     threads: Annotated[int | None, typer.Option(help="CPU threads in one operation.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Chunks run at once.")] = None,
     allow_untrained: Annotated[

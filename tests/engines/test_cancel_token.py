@@ -3,11 +3,13 @@
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
+from helpers import tiny_info
 from onnx import TensorProto, helper
 
 from stemline.engines import CancelToken, EngineSpec, open_engine
@@ -19,7 +21,7 @@ from stemline.errors import EngineMemoryError, EngineStoppedError
 _N_PRODUCTS, _WIDTH, _LONG = 400, 1024, 1024
 # One product takes 22 ms; the rest is for a machine that is busy.
 _SOON_S = 2.0
-_SHRINKING = {"stemline.memory_arena": "true", "stemline.dynamic_length": "true"}
+_SHRINKING = replace(tiny_info(), memory_arena=True, dynamic_length=True).to_metadata()
 
 
 def write_slow(path: Path, metadata: dict[str, str]) -> Path:
@@ -74,7 +76,7 @@ def test_a_run_is_ended_from_another_thread_and_no_other_is(
     engine.close()
 
 
-def test_a_run_that_was_given_up_before_it_began_ends_at_once(tmp_path: Path) -> None:
+def test_a_run_that_was_cancelled_before_it_began_ends_at_once(tmp_path: Path) -> None:
     engine = open_engine(write_slow(tmp_path / "slow.onnx", {}), "cpu", threads=1)
     assert isinstance(engine, OnnxEngine)
     cancel = CancelToken()
@@ -87,7 +89,7 @@ def test_a_run_that_was_given_up_before_it_began_ends_at_once(tmp_path: Path) ->
     engine.close()
 
 
-def test_a_stop_is_never_lost_whichever_thread_comes_first() -> None:
+def test_a_token_that_is_set_is_never_missed_whichever_thread_comes_first() -> None:
     for _ in range(300):
         cancel, ended = CancelToken(), threading.Event()
         setting = threading.Thread(target=cancel.set)

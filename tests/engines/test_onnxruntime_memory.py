@@ -2,10 +2,12 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import onnx
 import pytest
+from helpers import tiny_info
 from onnx import TensorProto, helper
 
 # A row for each frame, as wide as this many float32 numbers: 100 MB for 6400 frames.
@@ -55,8 +57,8 @@ def write_widener(path: Path, metadata: dict[str, str]) -> Path:
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads Linux's /proc")
 def test_what_a_long_track_took_is_given_back(tmp_path: Path) -> None:
-    info = {"stemline.memory_arena": "true", "stemline.dynamic_length": "true"}
-    path = write_widener(tmp_path / "widener.onnx", info)
+    info = replace(tiny_info(), memory_arena=True, dynamic_length=True)
+    path = write_widener(tmp_path / "widener.onnx", info.to_metadata())
     done = subprocess.run(
         [sys.executable, "-c", _PROGRAM, str(path), str(_N_FRAMES), str(_WIDTH)],
         capture_output=True,
