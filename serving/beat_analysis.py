@@ -10,15 +10,16 @@ from stemline.arrays import Array
 from stemline.errors import RequestError, SeparationClosedError
 from stemline.preprocessing.audio import AudioFormat
 
-from .beat_features import MIXTURE, MonoStems, TrackAtRate
+from .beat_features import MIXTURE, BeatFeatures, TrackAtRate
 from .jobs import SeparatedBlock, SeparateOptions
 from .separation import Separation
 
 if TYPE_CHECKING:
-    from .beat_tracker import Beats, BeatTracker
+    from .beat_tracker import BeatTracker
+    from .jobs import Beats
 
 
-class Tracking(Iterator[SeparatedBlock]):
+class BeatAnalysis(Iterator[SeparatedBlock]):
     """One track on its way to its beats: iterate over it for the stems, then `find`.
 
     Without `options` a block may hold no stems, and tells only how far the track has come.
@@ -33,20 +34,20 @@ class Tracking(Iterator[SeparatedBlock]):
         options: SeparateOptions | None,
     ) -> None:
         """Made by `BeatTracker.stream`."""
-        facts = tracker.facts
+        info = tracker.info
         self.audio = audio
         self.separation: Separation | None = None
         """None where the mixture is heard and no stems are wanted."""
         self._tracker = tracker
-        self._rate_hz = facts.sample_rate_hz if options is None else audio.sample_rate_hz
+        self._rate_hz = info.sample_rate_hz if options is None else audio.sample_rate_hz
         self._mono = tracker.collect(self._rate_hz)
-        self._turn = tracker.open_turn()
+        self._turn = tracker.open_ticket()
         self._started = time.perf_counter()
         self._track = TrackAtRate(blocks, audio, self._rate_hz)
         self._n_heard = 0
         self._closed = False
         if options is None and not tracker.needs_separator:
-            self._output = self._heard_as_it_is()
+            self._output = self._mixture_alone()
             return
         if tracker.separator is None:
             raise RequestError(
@@ -59,9 +60,9 @@ class Tracking(Iterator[SeparatedBlock]):
         if iter(blocks) is blocks:
             track = iter(track)
         wanted = (
-            SeparateOptions(stems=facts.stems)
+            SeparateOptions(stems=info.stems)
             if options is None
-            else replace(options, also=facts.stems)
+            else replace(options, also=info.stems)
         )
         self.separation = tracker.separator.stream(track, self._track.format, wanted)
         self._output = self._separated(self.separation)
@@ -96,7 +97,7 @@ class Tracking(Iterator[SeparatedBlock]):
             self._mono,
             with_activations=with_activations,
             is_silent=self._track.is_silent,
-            turn=self._turn,
+            ticket=self._turn,
         )
         return replace(found, seconds={**found.seconds, "separate": separate_s})
 
@@ -126,7 +127,7 @@ class Tracking(Iterator[SeparatedBlock]):
                 self._mono.push(block.stems)
             yield block
 
-    def _heard_as_it_is(self) -> Iterator[SeparatedBlock]:
+    def _mixture_alone(self) -> Iterator[SeparatedBlock]:
         for block in self._track:
             if self._closed:
                 raise SeparationClosedError("closed before the track was heard")
@@ -139,9 +140,9 @@ class Tracking(Iterator[SeparatedBlock]):
 class _Overheard:
     """A track's blocks, of which the first pass is pushed into what hears the mixture."""
 
-    def __init__(self, blocks: Iterable[Array], mono: MonoStems) -> None:
+    def __init__(self, blocks: Iterable[Array], mono: BeatFeatures) -> None:
         self._blocks = blocks
-        self._mono: MonoStems | None = mono
+        self._mono: BeatFeatures | None = mono
 
     def __iter__(self) -> Iterator[Array]:
         mono, self._mono = self._mono, None

@@ -53,7 +53,7 @@ class TrackAtRate:
         yield last
 
 
-class MonoStems:
+class BeatFeatures:
     """Stems of one track, taken in block by block, as a beat network hears them.
 
     Mono, at the network's rate, in its order, they become its inputs as they come; what has been

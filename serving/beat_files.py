@@ -2,16 +2,15 @@
 
 import csv
 import io
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from stemline.atomic_files import replaced
 from stemline.families.beats import BeatActivations
 
-from .beat_tracker import Beats
+from .jobs import Beats
 
 CSV_COLUMNS = ("event", "start", "end", "value")
 
@@ -73,7 +72,7 @@ def beats_csv(beats: Beats) -> str:
 
 def write_text(path: Path, text: str) -> None:
     """A whole file or none. Raises OSError."""
-    with whole_file(path) as part:
+    with replaced(path) as part:
         part.write_text(text, encoding="utf-8", newline="\n")
 
 
@@ -82,7 +81,7 @@ def write_activations(path: Path, activations: BeatActivations) -> None:
 
     Raises OSError.
     """
-    with whole_file(path) as part, part.open("wb") as file:
+    with replaced(path) as part, part.open("wb") as file:
         np.savez_compressed(
             file,
             beat=activations.beat,
@@ -92,23 +91,3 @@ def write_activations(path: Path, activations: BeatActivations) -> None:
             labels=np.array(activations.labels),
             frame_rate_hz=np.array(activations.frame_rate_hz),
         )
-
-
-@contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
-    """A name to write to, beside `path`; it becomes `path` when all went well, else it goes.
-
-    Raises OSError that names `path`, at once where that is a folder.
-    """
-    if path.is_dir():
-        raise IsADirectoryError(f"{path} is a folder, no file")
-    part = path.with_name(f"{path.name}.part")
-    try:
-        yield part
-        part.replace(path)
-    except OSError as error:
-        if error.errno is None:  # in words of its own
-            raise
-        raise OSError(error.errno, error.strerror, str(path)) from error
-    finally:
-        part.unlink(missing_ok=True)

@@ -3,134 +3,116 @@
 from dataclasses import dataclass
 
 from stemline.engines import BeatInfo
+from stemline.engines.artifact import DEFAULT_PRECISION
 from stemline.errors import RequestError, UnknownModelError, WrongModelError
 
 from .beat_tracker import BeatTracker, check_separator
-from .library import DEFAULT_PRECISION, SMALL_MODEL, Library
-from .models import Offer
-
-BEST_BEATS = "allin1"
-"""What an empty name means where it is exported, trained."""
-SMALL_BEATS = "mini-beats"
-"""What an empty name means where nothing better is exported: its weights ship with stemline."""
-# Where the separator that a network learned from is not exported; the best first.
-_SEPARATORS = ("htdemucs_ft", "htdemucs", SMALL_MODEL)
+from .default_model import best_model, default_of, small_model, stems_rank
+from .library import Library
+from .models import Model
 
 
 @dataclass(frozen=True)
 class BeatModel:
     """A beat model that can be run."""
 
-    offer: Offer
-    facts: BeatInfo
+    model: Model
+    info: BeatInfo
 
     @property
     def name(self) -> str:
         """The artifact's."""
-        return self.offer.name
+        return self.model.name
 
-    def open(self, library: Library, separator: Offer | None = None) -> BeatTracker:
+    def open(self, library: Library, separator: Model | None = None) -> BeatTracker:
         """Its tracker, hearing the stems of a separator; both are kept by the library.
 
         Raises UntrainedError unless both are trained or untrained ones are allowed, ArtifactError,
         DeviceError, MissingExtraError, or RequestError for a separator of other stems.
         """
         if separator is None:
-            return library.beat_tracker(self.offer)
-        library.check_trained(self.offer)
+            return library.beat_tracker(self.model)
+        library.check_trained(self.model)
         library.check_trained(separator)
-        check_separator(separator.info.model, separator.stems, self.facts)  # before any is loaded
-        tracker = library.beat_tracker(self.offer)
+        check_separator(separator.info.model, separator.stems, self.info)  # before any is loaded
+        tracker = library.beat_tracker(self.model)
         return tracker.with_separator(library.separator_of(separator))
-
-
-def beat_models(library: Library) -> list[BeatModel]:
-    """Every beat model there is, by the artifact's name."""
-    return [_beat_model(offer) for offer in library.beat_models()]
 
 
 def find_beat_model(library: Library, model: str = "") -> BeatModel:
     """What a user means by a beat model's name, an artifact's name or a path.
 
-    An empty name means `allin1`, else the only model besides `mini-beats`, else `mini-beats`; of
-    random weights only where none is trained. Raises UnknownModelError that names those there are,
-    WrongModelError for one that gives stems, or ArtifactError for a damaged file.
+    What an empty name means is in `default_model.py`; random weights are taken only where none is
+    trained. Raises UnknownModelError that names those there are, WrongModelError for one that gives
+    stems, or ArtifactError for a damaged file.
     """
-    found = beat_models(library)
-    by_name = {one.name: one for one in found}
+    models = library.beat_models()
+    names = [one.name for one in models]
+    small, best = small_model("beats"), best_model("beats")
     if model:
-        offer = library.named(model)
-        if not offer.finds_beats:
-            there_are = ", ".join(by_name) or f"none; get one with: stemline export {SMALL_BEATS}"
+        found = library.named(model)
+        if found.task != "beats":
+            there_are = ", ".join(names) or f"none; get one with: stemline export {small}"
             raise WrongModelError(
-                f"{offer.name} gives stems and finds no beats; run it with: stemline separate -m "
+                f"{found.name} gives stems and finds no beats; run it with: stemline separate -m "
                 f"{model}. Models that find beats: {there_are}"
             )
-        return _beat_model(offer)
-    trained = {name: one for name, one in by_name.items() if one.offer.info.trained}
-    among = trained or by_name
-    others = [
-        one for one in among.values() if one.offer.info.model not in (BEST_BEATS, SMALL_BEATS)
-    ]
-    chosen = (
-        among.get(f"{BEST_BEATS}.{DEFAULT_PRECISION}")
-        or (others[0] if len(others) == 1 else None)
-        or among.get(f"{SMALL_BEATS}.{DEFAULT_PRECISION}")
-    )
-    if chosen is None and len(among) == 1:
-        (chosen,) = among.values()
+        return _beat_model(found)
+    chosen = default_of(models, suits=lambda _: True)
     if chosen is None:
         raise UnknownModelError(
             f"no beat model was named, and of those in {library.root} none is the one to take; "
-            f"there are {', '.join(among)}"
-            if among
-            else f"no beat model is exported in {library.root}; stemline export {SMALL_BEATS} "
-            f"takes about a minute, its weights ship with stemline; stemline export {BEST_BEATS} "
+            f"there are {', '.join(names)}"
+            if names
+            else f"no beat model is exported in {library.root}; stemline export {small} "
+            f"takes about a minute, its weights ship with stemline; stemline export {best} "
             "gets the official one, which hears real music far better"
         )
-    return chosen
+    return _beat_model(chosen)
 
 
-def find_separator(library: Library, facts: BeatInfo, separator: str = "") -> Offer | None:
+def find_separator(library: Library, beat_info: BeatInfo, separator: str = "") -> Model | None:
     """The model whose stems a beat network shall hear; None for one that hears the mixture.
 
     An empty name means the one it learned from, else another of exactly its stems, trained before
     untrained. Raises UnknownModelError where there is none, RequestError for one of other stems or
     where none is needed, WrongModelError for one that gives no stems.
     """
-    if not facts.stems:
+    if not beat_info.stems:
         if separator:
             raise RequestError(
                 "separator", f"this beat model hears the mixture; leave {separator!r} out"
             )
         return None
     if separator:
-        offer = library.find(separator)
-        check_separator(offer.name, offer.stems, facts)
-        return offer
-    wanted = {stem.lower() for stem in facts.stems}
+        found = library.find(separator)
+        check_separator(found.name, found.stems, beat_info)
+        return found
+    wanted = {stem.lower() for stem in beat_info.stems}
     fitting = [
-        offer
-        for offer in library.separators()
-        if library.may_run(offer) and {stem.lower() for stem in offer.stems} == wanted
+        model
+        for model in library.separators()
+        if library.may_run(model) and {stem.lower() for stem in model.stems} == wanted
     ]
-    order = (facts.trained_on_stems_of, *_SEPARATORS)
-
-    def rank(offer: Offer) -> tuple[bool, int, bool, str]:
-        model = offer.info.model
-        place = order.index(model) if model in order else len(order)
-        is_usual = offer.info.precision == DEFAULT_PRECISION
-        return (not offer.info.trained, place, not is_usual, offer.name)
-
     if not fitting:
-        learned_from = facts.trained_on_stems_of or SMALL_MODEL
+        missing = beat_info.trained_on_stems_of or small_model("separate")
         raise UnknownModelError(
-            f"beats are found in {', '.join(facts.stems)}, and no model in "
-            f"{library.root} gives these; export one with: stemline export {learned_from}"
+            f"beats are found in {', '.join(beat_info.stems)}, and no model in "
+            f"{library.root} gives these; export one with: stemline export {missing}"
         )
-    return min(fitting, key=rank)
+
+    def order(model: Model) -> tuple[bool, bool, int, bool, str]:
+        info = model.info
+        is_own, is_usual = info.model == beat_info.trained_on_stems_of, _is_usual(model)
+        return (not info.trained, not is_own, -stems_rank(info.model), not is_usual, model.name)
+
+    return min(fitting, key=order)
 
 
-def _beat_model(offer: Offer) -> BeatModel:
-    assert offer.info.beats is not None
-    return BeatModel(offer, offer.info.beats)
+def _is_usual(model: Model) -> bool:
+    return model.info.precision == DEFAULT_PRECISION
+
+
+def _beat_model(model: Model) -> BeatModel:
+    assert model.info.beats is not None
+    return BeatModel(model, model.info.beats)

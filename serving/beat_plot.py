@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from stemline.arrays import Array
+from stemline.atomic_files import replaced
 from stemline.errors import MissingExtraError
 
-from .beat_files import whole_file
-from .beat_tracker import Beats
+from .jobs import Beats
 
 # Rows of a minute, as beats are too close to be told apart otherwise; of a long track longer ones.
 _ROW_S, _MOST_ROWS = 60.0, 24
@@ -79,7 +79,7 @@ def plot_beats(path: Path, title: str, waveform: Waveform, beats: Beats) -> None
         f"{title}: {tempo}, {len(beats.beats)} beats (blue), {len(beats.downbeats)} downbeats (red)"
     )
     rows[-1].set_xlabel("seconds")
-    with whole_file(path) as part:
+    with replaced(path) as part:
         figure.savefig(part, dpi=_DPI, format="png")
 
 

@@ -13,7 +13,7 @@ The network takes whole tracks, one at a time: callers wait for their turn in on
 import time
 from collections.abc import Callable, Iterable, Mapping
 from copy import copy
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Self
 
 import numpy as np
@@ -22,57 +22,21 @@ from stemline.arrays import Array
 from stemline.engines import BeatInfo, Engine
 from stemline.errors import ArtifactError, EngineMemoryError, RequestError
 from stemline.families import beat_family
-from stemline.families.beats import BeatActivations, BeatDecoder
-from stemline.postprocessing.sections import Section
+from stemline.families.beats import BeatDecoder
 from stemline.postprocessing.tempo import tempo_bpm
 from stemline.preprocessing.audio import AudioFormat, checked
 
-from .beat_analysis import Tracking
-from .beat_features import MIXTURE, MonoStems
+from .beat_analysis import BeatAnalysis
+from .beat_features import MIXTURE, BeatFeatures
 from .engine_check import check_engine
-from .jobs import SeparateOptions
-from .queue_ticket import Turn
+from .jobs import STAGES, Beat, Beats, SeparateOptions
+from .queue_ticket import QueueTicket
 from .scheduler import Scheduler
 from .separator import Separator
-
-STAGES = ("separate", "spectrogram", "queue", "engine", "decode")
 
 _BLOCK_SAMPLES = 1 << 16
 
 Progress = Callable[[int, int | None], None]
-
-
-@dataclass(frozen=True)
-class Beat:
-    """One beat."""
-
-    time_s: float
-    position: int
-    """In its bar, from 1: the downbeat."""
-
-
-@dataclass(frozen=True)
-class Beats:
-    """What was found in a track; times are seconds from its beginning."""
-
-    bpm: int | None
-    """The most frequent tempo; None for fewer than two beats."""
-    beats: tuple[Beat, ...]
-    """Ascending."""
-    segments: tuple[Section, ...]
-    """None of a network that tells no sections. Else at least one; they follow each other without
-    a gap, and the last ends with the last frame."""
-    duration_s: float
-    """To the end of the last frame, up to 10 ms after the last sample."""
-    seconds: dict[str, float] = field(compare=False)
-    """By stage: those in STAGES."""
-    activations: BeatActivations | None = field(default=None, compare=False)
-    """Where they were asked for."""
-
-    @property
-    def downbeats(self) -> tuple[float, ...]:
-        """Times of the beats that begin a bar."""
-        return tuple(beat.time_s for beat in self.beats if beat.position == 1)
 
 
 class BeatTracker:
@@ -81,7 +45,7 @@ class BeatTracker:
     def __init__(
         self,
         engine: Engine,
-        facts: BeatInfo,
+        info: BeatInfo,
         separator: Separator | None = None,
         *,
         name: str = "",
@@ -109,32 +73,32 @@ class BeatTracker:
         RequestError
             The separator does not give the stems that the network hears.
         """
-        family = beat_family(facts.family, engine.spec.name)
+        family = beat_family(info.family, engine.spec.name)
         try:
-            self._processing = family.processing(facts)
+            self._processing = family.processing(info)
         except ArtifactError as error:
             raise ArtifactError(f"{engine.spec.name}: {error}") from error
-        check_engine(engine.spec.name, family.beat_tensors(facts), engine.spec)
+        check_engine(engine.spec.name, family.beat_tensors(info), engine.spec)
         if separator is not None:
-            check_separator(separator.info.model, separator.stems, facts)
-        self.facts = facts
+            check_separator(separator.info.model, separator.stems, info)
+        self.info = info
         self.name = name or engine.spec.name
         self.sha256 = sha256
         self.engine = engine
         self.separator = separator
         # A whole track may take gigabytes: two never run at once.
         self._scheduler = Scheduler(engine, 1)
-        self._decode = BeatDecoder(facts, self._processing)
+        self._decode = BeatDecoder(info, self._processing)
 
     @property
     def needs_separator(self) -> bool:
         """Whether the network hears stems, not the mixture."""
-        return bool(self.facts.stems)
+        return bool(self.info.stems)
 
     @property
-    def heard(self) -> tuple[str, ...]:
+    def input_stems(self) -> tuple[str, ...]:
         """What the network hears, in its order: its stems, or MIXTURE."""
-        return self.facts.stems or (MIXTURE,)
+        return self.info.stems or (MIXTURE,)
 
     @property
     def n_queued(self) -> int:
@@ -147,7 +111,7 @@ class BeatTracker:
         Closing either closes both. Raises RequestError as the constructor does.
         """
         if separator is not None:
-            check_separator(separator.info.model, separator.stems, self.facts)
+            check_separator(separator.info.model, separator.stems, self.info)
         other = copy(self)
         other.separator = separator
         return other
@@ -203,18 +167,18 @@ class BeatTracker:
         AudioError, ArtifactError, EngineError
             And whatever `blocks` raises.
         """
-        with self.stream(blocks, audio) as tracking:
-            for _ in tracking:
+        with self.stream(blocks, audio) as analysis:
+            for _ in analysis:
                 if on_progress is not None:
-                    on_progress(tracking.n_samples_done, audio.n_samples)
-            return tracking.find(with_activations=with_activations)
+                    on_progress(analysis.n_samples_done, audio.n_samples)
+            return analysis.find(with_activations=with_activations)
 
     def stream(
         self,
         blocks: Iterable[Array],
         audio: AudioFormat,
         options: SeparateOptions | None = None,
-    ) -> "Tracking":
+    ) -> "BeatAnalysis":
         """A track that comes in blocks, as `track_blocks` takes it, in steps.
 
         With `options` its stems are wanted too: they are those of `Separator.stream`, and the
@@ -222,7 +186,7 @@ class BeatTracker:
         network's rate before it is separated, so that no stem is resampled. Raises RequestError,
         UnknownStemError or OverlapError at once.
         """
-        return Tracking(self, blocks, audio, options)
+        return BeatAnalysis(self, blocks, audio, options)
 
     def track_stems(
         self,
@@ -237,7 +201,7 @@ class BeatTracker:
         samples, EngineMemoryError for a track that memory does not hold, EngineError.
         """
         for name, samples in stems.items():
-            if name.lower() in {heard.lower() for heard in self.heard}:
+            if name.lower() in {input_stems.lower() for input_stems in self.input_stems}:
                 AudioFormat(sample_rate_hz, samples.shape[0], samples.shape[1])
                 for _ in checked([samples], name):
                     pass
@@ -245,25 +209,25 @@ class BeatTracker:
         mono.push(stems)
         return self.find(mono, with_activations=with_activations)
 
-    def collect(self, sample_rate_hz: int) -> MonoStems:
+    def collect(self, sample_rate_hz: int) -> BeatFeatures:
         """What stems of this rate are pushed into, block by block, to `find` the beats at last.
 
         Of a network that hears mixtures the one stem is called MIXTURE.
         """
         inputs = self._processing.input_stream()
-        return MonoStems(self.heard, sample_rate_hz, self.facts.sample_rate_hz, inputs)
+        return BeatFeatures(self.input_stems, sample_rate_hz, self.info.sample_rate_hz, inputs)
 
-    def open_turn(self) -> Turn:
+    def open_ticket(self) -> QueueTicket:
         """A place in the network's queue, for one track."""
-        return Turn(self._scheduler.open_lane())
+        return QueueTicket(self._scheduler.open_lane())
 
     def find(
         self,
-        stems: MonoStems,
+        stems: BeatFeatures,
         *,
         with_activations: bool = False,
         is_silent: bool = False,
-        turn: Turn | None = None,
+        ticket: QueueTicket | None = None,
     ) -> Beats:
         """Beats and sections of stems that have been collected; `stems` is spent then.
 
@@ -273,10 +237,10 @@ class BeatTracker:
         for a track that memory does not hold, EngineError, and SeparationClosedError for a turn
         that was closed.
         """
-        turn = turn or self.open_turn()
+        ticket = ticket or self.open_ticket()
         is_silent = is_silent or stems.is_silent
         try:
-            return self._found(stems, turn, is_silent, with_activations)
+            return self._found(stems, ticket, is_silent, with_activations)
         except (MemoryError, EngineMemoryError):
             pass  # and all that ran is free before anything else is done
         raise stems.too_long()
@@ -287,26 +251,26 @@ class BeatTracker:
         self.engine.close()
 
     def _found(
-        self, stems: MonoStems, turn: Turn, is_silent: bool, with_activations: bool
+        self, stems: BeatFeatures, ticket: QueueTicket, is_silent: bool, with_activations: bool
     ) -> Beats:
         started = time.perf_counter()
         inputs = stems.finish()
         made = time.perf_counter()
-        outputs = self._run(turn, inputs)
+        outputs = self._run(ticket, inputs)
         inputs.clear()
         ran = time.perf_counter()
         found = self._decoded(outputs, is_silent)
         if with_activations:
             found = replace(found, activations=self._processing.activations(outputs))
         decode_s = time.perf_counter() - ran
-        seconds = (0.0, made - started + stems.seconds, turn.queue_s, turn.engine_s, decode_s)
+        seconds = (0.0, made - started + stems.seconds, ticket.queue_s, ticket.engine_s, decode_s)
         return replace(found, seconds=dict(zip(STAGES, seconds, strict=True)))
 
-    def _run(self, turn: Turn, inputs: Mapping[str, Array]) -> dict[str, Array]:
+    def _run(self, ticket: QueueTicket, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """What the network gives, the batch's axis gone."""
         return {
             name: values[0].astype(np.float32, copy=False)
-            for name, values in turn.run(inputs).items()
+            for name, values in ticket.run(inputs).items()
         }
 
     def _decoded(self, outputs: Mapping[str, Array], is_silent: bool) -> Beats:
@@ -315,16 +279,16 @@ class BeatTracker:
             bpm=tempo_bpm(decoded.beats[:, 0]),
             beats=tuple(Beat(time_s, int(position)) for time_s, position in decoded.beats.tolist()),
             segments=decoded.sections,
-            duration_s=decoded.n_frames / self.facts.frame_rate_hz,
+            duration_s=decoded.n_frames / self.info.frame_rate_hz,
             seconds={},
         )
 
 
-def check_separator(name: str, stems: Iterable[str], facts: BeatInfo) -> None:
+def check_separator(name: str, stems: Iterable[str], info: BeatInfo) -> None:
     """Raise RequestError unless a separator gives the stems that a beat network hears."""
     given = {stem.lower() for stem in stems}
-    if not given.issuperset(stem.lower() for stem in facts.stems):
+    if not given.issuperset(stem.lower() for stem in info.stems):
         raise RequestError(
             "separator",
-            f"beats are found in {', '.join(facts.stems)}; {name} gives {', '.join(sorted(given))}",
+            f"beats are found in {', '.join(info.stems)}; {name} gives {', '.join(sorted(given))}",
         )

@@ -11,7 +11,7 @@ from stemline.postprocessing.encode import OutputFormat, StemWriter
 from stemline.preprocessing.audio import AudioFormat
 from stemline.preprocessing.channels import output_channels, to_channels
 
-from .beat_tracker import Beat
+from .jobs import Beat
 
 TRACK_GAIN = 0.5
 CLICK_GAIN = 0.5

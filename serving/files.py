@@ -2,21 +2,19 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
 from stemline.arrays import Array
-from stemline.errors import RequestError
-from stemline.postprocessing.encode import OutputFormat, StemWriter
-from stemline.postprocessing.stems import stem_file_name
+from stemline.postprocessing.encode import OutputFormat
 from stemline.preprocessing.audio import AudioFormat, open_audio
 from stemline.preprocessing.channels import output_channels
 
 from .jobs import SeparatedBlock, SeparateOptions
 from .stem_files import FileBlocks
+from .stem_output import StemOutput
 
 
 class BlockStream(Protocol):
@@ -107,57 +105,26 @@ def separate_file(
     """
     started = time.perf_counter()
     encode_s = 0.0
-    with ExitStack() as undo:
-        with open_audio(path) as reader:
-            audio = reader.format
-        stream = undo.enter_context(source.stream(FileBlocks(path), audio, options))
-        made = _make_folder(folder)
-        writers: dict[str, StemWriter] = {}
-        try:
-            for stem in stream.stems:
-                target = folder / f"{stem_file_name(stem)}.{output.container}"
-                if target.exists() and target.samefile(path):
-                    raise RequestError(
-                        "out",
-                        f"{stem} would be written over the input {path}; choose another --out",
-                    )
-                writers[stem] = StemWriter(
-                    target, output, audio.sample_rate_hz, output_channels(audio.channels)
-                )
+    with open_audio(path) as reader:
+        audio = reader.format
+    channels = output_channels(audio.channels)
+    with source.stream(FileBlocks(path), audio, options) as stream:
+        with StemOutput(
+            folder, stream.stems, output, audio.sample_rate_hz, channels, made_from=path
+        ) as files:
             n_samples = 0
             for block in stream:
                 block_started = time.perf_counter()
-                for stem, samples in block.stems.items():
-                    writers[stem].write(samples)
-                    n_samples = block.offset_samples + samples.shape[1]
+                files.write(block.stems)
+                n_samples = block.offset_samples + next(iter(block.stems.values())).shape[1]
                 encode_s += time.perf_counter() - block_started
                 if on_progress is not None:
                     on_progress(n_samples, audio.n_samples)
-            for writer in writers.values():
-                writer.close()
-        except BaseException:
-            for writer in writers.values():
-                writer.abort()
-            for empty in made:
-                with suppress(OSError):  # another file's stems may be in it by now
-                    empty.rmdir()
-            raise
         seconds = {**stream.seconds, "encode": encode_s, "wall": time.perf_counter() - started}
     return SeparatedFile(
-        stems={stem: folder / f"{stem_file_name(stem)}.{output.container}" for stem in writers},
+        stems=files.paths,
         n_samples=n_samples,
         sample_rate_hz=audio.sample_rate_hz,
         seconds=seconds,
-        clipped_samples={
-            stem: writer.clipped_samples
-            for stem, writer in writers.items()
-            if writer.clipped_samples
-        },
+        clipped_samples=files.clipped_samples,
     )
-
-
-def _make_folder(folder: Path) -> list[Path]:
-    """Make a folder and its parents; those that were missing, the deepest first."""
-    missing = [path for path in (folder, *folder.parents) if not path.exists()]
-    folder.mkdir(parents=True, exist_ok=True)
-    return missing

@@ -1,4 +1,4 @@
-"""What can be asked for by name: an artifact, or a bag of them."""
+"""The models that can be asked for by name: an artifact, or a bag of them."""
 
 import hashlib
 import logging
@@ -7,12 +7,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from stemline.engines import Artifact, ModelInfo
+from stemline.families.family import Task
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Offer:
+class Model:
     """A model that can be run."""
 
     name: str
@@ -30,9 +31,9 @@ class Offer:
         return tuple(artifact for artifact in self.networks if artifact is not None)
 
     @property
-    def finds_beats(self) -> bool:
-        """Whether it finds beats, and gives no stems."""
-        return self.info.beats is not None
+    def task(self) -> Task:
+        """What it does."""
+        return self.info.task
 
     @property
     def stems(self) -> tuple[str, ...]:
@@ -57,43 +58,43 @@ class Offer:
         return hashlib.sha256("\n".join(digests).encode()).hexdigest()
 
 
-def offer_of(artifact: Artifact) -> Offer:
+def model_of(artifact: Artifact) -> Model:
     """One artifact by itself: of a bag's network, the stems it counts for."""
     member = artifact.info.member
     row = member.weights[member.index] if member else (1.0,) * len(artifact.info.stems)
-    return Offer(artifact.name, artifact.info, (artifact,), (row,))
+    return Model(artifact.name, artifact.info, (artifact,), (row,))
 
 
-def offers_of(artifacts: Iterable[Artifact]) -> list[Offer]:
-    """Artifacts → what they offer, by name; the networks of a bag are one model.
+def models_of(artifacts: Iterable[Artifact]) -> list[Model]:
+    """Artifacts → the models that they are, by name; the networks of a bag are one model.
 
     Networks that are not of one bag though their names say so are passed over with a warning: they
     are no reason to withhold the others.
     """
-    offers: dict[str, Offer] = {}
+    models: dict[str, Model] = {}
     bags: dict[str, list[Artifact]] = defaultdict(list)
     for artifact in artifacts:
         if artifact.info.member is None:
-            offers[artifact.name] = offer_of(artifact)
+            models[artifact.name] = model_of(artifact)
         else:
             bags[bag_name(artifact.info)].append(artifact)
     for name, found in bags.items():
         names = ", ".join(artifact.name for artifact in found)
-        if name in offers:
+        if name in models:
             _log.warning("%s is an artifact by itself; %s are passed over", name, names)
         elif len({_shared(artifact.info) for artifact in found}) > 1:
             _log.warning("%s are not of one bag; remove those that are not of %s", names, name)
         else:
-            offers[name] = _bag(name, found)
-    return sorted(offers.values(), key=lambda offer: offer.name)
+            models[name] = _bag(name, found)
+    return sorted(models.values(), key=lambda model: model.name)
 
 
 def bag_name(info: ModelInfo) -> str:
-    """What the offer is called that a bag's network belongs to."""
+    """The name of the model that a bag's network belongs to."""
     return f"{info.model}.{info.precision}"
 
 
-def _bag(name: str, found: Sequence[Artifact]) -> Offer:
+def _bag(name: str, found: Sequence[Artifact]) -> Model:
     """Networks that share what those of one bag share."""
     first = found[0].info
     bag = first.member
@@ -103,7 +104,7 @@ def _bag(name: str, found: Sequence[Artifact]) -> Offer:
         assert artifact.info.member is not None
         networks[artifact.info.member.index] = artifact
     trained = all(artifact.info.trained for artifact in found)
-    return Offer(name, replace(first, member=None, trained=trained), tuple(networks), bag.weights)
+    return Model(name, replace(first, member=None, trained=trained), tuple(networks), bag.weights)
 
 
 def _shared(info: ModelInfo) -> tuple[object, ...]:

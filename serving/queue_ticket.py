@@ -9,7 +9,7 @@ from stemline.errors import EngineError, SeparationClosedError
 from .scheduler import Item, Lane
 
 
-class Turn:
+class QueueTicket:
     """Waits for the network and runs it; `close` gives the place up, from any thread."""
 
     def __init__(self, lane: Lane) -> None:

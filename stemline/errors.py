@@ -118,6 +118,7 @@ class WrongModelError(StemlineError, ValueError):
 class UnknownModelError(StemlineError, LookupError):
     """No model has this name, exported or in the table; the message names those there are."""
 
+    exit_code = MISSING
     grpc_status = "NOT_FOUND"
 
     def __init__(self, message: str, exit_code: int = MISSING) -> None:

@@ -12,8 +12,8 @@ from stemline.preprocessing.audio import AudioFormat, open_audio
 
 from ..beat_files import beats_csv, beats_text, write_activations, write_text
 from ..beat_plot import plot_beats, waveform_of
-from ..beat_tracker import Beats
 from ..click_track import check_click_track, click_format, write_click_track
+from ..jobs import Beats
 from ..stem_files import FileBlocks
 from .batch import attempt
 

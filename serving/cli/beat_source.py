@@ -11,10 +11,11 @@ from stemline.errors import RequestError, UnknownModelError
 from stemline.preprocessing.audio import AudioFormat
 
 from ..beat_models import BeatModel, find_beat_model, find_separator
-from ..beat_tracker import Beats, BeatTracker, Progress
+from ..beat_tracker import BeatTracker, Progress
 from ..client.client import StemlineClient
+from ..jobs import Beats
 from ..library import EngineOptions, Library
-from ..models import Offer
+from ..models import Model
 from ..stem_files import AUDIO_SUFFIXES, FileBlocks, StemFolder
 from .report import say, warn
 
@@ -97,7 +98,7 @@ class OfStems:
     def reads(self, path: Path) -> list[Path]:
         """Its stems."""
         folder = self._folder_of(path)
-        names = {stem.lower() for stem in self.tracker.facts.stems}
+        names = {stem.lower() for stem in self.tracker.info.stems}
         return [
             one
             for one in (folder.iterdir() if folder.is_dir() else ())
@@ -107,7 +108,7 @@ class OfStems:
     def find(self, path: Path, audio: AudioFormat, asks: bool, advance: Progress) -> Beats:
         """Read the stems; the file itself is not heard."""
         folder = self._folder_of(path)
-        stems = StemFolder(folder, self.tracker.facts.stems)
+        stems = StemFolder(folder, self.tracker.info.stems)
         if audio.n_samples is not None and stems.format.n_samples is not None:
             track_s = audio.n_samples / audio.sample_rate_hz
             stems_s = stems.format.n_samples / stems.format.sample_rate_hz
@@ -141,20 +142,20 @@ def open_local(
     library = Library(artifacts, options)
     closing.callback(library.close)
     chosen = find_beat_model(library, model)
-    if stems_from is not None and not chosen.facts.stems:
+    if stems_from is not None and not chosen.info.stems:
         raise RequestError("stems-from", f"{chosen.name} hears the mixture, and takes no stems")
-    offer = None
+    found = None
     if stems_from is None:
-        offer = _find_separator(library, chosen, separator)
-    tracker = chosen.open(library, offer)
-    if offer is not None:
-        _say_of_separator(chosen, offer)
-    if not chosen.offer.info.trained:
+        found = _find_separator(library, chosen, separator)
+    tracker = chosen.open(library, found)
+    if found is not None:
+        _say_of_separator(chosen, found)
+    if not chosen.model.info.trained:
         warn(f"{chosen.name} has random weights: what it finds means nothing")
     spec = tracker.engine.spec
-    origin = None if offer is None else offer.name
+    origin = None if found is None else found.name
     run = BeatRun(
-        model=chosen.offer.info.model,
+        model=chosen.model.info.model,
         artifact=chosen.name,
         artifact_sha256=tracker.sha256,
         provider=spec.provider,
@@ -201,22 +202,22 @@ def open_remote(
     return OfMixtures(tracker, describe)
 
 
-def _find_separator(library: Library, model: BeatModel, separator: str) -> Offer | None:
+def _find_separator(library: Library, model: BeatModel, separator: str) -> Model | None:
     """As `find_separator`, which cannot know that stems on the disk would do as well."""
     try:
-        return find_separator(library, model.facts, separator)
+        return find_separator(library, model.info, separator)
     except UnknownModelError as error:
         if separator or "--stems-from" in str(error):
             raise
         raise UnknownModelError(f"{error}, or give stems with --stems-from") from error
 
 
-def _say_of_separator(model: BeatModel, offer: Offer) -> None:
+def _say_of_separator(model: BeatModel, found: Model) -> None:
     """Say what may make the beats worse."""
-    unheard = sorted(set(map(str.lower, offer.stems)) - set(map(str.lower, model.facts.stems)))
+    unheard = sorted(set(map(str.lower, found.stems)) - set(map(str.lower, model.info.stems)))
     if unheard:
-        warn(f"{offer.name} also makes {', '.join(unheard)}, which {model.name} does not hear")
-    if model.facts.trained_on_stems_of not in ("", offer.info.model):
-        say(f"{model.name} learned from the stems of {model.facts.trained_on_stems_of}")
-    if not offer.info.trained:
-        warn(f"{offer.name} has random weights: its stems are noise, and so are the beats")
+        warn(f"{found.name} also makes {', '.join(unheard)}, which {model.name} does not hear")
+    if model.info.trained_on_stems_of not in ("", found.info.model):
+        say(f"{model.name} learned from the stems of {model.info.trained_on_stems_of}")
+    if not found.info.trained:
+        warn(f"{found.name} has random weights: its stems are noise, and so are the beats")

@@ -15,7 +15,8 @@ from stemline.preprocessing.audio import AudioFormat, open_audio
 
 from ..beat_files import beats_json
 from ..beat_plot import check_can_plot
-from ..beat_tracker import Beats, Progress
+from ..beat_tracker import Progress
+from ..jobs import Beats
 from ..library import EngineOptions
 from .batch import Batch, attempt
 from .beat_outputs import BeatOutputs, check_not_read, outputs_of, write_outputs

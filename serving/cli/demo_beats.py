@@ -8,8 +8,8 @@ from stemline.preprocessing.audio import open_audio
 
 from ..beat_files import beats_json, beats_text, write_text
 from ..beat_plot import plot_beats, waveform_of
-from ..beat_tracker import Beats
 from ..click_track import write_click_track
+from ..jobs import Beats
 from ..stem_files import FileBlocks
 
 if TYPE_CHECKING:

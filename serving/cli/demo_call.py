@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING
 from stemline.postprocessing.encode import OutputFormat
 from stemline.preprocessing.audio import AudioFormat
 
-from ..beat_tracker import Beats
 from ..client.client import StemlineClient
 from ..client.remote_separation import RemoteAnalysis
 from ..files import SeparatedFile, separate_file
-from ..jobs import SeparateOptions
+from ..jobs import Beats, SeparateOptions
 
 if TYPE_CHECKING:
     from stemline.arrays import Array

@@ -32,7 +32,7 @@ def print_demo(report: dict[str, Any], out: Path, artifacts: Path) -> None:
     `report` is report.json's, `out` the folder it is in.
     """
     song, model, grpc, latency = (report[name] for name in ("song", "model", "grpc", "latency"))
-    heard = "training never heard it" if song["held_out"] else "training may have heard it"
+    input_stems = "training never heard it" if song["held_out"] else "training may have heard it"
     say(
         f"song {song['seed']} of the synthetic band, {song['duration_s']:g} s of it; {heard}; "
         "SI-SDR against its true stems, higher is better:"

@@ -10,7 +10,7 @@ from stemline.families import find_family
 from stemline.families.model_spec import ModelSpec
 
 from ..library import Library
-from ..models import Offer
+from ..models import Model
 from .options import DEFAULT_ARTIFACTS, Artifacts, Json
 from .report import print_json, print_table, warn
 
@@ -20,18 +20,18 @@ _QUALITY = "on the synthetic band: SI-SDR improvement, or F-measure of beats"
 def models(artifacts: Artifacts = DEFAULT_ARTIFACTS, as_json: Json = False) -> None:
     """List the models there are, and what of them is exported."""
     rows: dict[str, dict[str, Any]] = {spec.name: _row_of_spec(spec) for spec in MODELS.values()}
-    for offer in Library(artifacts).offers():
-        info = offer.info
-        row = rows.setdefault(info.model, _row_of_offer(offer))
+    for model in Library(artifacts).models():
+        info = model.info
+        row = rows.setdefault(info.model, _row_of_offer(model))
         row["artifacts"].append(
             {
-                "artifact": offer.name,
+                "artifact": model.name,
                 "precision": info.precision,
                 "trained": info.trained,
-                "networks": [artifact.name for artifact in offer.artifacts],
-                "complete": len(offer.artifacts) == len(offer.networks),
-                "sha256": offer.sha256,
-                "quality": _quality(offer),
+                "networks": [artifact.name for artifact in model.artifacts],
+                "complete": len(model.artifacts) == len(model.networks),
+                "sha256": model.sha256,
+                "quality": _quality(model),
             }
         )
     if as_json:
@@ -71,8 +71,8 @@ def _row_of_spec(spec: ModelSpec) -> dict[str, Any]:
     )
 
 
-def _row_of_offer(offer: Offer) -> dict[str, Any]:
-    info = offer.info
+def _row_of_offer(model: Model) -> dict[str, Any]:
+    info = model.info
     if info.beats is None:
         return _row(info.model, info.family, info.sample_rate_hz, info.licence, stems=info.stems)
     return _row(
@@ -113,13 +113,13 @@ def _found(labels: Sequence[str]) -> list[str]:
     return ["beats", "sections"] if labels else ["beats"]
 
 
-def _quality(offer: Offer) -> dict[str, Any] | None:
+def _quality(model: Model) -> dict[str, Any] | None:
     """As its card has it, of a model of one network; a damaged card is no reason to withhold it."""
-    if len(offer.networks) > 1:
+    if len(model.networks) > 1:
         return None
-    folder = offer.artifacts[0].engine_path.parent.parent
+    folder = model.artifacts[0].engine_path.parent.parent
     try:
-        read = stored_beat_quality if offer.finds_beats else stored_quality
+        read = stored_beat_quality if model.task == "beats" else stored_quality
         quality = read(folder)
     except ArtifactError as error:
         warn(str(error))

@@ -211,18 +211,18 @@ def _open_local(
 ) -> _Opened:
     library = Library(artifacts, engines)
     closing.callback(library.close)
-    offer = library.find(model)
+    found = library.find(model)
     separator = library.separator(model)
     networks = separator.check(options)
     spec = separator.engine_spec
-    if not offer.info.trained:
-        warn(f"{offer.name} has random weights: what it writes is noise, not stems")
+    if not found.info.trained:
+        warn(f"{found.name} has random weights: what it writes is noise, not stems")
     of_them = ""
-    if len(offer.networks) > 1:
-        of_them = f", {len(networks)} of {len(offer.networks)} networks: {', '.join(networks)}"
-    say(f"{offer.name} on {spec.device} ({spec.provider}){of_them}")
-    tell_of_small_model(model, offer.info.model)
-    run = _Run(offer.info.model, offer.name, offer.sha256, spec.provider, spec.device, networks)
+    if len(found.networks) > 1:
+        of_them = f", {len(networks)} of {len(found.networks)} networks: {', '.join(networks)}"
+    say(f"{found.name} on {spec.device} ({spec.provider}){of_them}")
+    tell_of_small_model(model, found.info.model)
+    run = _Run(found.info.model, found.name, found.sha256, spec.provider, spec.device, networks)
     return _Opened(separator, lambda: run)
 
 

@@ -1,6 +1,6 @@
 """What is said where no model was named and `mini` is what there is."""
 
-from ..library import BEST_MODEL, SMALL_MODEL
+from ..default_model import best_model, small_model
 from .report import say
 
 
@@ -11,9 +11,10 @@ def tell_of_small_model(
 
     `command` is how stemline is called here, `options` what must follow the export's own.
     """
-    if not named and used == SMALL_MODEL:
+    small, best = small_model("separate"), best_model("separate")
+    if not named and used == small:
         say(
-            f"{SMALL_MODEL} is a small model, trained on synthetic music only; official models "
-            f"separate real music far better: {command} export {BEST_MODEL}{options}, then "
-            f"-m {BEST_MODEL}"
+            f"{small} is a small model, trained on synthetic music only; official models "
+            f"separate real music far better: {command} export {best}{options}, then "
+            f"-m {best}"
         )

@@ -11,8 +11,7 @@ from stemline.postprocessing.encode import OutputFormat
 from stemline.preprocessing.audio import AudioFormat
 from stemline.v1 import stemline_pb2 as pb
 
-from ..beat_tracker import Beats
-from ..jobs import SeparateOptions
+from ..jobs import Beats, SeparateOptions
 from .call_parts import (
     container_input,
     file_output,
@@ -101,14 +100,7 @@ class StemlineClient:
 
     def list_models(self) -> list[pb.Model]:
         """Every artifact that the server can run. Raises RemoteError."""
-        models: list[pb.Model] = []
-        token = ""
-        while True:
-            page = self._connection.list_models(token)
-            models.extend(page.models)
-            token = page.next_page_token
-            if not token:
-                return models
+        return list(self._connection.list_models().models)
 
     def model(self, name: str = "") -> RemoteSeparator:
         """One model or artifact of the server, to be used like a Separator; empty: its default."""

@@ -56,16 +56,16 @@ class Connection:
         """Calls under way are cancelled."""
         self._channel.close()
 
-    def list_models(self, page_token: str) -> pb.ListModelsResponse:
-        """One page. Raises RemoteError."""
-        request = pb.ListModelsRequest(page_token=page_token)
+    def list_models(self) -> pb.ListModelsResponse:
+        """All models. Raises RemoteError."""
+        request = pb.ListModelsRequest()
         try:
-            page: pb.ListModelsResponse = self._stub.ListModels(
+            found: pb.ListModelsResponse = self._stub.ListModels(
                 request, metadata=self._metadata, timeout=self._timeout_s
             )
         except grpc.RpcError as error:
             raise self._remote_error(error) from error
-        return page
+        return found
 
     def separate(
         self, config: pb.SeparateConfig, parts: Iterable[bytes]

@@ -8,7 +8,8 @@ from stemline.arrays import Array
 from stemline.preprocessing.audio import AudioFormat
 from stemline.v1 import stemline_pb2 as pb
 
-from ..beat_tracker import Beats, Progress
+from ..beat_tracker import Progress
+from ..jobs import Beats
 from ..messages.beats import beats_of
 from .remote_call import RemoteCall
 from .remote_separation import OnProgress

@@ -5,6 +5,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
+from stemline.atomic_files import replaced
 from stemline.postprocessing.encode import OutputFormat
 from stemline.postprocessing.stems import stem_file_name
 
@@ -30,10 +31,11 @@ def written_stems(
         for made in reversed([one for one in (folder, *folder.parents) if not one.exists()]):
             stack.callback(_remove_if_empty, made)
         folder.mkdir(parents=True, exist_ok=True)
-        parts = {stem: folder / f"{stem_file_name(stem)}.{output.container}.part" for stem in stems}
-        for part in parts.values():
-            stack.callback(part.unlink, missing_ok=True)
-        files = {stem: stack.enter_context(part.open("wb")) for stem, part in parts.items()}
+        paths = {stem: folder / f"{stem_file_name(stem)}.{output.container}" for stem in stems}
+        files = {
+            stem: stack.enter_context(stack.enter_context(replaced(path)).open("wb"))
+            for stem, path in paths.items()
+        }
         for message in call:
             match message.WhichOneof("response"):
                 case "stem_block":
@@ -43,9 +45,9 @@ def written_stems(
                         on_progress(message.progress)
                 case _:
                     take(message)
-        for file in files.values():
+        for file in files.values():  # all are whole before the first takes its place
             file.close()
-        return {stem: part.rename(part.with_suffix("")) for stem, part in parts.items()}
+    return paths
 
 
 def _remove_if_empty(folder: Path) -> None:

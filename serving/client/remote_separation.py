@@ -11,8 +11,7 @@ from stemline.arrays import Array
 from stemline.preprocessing.audio import AudioFormat
 from stemline.v1 import stemline_pb2 as pb
 
-from ..beat_tracker import Beats
-from ..jobs import SeparatedBlock, SeparateOptions
+from ..jobs import Beats, SeparatedBlock, SeparateOptions
 from ..messages.beats import beats_of
 from .remote_call import RemoteCall
 

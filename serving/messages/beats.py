@@ -9,18 +9,29 @@ from stemline.families.beats import BeatActivations
 from stemline.postprocessing.sections import Section
 from stemline.v1 import stemline_pb2 as pb
 
-from ..beat_analysis import Tracking
-from ..beat_tracker import STAGES, Beat, Beats
-from ..rpc.call import Pace
+from ..jobs import STAGES, Beat, Beats, BeatsAccepted, BeatsFound
 
 # Numbers of 4 bytes in one message: 256 KiB.
 _BLOCK_NUMBERS = 1 << 16
 
 
-def result_message(
-    found: Beats, *, n_samples: int, sample_rate_hz: int, wall_s: float, artifact_sha256: str
-) -> pb.BeatsResult:
-    """What was found, of a recording of `n_samples` samples, without its activations."""
+def beats_accepted_message(event: BeatsAccepted, request_id: str) -> pb.BeatsAccepted:
+    """What will find the beats."""
+    return pb.BeatsAccepted(
+        request_id=request_id,
+        model=event.model,
+        artifact=event.artifact,
+        artifact_sha256=event.artifact_sha256,
+        provider=event.provider,
+        device=event.device,
+        separator=event.separator,
+        labels=event.labels,
+    )
+
+
+def result_message(event: BeatsFound) -> pb.BeatsResult:
+    """What was found, without its activations."""
+    found = event.beats
     return pb.BeatsResult(
         bpm=found.bpm,
         beats=[pb.Beat(time_s=beat.time_s, position=beat.position) for beat in found.beats],
@@ -29,34 +40,15 @@ def result_message(
             pb.Segment(start_s=one.start, end_s=one.end, label=one.label) for one in found.segments
         ],
         duration_s=found.duration_s,
-        seconds={**found.seconds, "wall": wall_s},
-        realtime_factor=n_samples / sample_rate_hz / wall_s,
-        n_samples=n_samples,
-        artifact_sha256=artifact_sha256,
-    )
-
-
-def found_messages(
-    tracking: Tracking, *, with_activations: bool, pace: Pace, artifact_sha256: str
-) -> Iterator[pb.ActivationBlock | pb.BeatsResult]:
-    """Find a track's beats: the activations where they are wanted, then the result.
-
-    Raises EngineError, and SeparationClosedError after the tracking was closed.
-    """
-    found = tracking.find(with_activations=with_activations)
-    if found.activations is not None:
-        yield from activation_messages(found.activations)
-    yield result_message(
-        found,
-        n_samples=tracking.n_samples,
-        sample_rate_hz=tracking.audio.sample_rate_hz,
-        wall_s=pace.elapsed_s,
-        artifact_sha256=artifact_sha256,
+        seconds={**found.seconds, "wall": event.elapsed_s},
+        realtime_factor=event.n_samples / event.sample_rate_hz / event.elapsed_s,
+        n_samples=event.n_samples,
+        artifact_sha256=event.artifact_sha256,
     )
 
 
 def activation_messages(activations: BeatActivations) -> Iterator[pb.ActivationBlock]:
-    """The frames in turn, a bounded number in each message."""
+    """The frames, a bounded number in each message."""
     n_rows = 3 + len(activations.labels)
     step = _BLOCK_NUMBERS // n_rows
     for start in range(0, activations.beat.shape[0], step):

@@ -119,32 +119,32 @@ class StemlineServer:
         """
         names = list(self._settings.models)
         if not names:
-            offers = self._library.offers()
-            if not offers:
+            models = self._library.models()
+            if not models:
                 raise nothing_exported(self._settings.artifacts)
-            usable = [offer for offer in offers if self._library.may_run(offer)]
-            for offer in offers:
-                if offer not in usable:
-                    _log.warning("%s has random weights and is not served", offer.name)
+            usable = [model for model in models if self._library.may_run(model)]
+            for model in models:
+                if model not in usable:
+                    _log.warning("%s has random weights and is not served", model.name)
             if not usable:
                 raise UntrainedError(
                     "every artifact has random weights, not trained ones; export with "
                     "--weights official or --weights PATH, or pass --allow-untrained"
                 )
-            names = [offer.name for offer in usable]
+            names = [model.name for model in usable]
         for name in names:
             if not go_on():
                 return
-            offer = self._library.named(name)
-            if offer.finds_beats:
-                spec = self._library.beat_tracker(offer).engine.spec
+            model = self._library.named(name)
+            if model.task == "beats":
+                spec = self._library.beat_tracker(model).engine.spec
             else:
-                separator = self._library.separator_of(offer)
+                separator = self._library.separator_of(model)
                 separator.load()
                 spec = separator.engine_spec
-            if not offer.info.trained:
-                _log.warning("%s has random weights: what it gives means nothing", offer.name)
-            _log.info("%s is loaded, on %s", offer.name, spec.provider)
+            if not model.info.trained:
+                _log.warning("%s has random weights: what it gives means nothing", model.name)
+            _log.info("%s is loaded, on %s", model.name, spec.provider)
 
     def open(self) -> None:
         """Take calls, and say so to health checks."""

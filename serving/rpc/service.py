@@ -15,6 +15,7 @@ from stemline.v1 import stemline_pb2 as pb
 from stemline.v1 import stemline_pb2_grpc as pb_grpc
 
 from ..library import Library
+from ..served_models import ServedModels
 from . import analyze_call
 from .admission import Admission
 from .beats_call import beats_call
@@ -22,7 +23,6 @@ from .call import Call
 from .idle import TimedMessages
 from .model_list import list_models
 from .separate_call import separate_call
-from .served import ServedModels
 from .status import RequestFields, rpc_status_of
 from .uploads import UploadLimits
 
@@ -75,7 +75,7 @@ class StemlineServicer(pb_grpc.StemlineServiceServicer):
         """List the artifacts that may run; see the proto."""
         try:
             self._admission.check()
-            return list_models(request, self._models)
+            return list_models(self._models)
         except Exception as error:  # noqa: BLE001 - the boundary: the client must hear of anything
             status = rpc_status_of(error, secrets.token_hex(4))
         context.abort_with_status(status)

@@ -27,7 +27,7 @@ _MAX_MESSAGE_CHARS = 1000  # a status travels in HTTP headers, which servers cap
 _CONFIG = "config"
 # Fields of requests themselves, and the name of what every message carries one of. Whatever else an
 # error names is an option, as callers of the library know it.
-_OF_REQUEST = {_CONFIG, "audio", "request", "page_size", "page_token"}
+_OF_REQUEST = {_CONFIG, "audio", "request"}
 
 
 @dataclass(frozen=True)

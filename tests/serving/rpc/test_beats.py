@@ -45,9 +45,9 @@ from stemline.postprocessing.encode import OutputFormat
 from stemline.postprocessing.sections import Section
 from stemline.preprocessing.audio import AudioFormat
 from stemline.serving.beat_models import find_beat_model
-from stemline.serving.beat_tracker import Beat, Beats, BeatTracker
+from stemline.serving.beat_tracker import BeatTracker
 from stemline.serving.client.client import StemlineClient
-from stemline.serving.jobs import SeparateOptions
+from stemline.serving.jobs import Beat, Beats, SeparateOptions
 from stemline.serving.library import EngineOptions, Library
 from stemline.serving.messages.beats import activation_messages, beats_of, result_message
 from stemline.serving.rpc import uploads
@@ -148,7 +148,7 @@ def test_a_model_of_the_server_stands_in_for_a_tracker(library: Library, address
     )
     assert (accepted.provider, accepted.device) == ("CPUExecutionProvider", "cpu")
     assert tuple(accepted.labels) == LABELS
-    assert accepted.artifact_sha256 == find_beat_model(library).offer.sha256
+    assert accepted.artifact_sha256 == find_beat_model(library).model.sha256
 
 
 def whole(separation: Iterator[object], names: tuple[str, ...]) -> dict[str, Array]:
@@ -754,8 +754,8 @@ def code_of_a_new_call(address: str) -> Code:
 
 @pytest.mark.parametrize("level", [0.0, 2.0**-16 * 0.99])
 def test_silence_has_no_beats_whatever_is_heard_in_it(level: float) -> None:
-    facts = replace(FACTS, best_threshold_downbeat=None)
-    tracker = BeatTracker(RestlessEngine(facts), facts, name="clicks.fp32")
+    info = replace(FACTS, best_threshold_downbeat=None)
+    tracker = BeatTracker(RestlessEngine(info), info, name="clicks.fp32")
     library = GainLibrary({"tiny.fp32": click_separator()}, trackers={"clicks.fp32": tracker})
     quiet = np.full((2, 3 * RATE), level, np.float32)
     with running_server(library=library) as (address, _), StemlineClient(address) as client:
@@ -773,10 +773,10 @@ def test_the_list_tells_what_each_model_does(address: str) -> None:
         models = {model.artifact: model for model in client.list_models()}
     assert list(models) == ["clicks.fp32", "tiny.fp32", "two.fp32"]  # `raw` is of random weights
     clicks, tiny = models["clicks.fp32"], models["tiny.fp32"]
-    assert (clicks.kind, tiny.kind) == (pb.MODEL_KIND_BEATS, pb.MODEL_KIND_SEPARATOR)
+    assert (clicks.task, tiny.task) == (pb.TASK_BEATS, pb.TASK_SEPARATE)
     assert (list(clicks.stems), list(tiny.stems)) == ([], list(ORDER))
-    assert (list(clicks.heard_stems), list(tiny.heard_stems)) == (list(STEMS), [])
-    assert (tuple(clicks.labels), clicks.separator) == (LABELS, "tiny")
+    assert (list(clicks.input_stems), list(tiny.input_stems)) == (list(STEMS), [])
+    assert (tuple(clicks.labels), clicks.trained_on_stems_of) == (LABELS, "tiny")
     assert clicks.loaded and tiny.loaded
 
 
@@ -881,10 +881,10 @@ class MixtureEngine:
 def test_what_hears_the_mixture_needs_no_separator_and_hears_it_in_an_analysis(
     library: Library, is_read_twice: bool
 ) -> None:
-    facts = BeatInfo((), (), 0.05, n_bins=314, features=MADMOM_DOWNBEATS)
+    info = BeatInfo((), (), 0.05, n_bins=314, features=MADMOM_DOWNBEATS)
 
     def tracker() -> BeatTracker:
-        return BeatTracker(MixtureEngine(), facts, name="mixture.fp32")
+        return BeatTracker(MixtureEngine(), info, name="mixture.fp32")
 
     wanted = tracker().track(SONG, RATE, with_activations=True)
     assert (len(wanted.beats) > 10, wanted.segments) == (True, ())

@@ -14,18 +14,18 @@ class PcmEncoding(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     PCM_ENCODING_S16LE: _ClassVar[PcmEncoding]
     PCM_ENCODING_S24LE: _ClassVar[PcmEncoding]
 
-class ModelKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+class Task(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
-    MODEL_KIND_UNSPECIFIED: _ClassVar[ModelKind]
-    MODEL_KIND_SEPARATOR: _ClassVar[ModelKind]
-    MODEL_KIND_BEATS: _ClassVar[ModelKind]
+    TASK_UNSPECIFIED: _ClassVar[Task]
+    TASK_SEPARATE: _ClassVar[Task]
+    TASK_BEATS: _ClassVar[Task]
 PCM_ENCODING_UNSPECIFIED: PcmEncoding
 PCM_ENCODING_F32LE: PcmEncoding
 PCM_ENCODING_S16LE: PcmEncoding
 PCM_ENCODING_S24LE: PcmEncoding
-MODEL_KIND_UNSPECIFIED: ModelKind
-MODEL_KIND_SEPARATOR: ModelKind
-MODEL_KIND_BEATS: ModelKind
+TASK_UNSPECIFIED: Task
+TASK_SEPARATE: Task
+TASK_BEATS: Task
 
 class SeparateRequest(_message.Message):
     __slots__ = ("config", "audio")
@@ -346,23 +346,17 @@ class AnalyzeResponse(_message.Message):
     def __init__(self, accepted: _Optional[_Union[Accepted, _Mapping]] = ..., beats_accepted: _Optional[_Union[BeatsAccepted, _Mapping]] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ..., stem_block: _Optional[_Union[StemBlock, _Mapping]] = ..., activations: _Optional[_Union[ActivationBlock, _Mapping]] = ..., beats: _Optional[_Union[BeatsResult, _Mapping]] = ..., summary: _Optional[_Union[Summary, _Mapping]] = ...) -> None: ...
 
 class ListModelsRequest(_message.Message):
-    __slots__ = ("page_size", "page_token")
-    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
-    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
-    page_size: int
-    page_token: str
-    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+    __slots__ = ()
+    def __init__(self) -> None: ...
 
 class ListModelsResponse(_message.Message):
-    __slots__ = ("models", "next_page_token")
+    __slots__ = ("models",)
     MODELS_FIELD_NUMBER: _ClassVar[int]
-    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     models: _containers.RepeatedCompositeFieldContainer[Model]
-    next_page_token: str
-    def __init__(self, models: _Optional[_Iterable[_Union[Model, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+    def __init__(self, models: _Optional[_Iterable[_Union[Model, _Mapping]]] = ...) -> None: ...
 
 class Model(_message.Message):
-    __slots__ = ("name", "artifact", "family", "stems", "sample_rate_hz", "channels", "precision", "default_overlap", "trained", "licence", "artifact_sha256", "loaded", "kind", "heard_stems", "labels", "separator")
+    __slots__ = ("name", "artifact", "family", "stems", "sample_rate_hz", "channels", "precision", "default_overlap", "trained", "licence", "artifact_sha256", "loaded", "task", "input_stems", "labels", "trained_on_stems_of")
     NAME_FIELD_NUMBER: _ClassVar[int]
     ARTIFACT_FIELD_NUMBER: _ClassVar[int]
     FAMILY_FIELD_NUMBER: _ClassVar[int]
@@ -375,10 +369,10 @@ class Model(_message.Message):
     LICENCE_FIELD_NUMBER: _ClassVar[int]
     ARTIFACT_SHA256_FIELD_NUMBER: _ClassVar[int]
     LOADED_FIELD_NUMBER: _ClassVar[int]
-    KIND_FIELD_NUMBER: _ClassVar[int]
-    HEARD_STEMS_FIELD_NUMBER: _ClassVar[int]
+    TASK_FIELD_NUMBER: _ClassVar[int]
+    INPUT_STEMS_FIELD_NUMBER: _ClassVar[int]
     LABELS_FIELD_NUMBER: _ClassVar[int]
-    SEPARATOR_FIELD_NUMBER: _ClassVar[int]
+    TRAINED_ON_STEMS_OF_FIELD_NUMBER: _ClassVar[int]
     name: str
     artifact: str
     family: str
@@ -391,8 +385,8 @@ class Model(_message.Message):
     licence: str
     artifact_sha256: str
     loaded: bool
-    kind: ModelKind
-    heard_stems: _containers.RepeatedScalarFieldContainer[str]
+    task: Task
+    input_stems: _containers.RepeatedScalarFieldContainer[str]
     labels: _containers.RepeatedScalarFieldContainer[str]
-    separator: str
-    def __init__(self, name: _Optional[str] = ..., artifact: _Optional[str] = ..., family: _Optional[str] = ..., stems: _Optional[_Iterable[str]] = ..., sample_rate_hz: _Optional[int] = ..., channels: _Optional[int] = ..., precision: _Optional[str] = ..., default_overlap: _Optional[float] = ..., trained: bool = ..., licence: _Optional[str] = ..., artifact_sha256: _Optional[str] = ..., loaded: bool = ..., kind: _Optional[_Union[ModelKind, str]] = ..., heard_stems: _Optional[_Iterable[str]] = ..., labels: _Optional[_Iterable[str]] = ..., separator: _Optional[str] = ...) -> None: ...
+    trained_on_stems_of: str
+    def __init__(self, name: _Optional[str] = ..., artifact: _Optional[str] = ..., family: _Optional[str] = ..., stems: _Optional[_Iterable[str]] = ..., sample_rate_hz: _Optional[int] = ..., channels: _Optional[int] = ..., precision: _Optional[str] = ..., default_overlap: _Optional[float] = ..., trained: bool = ..., licence: _Optional[str] = ..., artifact_sha256: _Optional[str] = ..., loaded: bool = ..., task: _Optional[_Union[Task, str]] = ..., input_stems: _Optional[_Iterable[str]] = ..., labels: _Optional[_Iterable[str]] = ..., trained_on_stems_of: _Optional[str] = ...) -> None: ...

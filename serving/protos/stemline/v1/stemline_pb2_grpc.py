@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class StemlineServiceStub(object):
-    """Separates recordings into stems, finds their beats and sections, and tells which models there are.
+    """Separates recordings into stems, finds their beats and sections, and lists the models there are.
     """
 
     def __init__(self, channel):
@@ -58,7 +58,7 @@ class StemlineServiceStub(object):
 
 
 class StemlineServiceServicer(object):
-    """Separates recordings into stems, finds their beats and sections, and tells which models there are.
+    """Separates recordings into stems, finds their beats and sections, and lists the models there are.
     """
 
     def Separate(self, request_iterator, context):
@@ -70,7 +70,7 @@ class StemlineServiceServicer(object):
         PCM stems leave as soon as they are final, which may be long before the upload ends; a client
         must therefore read while it writes. WAV, FLAC and MP3 stems leave after the last sample, as
         the header of a file tells its length.
-        A model of the Demucs family wants the level of the whole recording first: its stems begin to
+        A model of the Demucs family needs the level of the whole recording first: its stems begin to
         come when the upload has ended.
         Cancelling the call frees all its work at once. A call that sends nothing for a minute (or what
         the server is set to) while the server waits for its next message ends as DEADLINE_EXCEEDED; a
@@ -86,8 +86,8 @@ class StemlineServiceServicer(object):
         Client: as in Separate.
         Server: one `accepted`, then `progress`, then `activations` where they were asked for, then one
         `result`.
-        Most beat models hear stems: the recording is separated first, and its stems are not sent. A
-        beat network takes whole recordings, one at a time: calls wait for their turn, and a server may
+        Most beat models take stems: the recording is separated first, and its stems are not sent. A
+        beat network takes whole recordings, one at a time: calls wait in one queue, and a server may
         limit their length further, and that of all such calls together. Above the latter a call is
         refused, even midway, as RESOURCE_EXHAUSTED with RetryInfo. Idleness and cancelling are those of
         Separate.
@@ -149,7 +149,7 @@ def add_StemlineServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class StemlineService(object):
-    """Separates recordings into stems, finds their beats and sections, and tells which models there are.
+    """Separates recordings into stems, finds their beats and sections, and lists the models there are.
     """
 
     @staticmethod

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 
 from stemline.errors import RequestError, UnknownModelError, WrongModelError
+from stemline.families.family import Task
 
-from ..beat_models import BeatModel, find_beat_model, find_separator
-from ..library import Library
-from ..models import Offer
+from .beat_models import BeatModel, find_beat_model, find_separator
+from .library import Library
+from .models import Model
 
 
 class ServedModels:
@@ -17,39 +18,39 @@ class ServedModels:
         self.library = library
         self._preferred = preferred
 
-    def offers(self) -> list[Offer]:
+    def models(self) -> list[Model]:
         """Those that this server can run, by name."""
-        return [offer for offer in self.library.offers() if self.library.may_run(offer)]
+        return [model for model in self.library.models() if self.library.may_run(model)]
 
-    def separator(self, model: str) -> Offer:
+    def separator(self, model: str) -> Model:
         """What a client means by a model that gives stems. Raises as `Library.find` does."""
         self._refuse_path(model)
-        return self.library.find(model or self._default(finds_beats=False))
+        return self.library.find(model or self._default("separate"))
 
     def beat_model(self, model: str) -> BeatModel:
         """What a client means by a model that finds beats. Raises as `find_beat_model` does."""
         self._refuse_path(model)
-        return find_beat_model(self.library, model or self._default(finds_beats=True))
+        return find_beat_model(self.library, model or self._default("beats"))
 
-    def heard_separator(self, model: BeatModel, separator: str) -> Offer | None:
+    def separator_for(self, model: BeatModel, separator: str) -> Model | None:
         """Whose stems a beat model shall hear; None where it hears the mixture.
 
         Raises as `find_separator` does, and RequestError for a separator that finds beats.
         """
         self._refuse_path(separator)
         try:
-            return find_separator(self.library, model.facts, separator)
+            return find_separator(self.library, model.info, separator)
         except WrongModelError as error:
             raise RequestError("separator", str(error)) from error
 
     def _refuse_path(self, model: str) -> None:
         if model.endswith(".onnx"):
-            names = ", ".join(offer.name for offer in self.offers())
+            names = ", ".join(found.name for found in self.models())
             raise UnknownModelError(f"no model {model!r}; there are {names}")
 
-    def _default(self, *, finds_beats: bool) -> str:
+    def _default(self, task: Task) -> str:
         """The first of the preferred models of a kind; empty where there is none."""
         for name in self._preferred:
-            if self.library.named(name).finds_beats == finds_beats:
+            if self.library.named(name).task == task:
                 return name
         return ""

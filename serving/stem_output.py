@@ -1,0 +1,90 @@
+"""Stems to one file each, as their blocks come: all of them or none."""
+
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from stemline.arrays import Array
+from stemline.errors import RequestError
+from stemline.postprocessing.encode import OutputFormat, StemWriter
+from stemline.postprocessing.stems import stem_file_name
+
+
+class StemOutput:
+    """The files `folder/<stem>.<container>` of one track; use it in `with`.
+
+    They are whole once it ends. Where an error ends it none is left, nor a folder that it made.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        stems: Iterable[str],
+        output: OutputFormat,
+        sample_rate_hz: int,
+        channels: int,
+        *,
+        made_from: Path | None = None,
+    ) -> None:
+        """Make the folder where it is missing, and begin the files.
+
+        Raises RequestError where a stem would be written over `made_from`, EncodingError where the
+        format cannot hold such samples, OSError.
+        """
+        self.paths = {stem: folder / f"{stem_file_name(stem)}.{output.container}" for stem in stems}
+        self._made = [path for path in (folder, *folder.parents) if not path.exists()]
+        self._writers: dict[str, StemWriter] = {}
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            for stem, path in self.paths.items():
+                if made_from is not None and path.exists() and path.samefile(made_from):
+                    raise RequestError(
+                        "out",
+                        f"{stem} would be written over the input {made_from}; choose another --out",
+                    )
+                self._writers[stem] = StemWriter(path, output, sample_rate_hz, channels)
+        except BaseException:
+            self._undo()
+            raise
+
+    @property
+    def clipped_samples(self) -> dict[str, int]:
+        """Samples beyond full scale that an integer format had to clip, for stems that had any."""
+        return {
+            stem: writer.clipped_samples
+            for stem, writer in self._writers.items()
+            if writer.clipped_samples
+        }
+
+    def write(self, block: Mapping[str, Array]) -> None:
+        """Append (channels, n) to each of these stems. Raises OSError."""
+        for stem, samples in block.items():
+            self._writers[stem].write(samples)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        try:
+            if error is None:
+                for writer in self._writers.values():
+                    writer.close()
+                return
+        except BaseException:
+            self._undo()
+            raise
+        self._undo()
+
+    def _undo(self) -> None:
+        for writer in self._writers.values():
+            writer.abort()
+        for empty in self._made:  # the deepest first
+            with suppress(OSError):  # another track's stems may be in it by now
+                empty.rmdir()
