@@ -12,7 +12,7 @@ from stemline.errors import ArtifactError, DeviceError, EngineError, EngineInput
 
 
 def write_doubler(path: Path, metadata: dict[str, str] | None = None) -> Path:
-    """An ONNX file that gives twice its input, (batch, 3)."""
+    """Write an ONNX file whose output is twice its input, (batch, 3)."""
     graph = helper.make_graph(
         [helper.make_node("Mul", ["x", "two"], ["y"])],
         "doubler",
@@ -82,6 +82,69 @@ def test_auto_says_what_it_chose(doubler: Path) -> None:
     assert open_engine(doubler, "auto").spec.device in ("cpu", "cuda:0")
 
 
+CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
+
+
+def imitate_cuda(monkeypatch: pytest.MonkeyPatch, used: str) -> list[object]:
+    """An onnxruntime built with CUDA, whose sessions for CUDA use `used` or, without, fail.
+
+    Returns the options of the providers that sessions are made with, which grows.
+    """
+    import onnxruntime
+
+    asked_for: list[object] = []
+
+    class Session(onnxruntime.InferenceSession):
+        def __init__(self, path: str, options: object, providers: list[object], **_: int) -> None:
+            asked_for.append(providers[0])
+            if providers[0] != CPU and not used:
+                raise RuntimeError("no driver")
+            super().__init__(path, options, providers=[CPU])
+            self.used = used if providers[0] != CPU else CPU
+
+        def get_providers(self) -> list[str]:
+            return [self.used]
+
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [CUDA, CPU])
+    monkeypatch.setattr(onnxruntime, "InferenceSession", Session)
+    return asked_for
+
+
+@pytest.mark.parametrize(("device", "index"), [("auto", 0), ("cuda", 0), ("cuda:1", 1)])
+def test_a_cuda_device_that_works_is_taken_by_its_number(
+    doubler: Path, monkeypatch: pytest.MonkeyPatch, device: str, index: int
+) -> None:
+    asked_for = imitate_cuda(monkeypatch, used=CUDA)
+    spec = open_engine(doubler, device).spec
+    assert asked_for == [(CUDA, {"device_id": str(index)})]
+    assert (spec.device, spec.provider) == (f"cuda:{index}", CUDA)
+
+
+def test_cpu_asks_for_no_cuda_device(doubler: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked_for = imitate_cuda(monkeypatch, used=CUDA)
+    assert open_engine(doubler, "cpu").spec.device == "cpu"
+    assert asked_for == [CPU]
+
+
+def test_auto_warns_of_a_cuda_device_that_fails_and_takes_the_cpu(
+    doubler: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    imitate_cuda(monkeypatch, used="")
+    assert open_engine(doubler, "auto").spec.device == "cpu"
+    assert "no CUDA device works here, so the CPU is used: no driver" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("used", "words"), [("", "^cuda:1 cannot be used: no driver"), (CPU, "could not start CUDA")]
+)
+def test_a_cuda_device_asked_for_that_does_not_work_is_an_error(
+    doubler: Path, monkeypatch: pytest.MonkeyPatch, used: str, words: str
+) -> None:
+    imitate_cuda(monkeypatch, used)
+    with pytest.raises(DeviceError, match=words):
+        open_engine(doubler, "cuda:1")
+
+
 @pytest.mark.parametrize(
     "content", [b"", b"hello, I am a text", b"\x08", b"\xff" * 64, b"\x3a\xff\xff\xff\x7f"]
 )
@@ -113,7 +176,7 @@ def test_metadata_is_what_onnx_reads(tmp_path: Path) -> None:
     assert read_onnx_metadata(path) == metadata
 
 
-def test_a_models_facts_survive_the_onnx_file(tmp_path: Path) -> None:
+def test_a_models_info_survives_the_onnx_file(tmp_path: Path) -> None:
     info = tiny_info()
     path = write_doubler(tmp_path / "m.onnx", info.to_metadata())
     assert info_from_metadata(read_onnx_metadata(path), "m.onnx") == info
