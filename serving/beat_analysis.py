@@ -1,21 +1,20 @@
-"""One track on its way to its beats: what is separated is heard as it comes."""
+"""One track through a beat model: its stems become features while they are separated."""
 
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from stemline.arrays import Array
 from stemline.errors import RequestError, SeparationClosedError
 from stemline.preprocessing.audio import AudioFormat
 
 from .beat_features import MIXTURE, BeatFeatures, TrackAtRate
-from .jobs import SeparatedBlock, SeparateOptions
+from .jobs import Beats, SeparatedBlock, SeparateOptions
 from .separation import Separation
 
 if TYPE_CHECKING:
-    from .beat_tracker import BeatTracker
     from .jobs import Beats
 
 
@@ -28,7 +27,7 @@ class BeatAnalysis(Iterator[SeparatedBlock]):
 
     def __init__(
         self,
-        tracker: "BeatTracker",
+        tracker: Tracker,
         blocks: Iterable[Array],
         audio: AudioFormat,
         options: SeparateOptions | None,
@@ -37,14 +36,14 @@ class BeatAnalysis(Iterator[SeparatedBlock]):
         info = tracker.info
         self.audio = audio
         self.separation: Separation | None = None
-        """None where the mixture is heard and no stems are wanted."""
+        """None where the network takes the mixture and no stems are wanted."""
         self._tracker = tracker
         self._rate_hz = info.sample_rate_hz if options is None else audio.sample_rate_hz
         self._mono = tracker.collect(self._rate_hz)
-        self._turn = tracker.open_ticket()
+        self._ticket = tracker.open_ticket()
         self._started = time.perf_counter()
         self._track = TrackAtRate(blocks, audio, self._rate_hz)
-        self._n_heard = 0
+        self._n_taken = 0
         self._closed = False
         if options is None and not tracker.needs_separator:
             self._output = self._mixture_alone()
@@ -53,10 +52,10 @@ class BeatAnalysis(Iterator[SeparatedBlock]):
             raise RequestError(
                 "separator", f"{tracker.name} hears stems, and was given no model that makes them"
             )
-        # What can be read again from where it came need not be kept for a second pass.
+        # What can be read again from where it came need not be kept for a second reading.
         track: Iterable[Array] = self._track
         if not tracker.needs_separator:
-            track = _Overheard(track, self._mono)
+            track = _Collecting(track, self._mono)
         if iter(blocks) is blocks:
             track = iter(track)
         wanted = (
@@ -69,25 +68,25 @@ class BeatAnalysis(Iterator[SeparatedBlock]):
 
     @property
     def stems(self) -> tuple[str, ...]:
-        """The names in every block: those wanted, others that are heard, the residual last."""
+        """The names in every block: those wanted, other input stems, the residual last."""
         return () if self.separation is None else self.separation.stems
 
     @property
     def n_samples_done(self) -> int:
-        """Of the track, heard so far."""
-        done = self._n_heard if self.separation is None else self.separation.n_samples_done
+        """Samples of the track that became features so far."""
+        done = self._n_taken if self.separation is None else self.separation.n_samples_done
         return done * self.audio.sample_rate_hz // self._rate_hz
 
     @property
     def n_samples(self) -> int:
-        """Of the whole track, once every block has been given."""
+        """Samples of the whole track, once every block has come."""
         return self._track.n_samples_in
 
     def __next__(self) -> SeparatedBlock:
         return next(self._output)
 
-    def find(self, *, with_activations: bool = False) -> "Beats":
-        """The beats, once every block has been given.
+    def find(self, *, with_activations: bool = False) -> Beats:
+        """The beats, once every block has come.
 
         Raises EngineError, and SeparationClosedError after `close`.
         """
@@ -97,7 +96,7 @@ class BeatAnalysis(Iterator[SeparatedBlock]):
             self._mono,
             with_activations=with_activations,
             is_silent=self._track.is_silent,
-            ticket=self._turn,
+            ticket=self._ticket,
         )
         return replace(found, seconds={**found.seconds, "separate": separate_s})
 
@@ -110,14 +109,14 @@ class BeatAnalysis(Iterator[SeparatedBlock]):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._turn.close()
+        self._ticket.close()
         if self.separation is not None:
             self.separation.__exit__(kind, error, traceback)
 
     def close(self) -> None:
         """Drop what is still under way, at once; safe from any thread, and more than once."""
         self._closed = True
-        self._turn.close()
+        self._ticket.close()
         if self.separation is not None:
             self.separation.close()
 
@@ -132,13 +131,13 @@ class BeatAnalysis(Iterator[SeparatedBlock]):
             if self._closed:
                 raise SeparationClosedError("closed before the track was heard")
             self._mono.push({MIXTURE: block})
-            offset = self._n_heard
-            self._n_heard += block.shape[1]
+            offset = self._n_taken
+            self._n_taken += block.shape[1]
             yield SeparatedBlock(offset, {})
 
 
-class _Overheard:
-    """A track's blocks, of which the first pass is pushed into what hears the mixture."""
+class _Collecting:
+    """A track's blocks, whose first reading also becomes the features of the mixture."""
 
     def __init__(self, blocks: Iterable[Array], mono: BeatFeatures) -> None:
         self._blocks = blocks

@@ -7,7 +7,7 @@ audio blocks ─► [Separator] ─► mono stems ─► spectrograms ─► [en
 A network that hears the mixture has no separator before it; `beat_networks.py` has what one
 network takes in and gives, and another does not.
 
-The network takes whole tracks, one at a time: callers wait for their turn in one queue.
+The network takes whole tracks, one at a time: callers wait in one queue.
 """
 
 import time
@@ -233,8 +233,8 @@ class BeatTracker:
 
         A silent track (as its stems are, or as the caller knows) has no beats, and of a network
         that tells sections one.
-        Whoever has a `turn` can close it meanwhile, from another thread. Raises EngineMemoryError
-        for a track that memory does not hold, EngineError, and SeparationClosedError for a turn
+        Whoever has the `ticket` can close it meanwhile, from another thread. Raises EngineMemoryError
+        for a track that memory does not hold, EngineError, and SeparationClosedError for a ticket
         that was closed.
         """
         ticket = ticket or self.open_ticket()

@@ -30,7 +30,7 @@ class QueueTicket:
     def run(self, inputs: Mapping[str, Array]) -> Item:
         """What the network makes of `inputs`, each with a batch axis of length 1.
 
-        A turn is for one run: leaving gives it up, and ends a run that nobody waits for. Raises
+        A ticket is for one run: leaving gives it up, and ends a run that nobody waits for. Raises
         SeparationClosedError when `close` is or was called, EngineError.
         """
         waiting: Future[Item] | None = None
