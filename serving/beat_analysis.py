@@ -7,21 +7,49 @@ from types import TracebackType
 from typing import Self
 
 from stemline.arrays import Array
+from stemline.engines import BeatInfo
 from stemline.errors import RequestError, SeparationClosedError
 from stemline.preprocessing.audio import AudioFormat
 
 from .beat_features import MIXTURE, BeatFeatures, TrackAtRate
 from .jobs import Beats, SeparatedBlock, SeparateOptions
+from .queue_ticket import QueueTicket
 from .separation import Separation
+from .separator import Separator
 
-if TYPE_CHECKING:
-    from .jobs import Beats
+
+class Tracker(Protocol):
+    """The part of a BeatTracker that an analysis needs; see there."""
+
+    info: BeatInfo
+    name: str
+    separator: Separator | None
+
+    @property
+    def needs_separator(self) -> bool:
+        """Whether the network takes stems, not the mixture."""
+
+    def collect(self, sample_rate_hz: int) -> BeatFeatures:
+        """Features of stems of this rate, to be pushed block by block."""
+
+    def open_ticket(self) -> QueueTicket:
+        """A place in the network's queue, for one track."""
+
+    def find(
+        self,
+        stems: BeatFeatures,
+        *,
+        with_activations: bool = False,
+        is_silent: bool = False,
+        ticket: QueueTicket | None = None,
+    ) -> Beats:
+        """Beats and sections of stems that have been collected."""
 
 
 class BeatAnalysis(Iterator[SeparatedBlock]):
-    """One track on its way to its beats: iterate over it for the stems, then `find`.
+    """One track through a beat model: iterate over it for the stems, then `find`.
 
-    Without `options` a block may hold no stems, and tells only how far the track has come.
+    Without `options` a block may hold no stems, and says only how far the track has come.
     `close` ends whatever is under way, from any thread.
     """
 

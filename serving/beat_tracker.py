@@ -2,10 +2,10 @@
 
 audio blocks ─► [Separator] ─► mono stems ─► spectrograms ─► [engine] ─► beats, sections
                  stems never leave memory     (stems, frames, bands)      of the whole track
-                └────────── `tracking.py`: one track on its way ────────────┘
+                └────────── `beat_analysis.py`: one track under way ───────┘
 
-A network that hears the mixture has no separator before it; `beat_networks.py` has what one
-network takes in and gives, and another does not.
+A network that takes the mixture has no separator before it; its family's `processing.py` has what
+one network takes in and outputs, and another does not.
 
 The network takes whole tracks, one at a time: callers wait in one queue.
 """
@@ -231,11 +231,10 @@ class BeatTracker:
     ) -> Beats:
         """Beats and sections of stems that have been collected; `stems` is spent then.
 
-        A silent track (as its stems are, or as the caller knows) has no beats, and of a network
-        that tells sections one.
-        Whoever has the `ticket` can close it meanwhile, from another thread. Raises EngineMemoryError
-        for a track that memory does not hold, EngineError, and SeparationClosedError for a ticket
-        that was closed.
+        A silent track (as its stems are, or as the caller knows) has no beats, and one section
+        where the network has any. Whoever has the `ticket` can close it meanwhile, from another
+        thread. Raises EngineMemoryError for a track that memory does not hold, EngineError, and
+        SeparationClosedError for a ticket that was closed.
         """
         ticket = ticket or self.open_ticket()
         is_silent = is_silent or stems.is_silent
