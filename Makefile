@@ -69,6 +69,7 @@ lint: $(STAMP)
 
 types: $(STAMP)
 	$(BIN)/mypy
+	$(BIN)/mypy tests/face/typing_face.py
 
 proto-check: $(STAMP)
 	cd serving/protos && $(CURDIR)/$(BIN)/buf lint

@@ -13,7 +13,7 @@ from onnx import TensorProto, helper
 
 from stemline.arrays import Array
 from stemline.engines import MemberInfo, ModelInfo, StftInfo
-from stemline.engines.artifact import MANIFEST
+from stemline.engines.artifact import MANIFEST, SCHEMA_VERSION
 from stemline.engines.base import BATCH, FRAMES, SAMPLES
 from stemline.families.common.digest import file_sha256
 
@@ -74,7 +74,7 @@ def write_gains(
     engine.parent.mkdir(parents=True)
     assert info.stft is not None
     n_stems, n_frames = len(info.stems), -(-info.chunk_samples // info.stft.hop_samples)
-    free = info.any_length
+    free = info.dynamic_length
     waveform = [info.channels, SAMPLES if free else info.chunk_samples]
     rows = info.channels * (2 if info.stft.complex_as_channels else 1)
     spectrogram = [rows, info.stft.n_bins, FRAMES if free else n_frames]
@@ -108,7 +108,7 @@ def write_gains(
     helper.set_model_props(model, info.to_metadata())
     onnx.save(model, engine)
     manifest = {
-        "schema_version": 1,
+        "schema_version": SCHEMA_VERSION,
         "engine": "1/model.onnx",
         "model": info.to_json(),
         "files": {"1/model.onnx": {"sha256": file_sha256(engine), "bytes": engine.stat().st_size}},

@@ -1,0 +1,17 @@
+"""What a user asks of a separation, as the core has it."""
+
+from collections.abc import Sequence
+
+from stemline.serving.jobs import SeparateOptions
+
+
+def separate_options(
+    stems: str | Sequence[str] | None,
+    residual: bool,
+    overlap: float | None,
+    shifts: int,
+    seed: int,
+) -> SeparateOptions:
+    """One stem or several, or all, and how they are made."""
+    names = (stems,) if isinstance(stems, str) else tuple(stems or ())
+    return SeparateOptions(names, residual, overlap, shifts, seed)
