@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stemline.engines import Artifact, Engine, open_engine
-from stemline.engines.artifact import MANIFEST
+from stemline.engines.artifact import DEFAULT_PRECISION, MANIFEST
 from stemline.errors import BenchError, MissingExtraError
 from stemline.families import find_family
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 REFERENCE = "torch"
-"""What speed and fidelity of the others are told against."""
+"""What speed and fidelity of the others are compared with."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Opened:
 
     engine: Engine
     size_bytes: int
-    """Of what was loaded: a graph's file, or a network's weights."""
+    """What was loaded: a graph's file, or a network's weights."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class BenchEngine:
 
     name: str
     precision: str
-    """Of the artifact it opens."""
+    """The artifact's that it opens."""
     served: bool
     """Whether `separate` and `serve` can run it: only such an engine has a whole track timed."""
     open: Callable[[Opening], Opened]
@@ -92,8 +92,8 @@ def _stored_network(folder: Path) -> "nn.Module":
 ENGINES = {
     engine.name: engine
     for engine in (
-        BenchEngine(REFERENCE, "fp32", served=False, open=_open_torch),
-        BenchEngine("onnx", "fp32", served=True, open=_open_served),
+        BenchEngine(REFERENCE, DEFAULT_PRECISION, served=False, open=_open_torch),
+        BenchEngine("onnx", DEFAULT_PRECISION, served=True, open=_open_served),
     )
 }
 
@@ -125,5 +125,5 @@ class Subject:
 
 
 def reference_first(subjects: Iterable[Subject]) -> list[Subject]:
-    """PyTorch before those that are told against it, else in the order given."""
+    """PyTorch before those that are compared with it, else in the order given."""
     return sorted(subjects, key=lambda subject: subject.engine.name != REFERENCE)

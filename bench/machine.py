@@ -19,8 +19,8 @@ _PACKAGES = ("stemline", "numpy", "torch", "onnxruntime", "onnxruntime-gpu", "sc
 def pinned(threads: int) -> Iterator[tuple[int, ...]]:
     """Keep this thread, and the processes it starts, to `threads` cores; the cores.
 
-    Nothing is pinned, and () given, where the system cannot. Raises RequestError when there are
-    fewer cores.
+    Where the system cannot, nothing is pinned, and the cores are (). Raises RequestError when there
+    are fewer cores.
     """
     if not hasattr(os, "sched_setaffinity"):
         yield ()
@@ -44,10 +44,10 @@ def describe_machine(threads: int) -> Machine:
         import psutil
     except ImportError as error:
         raise MissingExtraError("psutil", "bench") from error
-    facts = this_machine()
+    machine = this_machine()
     return Machine(
-        cpu=str(facts["cpu"]),
-        cores=int(facts["threads"]),
+        cpu=str(machine["cpu"]),
+        cores=int(machine["threads"]),
         threads=threads,
         pinned_to=(),
         memory_mb=round(psutil.virtual_memory().total / 1e6),

@@ -1,37 +1,22 @@
-"""The quality tables as Markdown: a region of a page, so that words around them stay."""
+"""The quality tables as Markdown."""
 
 import shlex
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
-from stemline.errors import RequestError
+from .pages import Region, machine_line, short, table
+from .results import BatchRow, QualityRow, Report
 
-from .results import BatchRow, Machine, QualityRow, Report
-
-BEGIN = "<!-- written by `stemline bench --quality --markdown`: begin -->"
-END = "<!-- written by `stemline bench --quality --markdown`: end -->"
-_NEW_PAGE = f"# Quality\n\n{BEGIN}\n{END}\n"
-
-
-def check_page(path: Path) -> None:
-    """Raise RequestError for a page that cannot be written; before what takes long is run."""
-    _around(path)
-
-
-def write_quality(report: Report, path: Path, command: str) -> None:
-    """Replace the region between the two markers of a page; a page that is not there is made.
-
-    `command` is what measured, as `told_command` tells it. Raises RequestError or OSError.
-    """
-    before, after = _around(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    region = quality_markdown(report, command)
-    path.write_text(f"{before}{BEGIN}\n\n{region}\n{END}{after}", encoding="utf-8")
+QUALITY = Region("stemline bench --quality --markdown", "Quality")
 
 
 def quality_markdown(report: Report, command: str) -> str:
-    """The tables, and what they were measured on."""
-    parts = [f"    {command}\n\n{_machine(report.machine)}\n"]
+    """The tables, and what they were measured on.
+
+    `command` is what measured, as `portable_command` has it.
+    """
+    parts = [f"    {command}\n\n{machine_line(asdict(report.machine))}\n"]
     for model in dict.fromkeys(row.model for row in report.quality):
         rows = [row for row in report.quality if row.model == model]
         parts.append(f"## {model}\n\n{_songs(rows)}\n\n{_quality_table(rows)}")
@@ -43,7 +28,7 @@ def quality_markdown(report: Report, command: str) -> str:
     return "\n".join(parts)
 
 
-def told_command(arguments: Sequence[str]) -> str:
+def portable_command(arguments: Sequence[str]) -> str:
     """A call of `stemline` without the places on this machine: of a path, the name alone."""
     return shlex.join(["stemline", *map(_without_place, arguments)])
 
@@ -55,35 +40,13 @@ def _without_place(argument: str) -> str:
     return f"{option}{equals}{Path(value).name or '.'}" if "/" in value else argument
 
 
-def _around(path: Path) -> tuple[str, str]:
-    """What stands before and after the region."""
-    try:
-        page = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        page = _NEW_PAGE
-    except UnicodeDecodeError as error:
-        raise RequestError("markdown", f"--markdown {path} is no text") from error
-    before, begun, rest = page.partition(BEGIN)
-    _, ended, after = rest.partition(END)
-    if not begun or not ended:
-        raise RequestError(
-            "markdown", f"--markdown {path} is there without the two markers: {BEGIN} and {END}"
-        )
-    return before, after
-
-
-def _machine(machine: Machine) -> str:
-    versions = ", ".join(f"{name} {version}" for name, version in machine.versions.items())
-    return f"{machine.cpu}, {machine.threads} thread(s); {versions}; {machine.date[:10]}."
-
-
 def _songs(rows: Sequence[QualityRow]) -> str:
-    (told,) = {row.songs for row in rows}
+    (songs,) = {row.songs for row in rows}
     stems = {stem.stem: stem.n_songs for stem in rows[0].stems}
     counts = ", ".join(f"{stem} in {n}" for stem, n in stems.items())
     return (
-        f"{told}. SI-SDR improvement in dB over the mixture, in brackets SI-SDR itself: means over "
-        f"the songs in which a stem sounds, and not alone ({counts})."
+        f"{songs}. SI-SDR improvement in dB over the mixture, in brackets SI-SDR itself: means "
+        f"over the songs in which a stem sounds, and not alone ({counts})."
     )
 
 
@@ -99,7 +62,7 @@ def _batched(rows: Sequence[BatchRow]) -> str:
 
 def _quality_table(rows: Sequence[QualityRow]) -> str:
     stems = [stem.stem for stem in rows[0].stems]
-    return _table(
+    return table(
         ["engine", "overlap", *stems, "mean", "seconds", "× real time", "against PyTorch"],
         [
             [
@@ -107,7 +70,7 @@ def _quality_table(rows: Sequence[QualityRow]) -> str:
                 f"{row.overlap:g}",
                 *(_figures(stem.improvement_db, stem.si_sdr_db) for stem in row.stems),
                 _figures(row.mean_improvement_db, row.mean_si_sdr_db),
-                f"{row.seconds:.0f}" if row.seconds >= 100 else f"{row.seconds:.3g}",
+                short(row.seconds),
                 f"{row.realtime_factor:.3g}",
                 "" if row.against_torch_db is None else f"{row.against_torch_db:+.4f} dB",
             ]
@@ -117,7 +80,7 @@ def _quality_table(rows: Sequence[QualityRow]) -> str:
 
 
 def _batch_table(rows: Sequence[BatchRow]) -> str:
-    return _table(
+    return table(
         ["model", "engine", "overlap", "songs", "batch", "SNR", "SI-SDR moves by", "seconds"],
         [
             [
@@ -137,8 +100,3 @@ def _batch_table(rows: Sequence[BatchRow]) -> str:
 
 def _figures(improvement_db: float, si_sdr_db: float) -> str:
     return f"{improvement_db:+.2f} ({si_sdr_db:.2f})"
-
-
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)

@@ -5,9 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from .engines import Subject
-from .processes import WorkerProcess, opening_values
+from .processes import EngineSetting
 from .results import OverlapRow
-from .speed import EngineSetting
 from .tracks import layout_of, samples_of, write_clip
 
 
@@ -19,12 +18,13 @@ def measure_overlap(
     track_s: float,
     max_s: float,
     seconds_per_chunk: float,
-    tell: Callable[[str], None] = lambda _: None,
+    announce: Callable[[str], None] = lambda _: None,
 ) -> OverlapRow:
     """A track of `track_s` seconds at one overlap, in a process of its own.
 
-    A track that would take longer than `max_s` by `seconds_per_chunk` is cut to the chunks that
-    fit, and its time is estimated in proportion to the chunks. Raises BenchError or OverlapError.
+    A track that would take longer than `max_s` by `seconds_per_chunk` is shortened to the chunks
+    that fit, and its time is estimated in proportion to the chunks. Raises BenchError or
+    OverlapError.
     """
     info = subject.artifact.info
     layout = layout_of(info, overlap)
@@ -36,15 +36,13 @@ def measure_overlap(
         n_samples_run = min(n_samples, layout.longest_track(n_fitting))
     n_run = layout.n_pieces(n_samples_run)
     part = "" if n_run == n_all else f", {n_run} of {n_all} chunks"
-    tell(f"{subject.label}, overlap {overlap:g}{part}")
+    announce(f"{subject.label}, overlap {overlap:g}{part}")
     with (
         tempfile.TemporaryDirectory(prefix="stemline-bench-") as folder,
-        WorkerProcess(
+        setting.worker(
             f"{subject.label} at overlap {overlap:g}",
             "separator",
-            setting.threads,
-            engine=subject.engine.name,
-            opening=opening_values(setting.opening(subject)),
+            subject,
             info=info.to_json(),
             clip=str(write_clip(info, Path(folder))),
         ) as worker,

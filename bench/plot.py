@@ -9,7 +9,7 @@ from stemline.errors import MissingExtraError
 from .results import EngineRow, OverlapRow, Report
 
 _WIDTH = 0.8
-"""Of a group of bars; groups are 1 apart."""
+"""What a group of bars takes; groups are 1 apart."""
 
 
 def check_can_plot(folder: Path) -> None:

@@ -7,12 +7,14 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
 from stemline.errors import BenchError
 
-from .engines import Opening
+from .engines import Opening, Subject
 
 _STOP_S = 10.0
 # A machine whose user configured a server by these would have them reach into ours.
@@ -49,7 +51,7 @@ class WorkerProcess:
 
     @property
     def pid(self) -> int:
-        """Of the process."""
+        """The process's."""
         return self._process.pid
 
     def __enter__(self) -> Self:
@@ -110,6 +112,28 @@ class WorkerProcess:
         self._stderr.seek(0)
         last = last_line(self._stderr)
         return f"the worker for {self._label} died ({how}){last and f': {last}'}"
+
+
+@dataclass(frozen=True)
+class EngineSetting:
+    """What holds for every engine of a call."""
+
+    device: str
+    threads: int
+    rounds: int
+    weights: Path | None
+
+    def worker(self, label: str, role: str, subject: Subject, /, **values: Any) -> WorkerProcess:
+        """A worker that opens the engine of a subject. Raises BenchError."""
+        opening = Opening(subject.artifact.engine_path, self.weights, self.device, self.threads)
+        return WorkerProcess(
+            label,
+            role,
+            self.threads,
+            engine=subject.engine.name,
+            opening=opening_values(opening),
+            **values,
+        )
 
 
 def opening_values(opening: Opening) -> dict[str, Any]:

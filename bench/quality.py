@@ -12,16 +12,15 @@ from stemline.evaluation.held_out import LONGEST_S, MOST_SONGS, SHORTEST_S
 from stemline.evaluation.quality import BENCH_SONGS, StemScore, can_measure, mean_over
 
 from .engines import REFERENCE, Subject
-from .processes import WorkerProcess, opening_values
+from .processes import EngineSetting, WorkerProcess
 from .recordings import MIXTURE, SongRef, band_songs, folder_songs
 from .results import BatchRow, QualityRow
-from .speed import EngineSetting
 from .tracks import layout_of
 
 BATCH = 4
 """Chunks run at once, of as many songs if there are, where that is set against one by one."""
 
-Tell = Callable[[str], None]
+Announce = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -31,7 +30,7 @@ class QualityOptions:
     overlaps: tuple[float, ...] = (2, 4, 6, 8, 16)
     n_songs: int = len(BENCH_SONGS.seeds)
     song_s: float = BENCH_SONGS.seconds_each
-    """Of each song."""
+    """Each song's."""
     folder: Path | None = None
     """Songs of your own; the synthetic band's when None."""
 
@@ -41,7 +40,7 @@ class QualityOptions:
             return band_songs(self.n_songs, self.song_s)
         return folder_songs(self.folder, self.n_songs, self.song_s)
 
-    def told(self) -> str:
+    def description(self) -> str:
         """In words, without the place on this machine where they are."""
         songs = self.songs()
         length = f"{self.song_s:g} s each"
@@ -88,7 +87,7 @@ def measure_overlaps(
     options: QualityOptions,
     setting: EngineSetting,
     before: Sequence[QualityRow] = (),
-    tell: Tell = lambda _: None,
+    announce: Announce = lambda _: None,
 ) -> list[QualityRow]:
     """A row for each overlap, set against PyTorch's among `before`. Raises BenchError."""
     songs = options.songs()
@@ -97,7 +96,7 @@ def measure_overlaps(
     audio_s = 0.0
     with _worker(subject, setting) as worker:
         for number, song in enumerate(songs, start=1):
-            tell(f"{subject.label}, song {number} of {len(songs)} at {len(scores)} overlaps")
+            announce(f"{subject.label}, song {number} of {len(songs)} at {len(scores)} overlaps")
             for overlap in scores:
                 answer = worker.ask("score", song=song.to_json(), overlap=overlap)
                 scores[overlap].append([StemScore(**score) for score in answer["scores"]])
@@ -122,7 +121,7 @@ def measure_overlaps(
                 device=device,
                 threads=setting.threads,
                 overlap=overlap,
-                songs=options.told(),
+                songs=options.description(),
                 n_songs=len(songs),
                 audio_s=audio_s,
                 stems=stems,
@@ -142,11 +141,11 @@ def measure_batches(
     subject: Subject,
     options: QualityOptions,
     setting: EngineSetting,
-    tell: Tell = lambda _: None,
+    announce: Announce = lambda _: None,
 ) -> BatchRow:
     """Songs chunk by chunk against their chunks mixed in batches. Raises BenchError."""
     info, songs = subject.artifact.info, options.songs()[:BATCH]
-    tell(f"{subject.label}, {len(songs)} songs at batch 1 and {BATCH}")
+    announce(f"{subject.label}, {len(songs)} songs at batch 1 and {BATCH}")
     with _worker(subject, setting) as worker:
         answer = worker.ask(
             "batches",
@@ -169,11 +168,5 @@ def measure_batches(
 
 
 def _worker(subject: Subject, setting: EngineSetting) -> WorkerProcess:
-    return WorkerProcess(
-        f"the quality of {subject.label}",
-        "quality",
-        setting.threads,
-        engine=subject.engine.name,
-        opening=opening_values(setting.opening(subject)),
-        info=subject.artifact.info.to_json(),
-    )
+    label = f"the quality of {subject.label}"
+    return setting.worker(label, "quality", subject, info=subject.artifact.info.to_json())

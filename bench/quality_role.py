@@ -50,7 +50,7 @@ class QualityRole:
         }
 
     def batches(self, songs: list[Values], overlap: float, batch: int) -> Values:
-        """Songs chunk by chunk, and again with `batch` chunks at once, of all songs by turns."""
+        """Songs chunk by chunk, and again with `batch` chunks at once, of all songs mixed."""
         known = [known_song(SongRef(**song), self._info) for song in songs]
         mixtures = [mixture for mixture, _ in known]
         started = time.perf_counter()

@@ -25,7 +25,7 @@ class SongRef:
     """Which song, as it travels to a worker."""
 
     seconds: float
-    """Of the band's songs the length, of a file the middle of so many seconds, if it is longer."""
+    """The length of a song that the band plays; of a longer file the middle is taken."""
     seed: int | None = None
     folder: str | None = None
 
@@ -46,7 +46,7 @@ def folder_songs(root: Path, most: int, seconds: float) -> list[SongRef]:
 
 
 def known_song(ref: SongRef, info: ModelInfo) -> tuple[Array, dict[str, Array]]:
-    """What a model is given of a song, (channels, n), and its stems, as they should be.
+    """What a model takes in of a song, (channels, n), and its stems, as they should be.
 
     Raises BenchError when a file is missing, cannot be read, or has another rate or length.
     """
@@ -82,7 +82,7 @@ def _read(files: "Files", info: ModelInfo) -> tuple[Array, dict[str, Array]] | N
 
 
 class Files:
-    """A song in files: a recording (`export.held_out.Recording`) that is read when asked for."""
+    """A song in files: an `evaluation.held_out.Recording` that is read when asked for."""
 
     def __init__(self, folder: Path, sample_rate_hz: int, seconds: float) -> None:
         self.folder = folder

@@ -34,7 +34,7 @@ class Machine:
     """The cores everything ran on; empty where nothing was pinned."""
     memory_mb: float
     load_average: float | None
-    """Of the minute before: other work makes figures worse, and their spread wider."""
+    """In the minute before: other work makes figures worse, and their spread wider."""
     system: str
     versions: dict[str, str]
     date: str
@@ -70,14 +70,14 @@ class EngineRow:
     realtime_factor_at_overlap: float
     """Its inverse."""
     peak_rss_mb: float
-    """Of the process that held this engine alone."""
+    """The peak of the process that held this engine alone."""
     size_mb: float
     load_s: float
     snr_db: float | None
-    """Of the worst stem against PyTorch on the same rows; None for PyTorch itself, without it, and
+    """The worst stem's against PyTorch on the same rows; None for PyTorch, without it, and
     where both are the same."""
     speedup_over_torch: float | None
-    """Ratio of the medians of the rounds they took by turns; None without PyTorch."""
+    """Ratio of the medians of the rounds they alternated in; None without PyTorch."""
     speedup_over_torch_min: float | None
     """Ratio of the fastest, which noise on a busy machine moves least."""
 
@@ -93,22 +93,22 @@ class OverlapRow:
     hop_samples: int
     track_s: float
     n_chunks: int
-    """Of the whole track."""
+    """What the whole track takes."""
     n_chunks_run: int
-    """Of the stretch that was really run."""
+    """What the stretch takes that was really run."""
     seconds_run: float
     estimated: bool
     """Whether `seconds` is `seconds_run` × `n_chunks` / `n_chunks_run`, or was measured."""
     seconds: float
     realtime_factor: float
     engine_share: float
-    """Of the time that ran."""
+    """The engine's part of the time that ran."""
     peak_rss_mb: float
 
 
 @dataclass(frozen=True)
 class RoundTripRow:
-    """A clip in process and through a server on this machine, by turns."""
+    """A clip in process and through a server on this machine, alternately."""
 
     model: str
     engine: str
@@ -124,9 +124,9 @@ class RoundTripRow:
     grpc_s_min: float
     grpc_s_max: float
     grpc_ratio: float
-    """Of the medians, gRPC over in process."""
+    """The ratio of the medians, gRPC over in process."""
     grpc_ratio_min: float
-    """Of the fastest."""
+    """The ratio of the fastest."""
     engine_share: float
     """Median share of the in-process time that the engine ran."""
     stage_seconds: dict[str, float]
@@ -147,7 +147,7 @@ class QualityRow:
     """Which they are."""
     n_songs: int
     audio_s: float
-    """Of all songs."""
+    """The length of all songs."""
     stems: tuple[StemQuality, ...]
     """Means over songs."""
     mean_si_sdr_db: float
@@ -164,7 +164,7 @@ class QualityRow:
 class BatchRow:
     """The same songs chunk by chunk, and with `batch` chunks at once.
 
-    A batch has chunks of all `n_songs` songs by turns; of one song, some that follow each other.
+    A batch mixes chunks of all `n_songs` songs; of one song, it has some that follow each other.
     """
 
     model: str
@@ -176,7 +176,7 @@ class BatchRow:
     batch: int
     n_songs: int
     snr_db: float | None
-    """Of the stem that differs most; None where all are the same, bit by bit."""
+    """The worst stem's; None where all are the same, bit by bit."""
     si_sdr_difference_db: float
     """The largest of any stem of any song."""
     seconds_alone: float

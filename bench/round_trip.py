@@ -1,25 +1,31 @@
-"""What gRPC adds: the same clip in process and through a server on this machine, by turns."""
+"""What gRPC adds: the same clip in process and through a server on this machine, alternately."""
 
 import statistics
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from stemline.engines import Artifact
 from stemline.errors import BenchError
 
 from .engines import Subject
-from .processes import WorkerProcess, opening_values
+from .processes import EngineSetting, WorkerProcess
 from .results import RoundTripRow, spread_of
-from .speed import EngineSetting
 from .tracks import layout_of, samples_of, write_clip
+
+HERE, THERE = "separate", "call"
+"""A worker's commands, in process and over gRPC."""
+
+Answers = dict[str, list[dict[str, Any]]]
 
 
 def measure_round_trip(
     subject: Subject,
     setting: EngineSetting,
     clip_s: float,
-    tell: Callable[[str], None] = lambda _: None,
+    announce: Callable[[str], None] = lambda _: None,
 ) -> RoundTripRow:
     """A row for one engine at the model's own overlap.
 
@@ -35,37 +41,15 @@ def measure_round_trip(
             f"{artifact.engine_path}: a server serves artifacts, not lone files; name an artifact",
             exit_code=2,
         )
-    tell(f"{subject.label}, {clip_s:g} s in process and over gRPC")
-    with (
-        tempfile.TemporaryDirectory(prefix="stemline-bench-") as folder,
-        WorkerProcess(
-            f"the server of {artifact.name}",
-            "server",
-            setting.threads,
-            artifacts=str(artifact.engine_path.resolve().parents[2]),
-            model=artifact.name,
-            device=setting.device,
-            threads=setting.threads,
-        ) as server,
-        WorkerProcess(
-            f"{subject.label} in process and over gRPC",
-            "separator",
-            setting.threads,
-            engine=subject.engine.name,
-            opening=opening_values(setting.opening(subject)),
-            info=info.to_json(),
-            clip=str(write_clip(info, Path(folder))),
-            server=server.opened["address"],
-        ) as worker,
-    ):
-        answers: dict[str, list[dict[str, Any]]] = {"separate": [], "call": []}
+    announce(f"{subject.label}, {clip_s:g} s in process and over gRPC")
+    answers: Answers = {HERE: [], THERE: []}
+    with _server(artifact, setting) as address, _worker(subject, setting, address) as worker:
         for how in answers:  # the first run of an engine is slower
             worker.ask(how, n_samples=layout.longest_track(1), overlap=overlap)
         for _ in range(setting.rounds):
-            for how, given in answers.items():
-                given.append(worker.ask(how, n_samples=n_samples, overlap=overlap))
-    here, there = (spread_of([answer["seconds"] for answer in given]) for given in answers.values())
-    stages = [answer["stages"] for answer in answers["separate"]]
+            for how, of_one in answers.items():
+                of_one.append(worker.ask(how, n_samples=n_samples, overlap=overlap))
+    here, there = (spread_of([each["seconds"] for each in of_one]) for of_one in answers.values())
     return RoundTripRow(
         model=info.artifact_stem,
         engine=subject.engine.name,
@@ -83,9 +67,43 @@ def measure_round_trip(
         grpc_ratio=there.median / here.median,
         grpc_ratio_min=there.min / here.min,
         engine_share=statistics.median(
-            answer["stages"]["engine"] / answer["seconds"] for answer in answers["separate"]
+            each["stages"]["engine"] / each["seconds"] for each in answers[HERE]
         ),
         stage_seconds={
-            stage: statistics.median(times[stage] for times in stages) for stage in stages[0]
+            stage: statistics.median(each["stages"][stage] for each in answers[HERE])
+            for stage in answers[HERE][0]["stages"]
         },
     )
+
+
+@contextmanager
+def _server(artifact: Artifact, setting: EngineSetting) -> Iterator[str]:
+    """A process that serves one artifact; its address."""
+    with WorkerProcess(
+        f"the server of {artifact.name}",
+        "server",
+        setting.threads,
+        artifacts=str(artifact.engine_path.resolve().parents[2]),
+        model=artifact.name,
+        device=setting.device,
+        threads=setting.threads,
+    ) as server:
+        yield server.opened["address"]
+
+
+@contextmanager
+def _worker(subject: Subject, setting: EngineSetting, address: str) -> Iterator[WorkerProcess]:
+    """A process that separates by itself and through the server."""
+    info = subject.artifact.info
+    with (
+        tempfile.TemporaryDirectory(prefix="stemline-bench-") as folder,
+        setting.worker(
+            f"{subject.label} in process and over gRPC",
+            "separator",
+            subject,
+            info=info.to_json(),
+            clip=str(write_clip(info, Path(folder))),
+            server=address,
+        ) as worker,
+    ):
+        yield worker

@@ -12,10 +12,11 @@ from stemline.serving.library import Library
 from .engines import ENGINES, Subject, reference_first
 from .machine import describe_machine, pinned
 from .overlaps import measure_overlap
+from .processes import EngineSetting
 from .quality import QualityOptions, check_quality, measure_batches, measure_overlaps
 from .results import BatchRow, EngineRow, Failure, OverlapRow, QualityRow, Report, RoundTripRow
 from .round_trip import measure_round_trip
-from .speed import EngineSetting, measure_batch
+from .speed import measure_batch
 from .tracks import layout_of
 
 
@@ -32,7 +33,8 @@ class BenchOptions:
     device: str = "cpu"
     weights: Path | None = None
     overlaps: tuple[float, ...] = ()
-    """Each with a whole track of `track_s` seconds, cut where it would take more than `max_s`."""
+    """Each with a whole track of `track_s` seconds, shortened where it would take more than
+    `max_s`."""
     track_s: float = 180.0
     max_s: float = 120.0
     clip_s: float | None = None
@@ -42,9 +44,9 @@ class BenchOptions:
 
 
 def run_bench(
-    artifacts: Path, options: BenchOptions, tell: Callable[[str], None] = lambda _: None
+    artifacts: Path, options: BenchOptions, announce: Callable[[str], None] = lambda _: None
 ) -> Report:
-    """Measure; `tell` is told what comes next.
+    """Measure; `announce` is called with what comes next.
 
     What fails once something was measured is in the report's failures, and the rest goes on.
 
@@ -64,7 +66,7 @@ def run_bench(
     _check(subjects, options)
     setting = EngineSetting(options.device, options.threads, options.rounds, options.weights)
     machine = describe_machine(options.threads)
-    measured = _Measured(options, setting, tell)
+    measured = _Measured(options, setting, announce)
     with ExitStack() as stack:
         if parse_device(options.device).kind != CUDA:
             cores = stack.enter_context(pinned(options.threads))
@@ -86,11 +88,11 @@ class _Measured:
     """What has been measured so far."""
 
     def __init__(
-        self, options: BenchOptions, setting: EngineSetting, tell: Callable[[str], None]
+        self, options: BenchOptions, setting: EngineSetting, announce: Callable[[str], None]
     ) -> None:
         self._options = options
         self._setting = setting
-        self._tell = tell
+        self._announce = announce
         self.rows: list[EngineRow] = []
         self.overlaps: list[OverlapRow] = []
         self.round_trips: list[RoundTripRow] = []
@@ -104,7 +106,7 @@ class _Measured:
         n_before = len(self.rows)
         for batch in sorted(set(self._options.batches)):
             try:
-                self.rows += measure_batch(subjects, batch, self._setting, self._tell)
+                self.rows += measure_batch(subjects, batch, self._setting, self._announce)
             except BenchError as error:
                 self._failed(name, f"batch {batch}", error)
                 break  # a larger batch fares no better
@@ -124,8 +126,10 @@ class _Measured:
         rows: list[QualityRow] = []
         for subject in reference_first(subjects):
             try:
-                rows += measure_overlaps(subject, options, self._setting, rows, self._tell)
-                self.batches.append(measure_batches(subject, options, self._setting, self._tell))
+                rows += measure_overlaps(subject, options, self._setting, rows, self._announce)
+                self.batches.append(
+                    measure_batches(subject, options, self._setting, self._announce)
+                )
             except BenchError as error:
                 self._failed(name, f"quality of {subject.engine.name}", error)
         self.quality += rows
@@ -140,7 +144,7 @@ class _Measured:
                     track_s=self._options.track_s,
                     max_s=self._options.max_s,
                     seconds_per_chunk=seconds_per_chunk,
-                    tell=self._tell,
+                    announce=self._announce,
                 )
             except BenchError as error:
                 self._failed(subject.artifact.info.artifact_stem, f"overlap {overlap:g}", error)
@@ -149,7 +153,7 @@ class _Measured:
 
     def _round_trip(self, subject: Subject, clip_s: float) -> None:
         try:
-            row = measure_round_trip(subject, self._setting, clip_s, self._tell)
+            row = measure_round_trip(subject, self._setting, clip_s, self._announce)
         except BenchError as error:
             self._failed(subject.artifact.info.artifact_stem, "gRPC", error)
         else:

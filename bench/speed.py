@@ -1,6 +1,6 @@
 """Engines side by side on the same rows: seconds per chunk, memory, and fidelity to PyTorch.
 
-Each engine has a process of its own and one run at a time is given out, by turns, so that what
+Each engine has a process of its own; they run one at a time, alternately, so that what
 else the machine does hits all alike. At most two are alive: the anchor, which is PyTorch where
 it is measured, meets the others one after another.
 """
@@ -21,24 +21,10 @@ from stemline.evaluation.parity import compare
 from stemline.evaluation.signal import music_like
 from stemline.families import family_of
 
-from .engines import REFERENCE, Opening, Subject
-from .processes import WorkerProcess, opening_values
+from .engines import REFERENCE, Subject
+from .processes import EngineSetting, WorkerProcess
 from .results import EngineRow, spread_of
 from .tracks import layout_of, measured_samples
-
-
-@dataclass(frozen=True)
-class EngineSetting:
-    """What holds for every engine of a call."""
-
-    device: str
-    threads: int
-    rounds: int
-    weights: Path | None
-
-    def opening(self, subject: Subject) -> Opening:
-        """How a worker opens a subject."""
-        return Opening(subject.artifact.engine_path, self.weights, self.device, self.threads)
 
 
 @dataclass
@@ -65,7 +51,7 @@ def measure_batch(
     subjects: Sequence[Subject],
     batch: int,
     setting: EngineSetting,
-    tell: Callable[[str], None] = lambda _: None,
+    announce: Callable[[str], None] = lambda _: None,
 ) -> list[EngineRow]:
     """A row for each engine of one model, in the order of `subjects`. Raises BenchError."""
     anchor = next((s for s in subjects if s.engine.name == REFERENCE), subjects[0])
@@ -76,15 +62,9 @@ def measure_batch(
         write_rows(subjects[0].artifact.info, batch, inputs)
 
         def started(subject: Subject, stack: ExitStack) -> _Run:
-            tell(f"{subject.label}, batch {batch}")
-            worker = WorkerProcess(
-                f"{subject.label} at batch {batch}",
-                "engine",
-                setting.threads,
-                engine=subject.engine.name,
-                opening=opening_values(setting.opening(subject)),
-                inputs=folder,
-            )
+            announce(f"{subject.label}, batch {batch}")
+            label = f"{subject.label} at batch {batch}"
+            worker = setting.worker(label, "engine", subject, inputs=folder)
             stack.enter_context(worker)
             outputs = inputs / f"outputs-{subject.engine.name}"
             outputs.mkdir()
@@ -124,7 +104,7 @@ def write_rows(info: ModelInfo, batch: int, folder: Path) -> None:
 def _row(
     run: _Run, batch: int, setting: EngineSetting, reference: _Run | None, first_round: int
 ) -> EngineRow:
-    """What `run` measured, by turns with `reference` since that one's `first_round`."""
+    """What `run` measured, alternating with `reference` since that one's `first_round`."""
     info, opened = run.subject.artifact.info, run.worker.opened
     is_reference = run.subject.engine.name == REFERENCE
     whole = spread_of(run.seconds)
@@ -165,7 +145,7 @@ def _row(
 
 
 def _snr_db(run: _Run, reference: _Run, batch: int) -> float | None:
-    """Of the worst stem; None where both are the same.
+    """The worst stem's; None where both are the same.
 
     Raises BenchError when an output is not finite, or silent where PyTorch's is not.
     """

@@ -1,4 +1,4 @@
-"""A process that holds one engine and does what it is told: JSON lines in, JSON lines out.
+"""A process that holds one engine and does what it is asked: JSON lines in, JSON lines out.
 
 Started by processes.py. Its memory is the engine's: what the engine alone does not need is
 imported by the role that needs it.

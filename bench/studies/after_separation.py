@@ -9,28 +9,27 @@ from stemline.engines import BeatInfo, EngineSpec, TensorSpec
 from stemline.engines.base import BATCH, FRAMES
 from stemline.engines.beat_info import BEAT, DOWNBEAT, FUNCTION, SECTION, SPECTROGRAM
 from stemline.postprocessing.sections import HARMONIX_LABELS
-from stemline.serving.beat_tracker import Beats, BeatTracker
+from stemline.serving.beat_tracker import BeatTracker
+from stemline.serving.jobs import Beats
 
 STEMS = ("bass", "drums", "other", "vocals")
-_FACTS = BeatInfo("allin1", STEMS, HARMONIX_LABELS, best_threshold_downbeat=0.19)
+_INFO = BeatInfo("allin1", STEMS, HARMONIX_LABELS, best_threshold_downbeat=0.19)
 
 
 class PreparedEngine:
-    """An engine that takes in any spectrogram and gives the logits it was made with."""
+    """An engine whose outputs for any spectrogram are the logits it was made with."""
 
     def __init__(self, logits: dict[str, Array]) -> None:
-        """Of every frame: `beat`, `downbeat`, `section` (n_frames,), `function` (10, n_frames)."""
+        """By name: `beat`, `downbeat`, `section` (n_frames,), `function` (10, n_frames)."""
         self._outputs = {name: values[np.newaxis] for name, values in logits.items()}
 
     @property
     def spec(self) -> EngineSpec:
-        """That of an All-In-One network."""
-        frames, n_labels = (BATCH, FRAMES), len(_FACTS.labels)
+        """The inputs and outputs of an All-In-One network."""
+        frames, n_labels = (BATCH, FRAMES), len(_INFO.labels)
         return EngineSpec(
             name="prepared",
-            inputs=(
-                TensorSpec(SPECTROGRAM, "float32", (BATCH, len(STEMS), FRAMES, _FACTS.n_bins)),
-            ),
+            inputs=(TensorSpec(SPECTROGRAM, "float32", (BATCH, len(STEMS), FRAMES, _INFO.n_bins)),),
             outputs=(
                 *(TensorSpec(name, "float32", frames) for name in (BEAT, DOWNBEAT, SECTION)),
                 TensorSpec(FUNCTION, "float32", (BATCH, n_labels, FRAMES)),
@@ -68,6 +67,6 @@ def beats_of_stems(
         SECTION: boundaries,
         FUNCTION: labels,
     }
-    tracker = BeatTracker(PreparedEngine(prepared), _FACTS)
+    tracker = BeatTracker(PreparedEngine(prepared), _INFO)
     by_name = dict(zip(STEMS, stems, strict=True))
-    return lambda: tracker.track_stems(by_name, _FACTS.sample_rate_hz)
+    return lambda: tracker.track_stems(by_name, _INFO.sample_rate_hz)

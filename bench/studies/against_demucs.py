@@ -1,4 +1,4 @@
-"""Whole files by the `demucs` command and by `stemline separate`, in turn on one core.
+"""Whole files by the `demucs` command and by `stemline separate`, alternately on one core.
 
     python -m stemline.bench.studies.against_demucs --models htdemucs,htdemucs_ft:vocals
 
@@ -14,7 +14,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -30,6 +29,7 @@ from stemline.evaluation.signal import music_like
 from stemline.families.demucs.bags import BAGS, OfficialBag
 
 from ..machine import describe_machine
+from .common import run_measured
 
 _RATE_HZ = 44100
 # What HTDemucs's packages hold besides the defaults of its class (the official 955717e8).
@@ -50,21 +50,21 @@ class Row:
 
     model: str
     stem: str
-    """Given with `--two-stems`; empty for all stems."""
+    """The one of `--two-stems`; empty for all stems."""
     audio_s: float
     rounds: int
     demucs_s: list[float]
     stemline_s: list[float]
     speedup: float
-    """Of the medians."""
+    """The ratio of the medians."""
     speedup_min: float
-    """Of the fastest."""
+    """The ratio of the fastest."""
     demucs_peak_mb: float
     stemline_peak_mb: float
     snr_db: float
-    """Of the worst stem, ours against theirs."""
+    """The worst stem's, ours against theirs."""
     networks: list[str]
-    """That ours ran."""
+    """The ones that ours ran."""
 
 
 def write_repository(bag: OfficialBag, folder: Path) -> None:
@@ -113,32 +113,6 @@ def prepare(name: str, work: Path) -> None:
     export_custom(own_name(name), "demucs", bag, repository, root=work / "artifacts")
 
 
-def measured(command: Sequence[str], core: int) -> tuple[float, float]:
-    """Run a command on one core -> wall seconds and peak resident megabytes.
-
-    Raises CalledProcessError with what it said.
-    """
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-    started = time.perf_counter()
-    process = subprocess.Popen(
-        command,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        preexec_fn=lambda: os.sched_setaffinity(0, {core}),
-    )
-    assert process.stdout is not None
-    said = process.stdout.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    seconds = time.perf_counter() - started
-    code = os.waitstatus_to_exitcode(status)
-    process.returncode = code
-    if code != 0:
-        raise subprocess.CalledProcessError(code, command, said)
-    return seconds, usage.ru_maxrss / 1024
-
-
 def compare(
     name: str, stem: str, audio_s: float, rounds: int, work: Path, core: int, threads: int = 1
 ) -> Row:
@@ -167,8 +141,8 @@ def compare(
     ]
     demucs_s, stemline_s, peaks = [], [], (0.0, 0.0)
     for _ in range(rounds):
-        their_s, their_mb = measured(theirs, core)
-        our_s, our_mb = measured(ours_command, core)
+        their_s, their_mb = run_measured(theirs, core)
+        our_s, our_mb = run_measured(ours_command, core)
         demucs_s.append(their_s)
         stemline_s.append(our_s)
         peaks = max(peaks[0], their_mb), max(peaks[1], our_mb)

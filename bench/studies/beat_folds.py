@@ -1,4 +1,4 @@
-"""All-In-One's eight folds: in one graph, in a graph each, and in PyTorch; by turns on one core.
+"""All-In-One's eight folds: in one graph, in a graph each, and in PyTorch, on one core.
 
     python -m stemline.bench.studies.beat_folds --lengths-s 30,180 --rounds 3
 
@@ -54,10 +54,10 @@ class Row:
     cpu_s: list[float]
     median_cpu_s: float
     times_faster_than_torch: float
-    """Of the medians."""
+    """The ratio of the medians."""
     peak_rss_mb: int
     snr_db: float
-    """Of the worst output, against PyTorch."""
+    """The worst output's, against PyTorch."""
 
 
 def write_graphs(folder: Path) -> None:
@@ -114,7 +114,7 @@ def spectrogram(length_s: int) -> Array:
 
 
 def compare(folder: Path, lengths_s: Sequence[int], rounds: int) -> list[Row]:
-    """Every way by turns."""
+    """Every way, alternately."""
     runs = {way: make(folder) for way, make in WAYS.items()}
     rows = []
     for length_s in lengths_s:

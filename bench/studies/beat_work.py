@@ -1,4 +1,4 @@
-"""What is compared of beats, and the process that does one side of it when told.
+"""What is compared of beats, and the process that does one side of it when asked.
 
 beats_against_madmom.py starts it, by our Python or by madmom's: so it imports at the top what both
 have, and each piece of work imports the rest.
@@ -23,7 +23,7 @@ import numpy as np
 FPS = 100
 RATE_HZ = 44100
 BANDS, WIDEST_HZ = 12, (30, 17000)
-"""Of the spectrogram: bands an octave, the lowest and the highest of them."""
+"""The spectrogram's: bands an octave, the lowest and the highest of them."""
 
 _LEAST_S = 0.05
 _PERIOD_S = 30
@@ -129,7 +129,7 @@ def our_dbn(**settings: Any) -> Callable[[Path], Work]:
 def madmom_spectrogram(folder: Path) -> Work:
     """The processors of madmom as All-In-One sets them up, made once, on stems in memory.
 
-    They are given the floats; All-In-One lets them read 16-bit files.
+    They take floats here; All-In-One lets them read 16-bit files.
     """
     audio = importlib.import_module("madmom.audio")
     processors = importlib.import_module("madmom.processors")
@@ -159,7 +159,7 @@ def our_spectrogram(folder: Path) -> Work:
 
 
 def original_sections(folder: Path) -> Work:
-    """All-In-One's boundaries and labels, from tensors as its network gives them."""
+    """All-In-One's boundaries and labels, from tensors as its network makes them."""
     torch = importlib.import_module("torch")
     functional = original_postprocessing("functional")
     logits = types.SimpleNamespace(

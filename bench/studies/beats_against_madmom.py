@@ -1,10 +1,10 @@
-"""Our beats and sections against the originals: CPU time by turns, memory, and the results.
+"""Our beats and sections against the originals: CPU time, memory, and the results.
 
     python -m stemline.bench.studies.beats_against_madmom --madmom-python .venv/madmom/bin/python
 
 Each side is a process of its own (beat_work.py), one of them run by madmom's Python. They do the
-same work by turns on one core, so that what else the machine does hits both alike. Last comes all
-of ours that is left after separation when the network costs nothing.
+same work alternately on one core, so that what else the machine does hits both alike. Last comes
+all of ours that is left after separation when the network costs nothing.
 """
 
 import argparse
@@ -21,10 +21,10 @@ from typing import Any
 
 import numpy as np
 
-from ..machine import describe_machine
 from . import beat_work
 from .beat_work import AFTER_SEPARATION, COMPARISONS, Comparison, original_postprocessing
-from .beats_markdown import comparison_markdown, write_region
+from .beats_markdown import comparison_markdown
+from .common import add_outputs, one_core, write_outputs
 
 __all__ = ["AfterSeparation", "Row", "compared", "original_postprocessing"]
 
@@ -180,7 +180,10 @@ def after_separation(length_s: int, rounds: int) -> AfterSeparation:
 
 
 def original_versions(madmom_python: str) -> dict[str, str]:
-    """Of what ours is compared with, each as its own Python has it. Raises CalledProcessError."""
+    """The versions that ours is compared with, each as its own Python has it.
+
+    Raises CalledProcessError.
+    """
     code = "from importlib.metadata import version; print(version({!r}))"
     pythons = {"allin1": sys.executable, "madmom": madmom_python}
     return {
@@ -199,39 +202,27 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--rows", nargs="+", choices=rows, default=rows, metavar="ROW")
     parser.add_argument("--lengths-s", nargs="+", type=int, default=[30, 180, 600])
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--json", type=Path, help="write it there, not to standard output")
-    parser.add_argument("--markdown", type=Path, help="a page that gets the table")
+    add_outputs(parser)
     options = parser.parse_args(arguments)
-    machine = asdict(describe_machine(1))
-    machine["versions"] |= original_versions(options.madmom_python)
-    if hasattr(os, "sched_setaffinity"):
-        core = max(os.sched_getaffinity(0))
-        os.sched_setaffinity(0, {core})
-        machine["pinned_to"] = [core]
-    found = [
-        compared(comparison, length_s, options.rounds, options.madmom_python)
-        for comparison in COMPARISONS
-        if comparison.row in options.rows
-        for length_s in options.lengths_s
-    ]
-    alone = [
-        after_separation(length_s, options.rounds)
-        for length_s in options.lengths_s
-        if AFTER_SEPARATION in options.rows
-    ]
+    with one_core() as machine:
+        machine["versions"] |= original_versions(options.madmom_python)
+        found = [
+            compared(comparison, length_s, options.rounds, options.madmom_python)
+            for comparison in COMPARISONS
+            if comparison.row in options.rows
+            for length_s in options.lengths_s
+        ]
+        alone = [
+            after_separation(length_s, options.rounds)
+            for length_s in options.lengths_s
+            if AFTER_SEPARATION in options.rows
+        ]
     report = {
         "machine": machine,
         "rows": [asdict(row) for row in found],
         "after_separation": [asdict(row) for row in alone],
     }
-    text = json.dumps(report, indent=2, ensure_ascii=False) + "\n"
-    if options.json is None:
-        sys.stdout.write(text)
-    else:
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_text(text, encoding="utf-8")
-    if options.markdown is not None:
-        write_region(options.markdown, "beats_against_madmom", comparison_markdown(report))
+    write_outputs(report, options, "beats_against_madmom", comparison_markdown(report))
     sys.exit(not all(row.same_result for row in found))
 
 

@@ -1,57 +1,16 @@
-"""Tables of beats as Markdown, each between two marks of a page, so that words around them stay."""
+"""The tables of docs/beats.md."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-from stemline.errors import RequestError
+from ..pages import machine_line, short, table
 
 _AGREEING = ("beat", "downbeat")
-_NEW_PAGE = "# Beats\n\n{begin}\n{end}\n"
-
-
-def marks(program: str) -> tuple[str, str]:
-    """The lines before and after what a program of bench/ writes."""
-    told = f"<!-- written by `python -m stemline.bench.studies.{program} --markdown`"
-    return f"{told}: begin -->", f"{told}: end -->"
-
-
-def write_region(path: Path, program: str, region: str) -> None:
-    """Replace what stands between a program's marks; a page that is not there is made.
-
-    Raises RequestError for a page without them, and OSError.
-    """
-    begin, end = marks(program)
-    if path.is_file():
-        page = path.read_text(encoding="utf-8")
-    else:
-        page = _NEW_PAGE.format(begin=begin, end=end)
-    before, begun, rest = page.partition(begin)
-    _, ended, after = rest.partition(end)
-    if not begun or not ended:
-        raise RequestError("markdown", f"{path} is there without the two marks: {begin} and {end}")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(f"{before}{begin}\n\n{region}\n{end}{after}", encoding="utf-8")
-
-
-def machine_line(machine: Mapping[str, Any]) -> str:
-    """What it was measured on."""
-    versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
-    return (
-        f"{machine['cpu']}, {machine['threads']} thread(s), load {machine['load_average']} before; "
-        f"{versions}; {machine['date'][:10]}."
-    )
-
-
-def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A line for the header, one to rule it off, one a row."""
-    lines = [header, ["---"] * len(header), *rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def comparison_markdown(report: Mapping[str, Any]) -> str:
     """What beats_against_madmom.py measured, as it prints it."""
-    parts = [machine_line(report["machine"]) + "\n"]
+    parts = [machine_line(report["machine"], with_load=True) + "\n"]
     if report["rows"]:
         parts.append(
             table(
@@ -79,7 +38,7 @@ def quality_markdown(report: Mapping[str, Any]) -> str:
     first, last = songs["seeds"]
     each = "60 to 200 s" if songs["seconds_each"] is None else f"{songs['seconds_each']:g} s"
     parts = [
-        machine_line(report["machine"]) + "\n",
+        machine_line(report["machine"], with_load=True) + "\n",
         f"{last - first + 1} songs of the synthetic band, {each} each, seeds {first} to {last}, "
         f"from the mixture through {report['separator']} and {report['beats']}; means over songs, "
         "F-measures with nothing trimmed.\n",
@@ -132,7 +91,7 @@ def _compared(row: Mapping[str, Any]) -> list[str]:
         _ms(row["ours_cpu_ms"]),
         f"{row['times_faster']:.1f}×",
         f"{row['times_faster_min']:.1f}×",
-        f"{_short(row['original_peak_growth_mb'])} → {_short(row['ours_peak_growth_mb'])} MB",
+        f"{short(row['original_peak_growth_mb'])} → {short(row['ours_peak_growth_mb'])} MB",
         _result(row),
     ]
 
@@ -142,8 +101,8 @@ def _result(row: Mapping[str, Any]) -> str:
         return "DIFFER"
     if row["largest_difference"] == 0:
         return "the same"
-    told = f"within {row['largest_difference']:.1e}"
-    return told if row["same_result"] else f"DIFFER: {told}, not {row['tolerance']:.0e}"
+    how_near = f"within {row['largest_difference']:.1e}"
+    return how_near if row["same_result"] else f"DIFFER: {how_near}, not {row['tolerance']:.0e}"
 
 
 def _alone(row: Mapping[str, Any]) -> list[str]:
@@ -152,13 +111,9 @@ def _alone(row: Mapping[str, Any]) -> list[str]:
         _ms(row["wall_ms"]),
         _ms(row["cpu_ms"]),
         *(_ms(row["stages_ms"][stage]) for stage in ("spectrogram", "decode")),
-        f"{_short(row['peak_growth_mb'])} MB",
+        f"{short(row['peak_growth_mb'])} MB",
     ]
 
 
 def _ms(value: float) -> str:
-    return f"{_short(value)} ms"
-
-
-def _short(value: float) -> str:
-    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
+    return f"{short(value)} ms"

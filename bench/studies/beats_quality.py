@@ -10,7 +10,6 @@ networks in PyTorch, unless `--without-torch`.
 
 import argparse
 import json
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -25,11 +24,12 @@ from stemline.errors import ArtifactError
 from stemline.evaluation.beat_scores import f_measure
 from stemline.evaluation.held_out import FIRST_SEED
 from stemline.evaluation.song_score import BeatScore, beat_rows, mean_score, score_of
-from stemline.serving.beat_tracker import Beats, BeatTracker
+from stemline.serving.beat_tracker import BeatTracker
+from stemline.serving.jobs import Beats
 from stemline.serving.separator import Separator
 
-from ..machine import describe_machine
-from .beats_markdown import quality_markdown, write_region
+from .beats_markdown import quality_markdown
+from .common import add_outputs, one_core, write_outputs
 
 RATE_HZ = 44100
 
@@ -44,7 +44,7 @@ class SongRow:
     """`onnx` or `torch`."""
     seed: int
     seconds: float
-    """Of the whole call, wall time."""
+    """The whole call's, wall time."""
     score: BeatScore
     beat_agreement: float | None
     """F-measure of ONNX Runtime's beats, PyTorch's taken for the truth; None without PyTorch."""
@@ -55,7 +55,7 @@ class SongRow:
 def tracker_of(beats: Artifact, separator: Artifact, opened: Open) -> Iterator[BeatTracker]:
     """Both networks, ready to run. Raises ArtifactError for one that finds no beats."""
     if beats.info.beats is None:
-        raise ArtifactError(f"{beats.name} gives stems, no beats")
+        raise ArtifactError(f"{beats.name} separates, and finds no beats")
     with ExitStack() as stack:
         own = Separator(opened(separator), separator.info)
         stack.callback(own.close)
@@ -136,21 +136,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seconds", type=float, default=30.0, help="of each song")
     parser.add_argument("--whole", action="store_true", help="songs of 60 to 200 s, by the seed")
     parser.add_argument("--without-torch", action="store_true")
-    parser.add_argument("--json", type=Path, help="write it there, not to standard output")
-    parser.add_argument("--markdown", type=Path, help="a page that gets the table")
+    add_outputs(parser)
     options = parser.parse_args(arguments)
-    machine = asdict(describe_machine(1))
-    if hasattr(os, "sched_setaffinity"):
-        core = max(os.sched_getaffinity(0))
-        os.sched_setaffinity(0, {core})
-        machine["pinned_to"] = [core]
     beats, separator = read_artifact(options.beats), read_artifact(options.separator)
     song_s = None if options.whole else options.seconds
     seeds = range(options.first_seed, options.first_seed + options.songs)
     rows = []
-    for row in measure(beats, separator, seeds, song_s, with_torch=not options.without_torch):
-        print(json.dumps(_plain(row)), file=sys.stderr, flush=True)
-        rows.append(row)
+    with one_core() as machine:
+        for row in measure(beats, separator, seeds, song_s, with_torch=not options.without_torch):
+            print(json.dumps(_plain(row)), file=sys.stderr, flush=True)
+            rows.append(row)
     report = {
         "machine": machine,
         "beats": beats.name,
@@ -162,14 +157,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         },
         "rows": [_plain(row) for row in rows],
     }
-    text = json.dumps(report, indent=1) + "\n"
-    if options.json is None:
-        sys.stdout.write(text)
-    else:
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_text(text, encoding="utf-8")
-    if options.markdown is not None:
-        write_region(options.markdown, "beats_quality", quality_markdown(report))
+    write_outputs(report, options, "beats_quality", quality_markdown(report))
 
 
 def _plain(row: SongRow) -> dict[str, Any]:

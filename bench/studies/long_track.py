@@ -8,7 +8,6 @@ everything around the network. Writes about 2 GB for 60 minutes, and removes it.
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -16,6 +15,8 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
+
+from .common import run_measured
 
 RATE_HZ = 44100
 _CONFIG = """
@@ -39,19 +40,6 @@ def write_track(path: Path, minutes: float) -> None:
             file.write(0.3 * tone[:, None] + noise)
 
 
-def peak_mb_of(command: list[str]) -> float:
-    """Run a command to its end; its peak resident memory in units of 10⁶ bytes.
-
-    Raises CalledProcessError when it fails.
-    """
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise subprocess.CalledProcessError(process.returncode, command)
-    return usage.ru_maxrss * 1024 / 1e6
-
-
 def main() -> None:
     """Print the peak for each length, and the difference, as JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -73,12 +61,9 @@ def main() -> None:
         for minutes in (float(text) for text in given.minutes.split(",")):
             track = folder / f"{minutes:g} minutes.wav"
             write_track(track, minutes)
-            peaks[f"{minutes:g}"] = round(
-                peak_mb_of(
-                    [stemline, "separate", str(track), "--allow-untrained", *options,
-                     "-o", str(folder / "stems")]
-                )
-            )  # fmt: skip
+            command = [stemline, "separate", str(track), "--allow-untrained", *options]
+            _, peak_mb = run_measured([*command, "-o", str(folder / "stems")])
+            peaks[f"{minutes:g}"] = round(peak_mb)
             track.unlink()
     growth = max(peaks.values()) - min(peaks.values())
     print(json.dumps({"peak_rss_mb_by_minutes": peaks, "growth_mb": growth}))

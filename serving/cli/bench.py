@@ -77,7 +77,7 @@ def bench(
     Each engine and batch size has a process of its own, kept to as many cores as threads. Random
     weights are measured too: speed does not depend on training.
     """
-    from stemline.bench.markdown import check_page, told_command, write_quality
+    from stemline.bench.markdown import QUALITY, portable_command, quality_markdown
     from stemline.bench.plot import check_can_plot, plot_report
     from stemline.bench.run import BenchOptions, run_bench
     from stemline.errors import BenchError
@@ -101,7 +101,7 @@ def bench(
     if markdown is not None:
         if not quality:
             raise RequestError("markdown", "--markdown writes the tables of --quality")
-        check_page(markdown)
+        QUALITY.check(markdown)
     if plot is not None:
         check_can_plot(plot)
     try:
@@ -111,7 +111,7 @@ def bench(
         raise typer.Exit(error.exit_code) from error
     plots = [] if plot is None else plot_report(report, plot)
     if markdown is not None and report.quality:
-        write_quality(report, markdown, told_command(sys.argv[1:]))
+        QUALITY.write(markdown, quality_markdown(report, portable_command(sys.argv[1:])))
     if as_json:
         print_json({**report.to_json(), "plots": [str(path) for path in plots]})
     else:

@@ -70,7 +70,7 @@ def test_weights_that_are_not_there_are_missing(artifacts: Path, tmp_path: Path)
     assert "Traceback" not in done.stderr
 
 
-def test_a_failure_beside_results_is_told_and_fails_the_command(
+def test_a_failure_beside_results_is_reported_and_fails_the_command(
     artifacts: Path, tmp_path: Path
 ) -> None:
     lone = tmp_path / "carried.onnx"

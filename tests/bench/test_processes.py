@@ -25,7 +25,7 @@ def engine_values(artifacts: Path, tmp_path: Path) -> dict[str, Any]:
     }
 
 
-def test_a_worker_runs_the_rows_it_was_given(
+def test_a_worker_runs_the_rows_it_is_asked_to(
     artifacts: Path, engine_values: dict[str, Any], tmp_path: Path
 ) -> None:
     with WorkerProcess("tiny", "engine", 1, **engine_values) as worker:
@@ -38,7 +38,7 @@ def test_a_worker_runs_the_rows_it_was_given(
     np.testing.assert_array_equal(np.load(tmp_path / "stems.npy"), wanted)
 
 
-def test_a_worker_that_is_killed_is_told_of(engine_values: dict[str, Any]) -> None:
+def test_a_worker_that_is_killed_is_reported(engine_values: dict[str, Any]) -> None:
     with WorkerProcess("tiny at batch 2", "engine", 1, **engine_values) as worker:
         os.kill(worker.pid, signal.SIGKILL)
         with pytest.raises(BenchError, match=r"tiny at batch 2 died \(by SIGKILL, .*memory"):
@@ -47,7 +47,7 @@ def test_a_worker_that_is_killed_is_told_of(engine_values: dict[str, Any]) -> No
             worker.ask("run")
 
 
-def test_a_fault_in_a_worker_is_told_with_its_last_line(engine_values: dict[str, Any]) -> None:
+def test_a_fault_in_a_worker_is_reported_with_its_last_line(engine_values: dict[str, Any]) -> None:
     with (
         WorkerProcess("tiny", "engine", 1, **engine_values) as worker,
         pytest.raises(BenchError, match=r"died \(exit status 1\): KeyError: 'jump'"),
@@ -62,7 +62,9 @@ def test_a_refusal_of_a_worker_leaves_it_alive(engine_values: dict[str, Any]) ->
         assert worker.ask("run")["seconds"] > 0
 
 
-def test_what_cannot_be_opened_is_told_with_its_exit_code(engine_values: dict[str, Any]) -> None:
+def test_what_cannot_be_opened_is_an_error_with_its_exit_code(
+    engine_values: dict[str, Any],
+) -> None:
     engine_values["opening"]["device"] = "tpu"
     with pytest.raises(BenchError, match="tiny: device 'tpu'") as caught:
         WorkerProcess("tiny", "engine", 1, **engine_values)

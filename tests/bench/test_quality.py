@@ -10,14 +10,7 @@ import pytest
 import soundfile
 
 from stemline.band import play, write_song
-from stemline.bench.markdown import (
-    BEGIN,
-    END,
-    check_page,
-    quality_markdown,
-    told_command,
-    write_quality,
-)
+from stemline.bench.markdown import QUALITY, portable_command, quality_markdown
 from stemline.bench.quality import QualityOptions, check_quality
 from stemline.bench.recordings import SongRef, band_songs, folder_songs, known_song
 from stemline.bench.results import Report
@@ -77,7 +70,7 @@ def test_the_figures_are_those_that_a_card_has(quality_report: Report, trained: 
     assert row.mean_improvement_db == pytest.approx(wanted.mean_improvement_db, abs=1e-4)
 
 
-def test_onnx_is_told_against_pytorch_at_the_same_overlap(quality_report: Report) -> None:
+def test_onnx_is_compared_with_pytorch_at_the_same_overlap(quality_report: Report) -> None:
     torch = {row.overlap: row for row in quality_report.quality if row.engine == "torch"}
     for row in quality_report.quality:
         if row.engine == "torch":
@@ -89,7 +82,7 @@ def test_onnx_is_told_against_pytorch_at_the_same_overlap(quality_report: Report
         assert abs(row.against_torch_db) < 0.001
 
 
-def test_a_batch_of_several_songs_changes_nothing_that_could_be_heard(
+def test_a_batch_of_several_songs_changes_nothing_that_is_audible(
     quality_report: Report,
 ) -> None:
     assert [row.engine for row in quality_report.batch_independence] == ["torch", "onnx"]
@@ -152,7 +145,7 @@ def test_a_song_that_cannot_be_read_is_a_failure_beside_the_rest(
         ({"folder": Path("nowhere")}, "no folder with a mixture.wav"),
     ],
 )
-def test_what_cannot_be_measured_is_told_before_anything_runs(
+def test_what_cannot_be_measured_is_refused_before_anything_runs(
     info: ModelInfo, changes: dict[str, object], words: str
 ) -> None:
     with pytest.raises(RequestError, match=words):
@@ -173,16 +166,16 @@ def test_models_without_truth_or_training_are_refused_in_words(
 
 
 def test_random_weights_are_refused_by_the_bench(artifacts: Path) -> None:
-    told: list[str] = []
+    announced: list[str] = []
     options = BenchOptions(models=("tiny",), quality=QualityOptions())
     with pytest.raises(RequestError, match="random weights"):
-        run_bench(artifacts, options, told.append)
-    assert told == []
+        run_bench(artifacts, options, announced.append)
+    assert announced == []
 
 
-def test_one_song_is_told_as_one() -> None:
+def test_one_song_is_described_as_one() -> None:
     options = QualityOptions(n_songs=1, song_s=1.0)
-    assert options.told() == "1 song of the synthetic band, 1 s each, seed 1000000"
+    assert options.description() == "1 song of the synthetic band, 1 s each, seed 1000000"
 
 
 # Songs.
@@ -291,15 +284,17 @@ def test_a_page_is_made_and_its_tables_replaced_without_the_words_around_them(
     quality_report: Report, tmp_path: Path
 ) -> None:
     page = tmp_path / "new" / "quality.md"
-    write_quality(quality_report, page, "stemline bench tiny --quality")
+    markdown = quality_markdown(quality_report, "stemline bench tiny --quality")
+    QUALITY.write(page, markdown)
     first = page.read_text()
     assert first.startswith("# Quality\n")
     page.write_text(first.replace("# Quality\n", "# Quality\n\nWords before.\n") + "\nAfter.\n")
-    write_quality(quality_report, page, "stemline bench tiny --quality")
+    QUALITY.write(page, markdown)
     second = page.read_text()
     assert "Words before." in second and second.endswith("\nAfter.\n")
-    region = second.partition(BEGIN)[2].partition(END)[0]
-    assert region == first.partition(BEGIN)[2].partition(END)[0]
+    begin, end = QUALITY.marks
+    region = second.partition(begin)[2].partition(end)[0]
+    assert region == first.partition(begin)[2].partition(end)[0]
     assert "    stemline bench tiny --quality\n" in region
     assert quality_report.machine.cpu in region and "onnxruntime" in region
     rows = [line for line in region.splitlines() if line.startswith("| onnx fp32 |")]
@@ -316,7 +311,7 @@ def test_a_page_is_made_and_its_tables_replaced_without_the_words_around_them(
         (3, "The same 3 songs with their chunks one by one, and with chunks of all 3 by turns"),
     ],
 )
-def test_what_a_batch_was_made_of_is_told_by_the_number_of_songs(
+def test_what_a_batch_was_made_of_is_said_by_the_number_of_songs(
     quality_report: Report, n_songs: int, words: str
 ) -> None:
     rows = tuple(replace(row, n_songs=n_songs) for row in quality_report.batch_independence)
@@ -324,14 +319,14 @@ def test_what_a_batch_was_made_of_is_told_by_the_number_of_songs(
 
 
 def test_the_command_on_a_page_has_no_place_of_this_machine() -> None:
-    told = told_command(
+    shown = portable_command(
         [
             "bench", "/home/somebody/tiny.fp32/", "--quality", "--song-s", "1", "--engines",
             "torch,onnx", "--songs-dir=/data/my songs", "--weights", "../secret/tiny.ckpt",
             "--markdown", "quality.md", "--plot", "/",
         ]
     )  # fmt: skip
-    assert told == (
+    assert shown == (
         "stemline bench tiny.fp32 --quality --song-s 1 --engines torch,onnx "
         "'--songs-dir=my songs' --weights tiny.ckpt --markdown quality.md --plot ."
     )
@@ -339,17 +334,8 @@ def test_the_command_on_a_page_has_no_place_of_this_machine() -> None:
 
 def test_every_row_of_a_table_has_as_many_cells(quality_report: Report, tmp_path: Path) -> None:
     page = tmp_path / "quality.md"
-    write_quality(quality_report, page, "x")
+    QUALITY.write(page, quality_markdown(quality_report, "x"))
     tables = [block for block in page.read_text().split("\n\n") if block.startswith("| ")]
     assert len(tables) == 2
     for table in tables:
         assert len({line.count("|") for line in table.splitlines() if line.startswith("|")}) == 1
-
-
-@pytest.mark.parametrize("text", ["# A page of something else\n", BEGIN, END + BEGIN])
-def test_a_page_without_the_markers_is_left_alone(tmp_path: Path, text: str) -> None:
-    page = tmp_path / "page.md"
-    page.write_text(text)
-    with pytest.raises(RequestError, match="without the two markers"):
-        check_page(page)
-    assert page.read_text() == text

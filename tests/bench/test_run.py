@@ -9,9 +9,9 @@ import pytest
 from stemline.bench.plot import plot_report
 from stemline.bench.results import EngineRow, Report
 from stemline.bench.run import BenchOptions, run_bench
-from stemline.bench.tracks import plan_of
 from stemline.engines import read_artifact
 from stemline.errors import BenchError, OverlapError, RequestError, UnknownModelError
+from stemline.families.common.chunked import chunk_plan
 from stemline.preprocessing.chunks import iter_chunks
 
 DESIGN_FIELDS = {
@@ -60,7 +60,7 @@ def test_the_speedup_is_the_ratio_to_torch_at_the_same_batch(report: Report, bat
 
 
 @pytest.mark.parametrize("batch", [1, 2])
-def test_onnx_gives_what_torch_gives(report: Report, batch: int) -> None:
+def test_onnx_computes_what_torch_computes(report: Report, batch: int) -> None:
     snr_db = row_of(report, "onnx", batch).snr_db
     # The budget of fp32 artifacts; a network this small is far above it. Rows mixed up would be
     # near 0 dB.
@@ -77,14 +77,14 @@ def test_memory_and_size_are_those_of_one_engine(report: Report, artifacts: Path
     assert 0 < onnx.peak_rss_mb < torch.peak_rss_mb
 
 
-def test_tracks_are_counted_in_the_chunks_they_are_cut_into(
+def test_tracks_are_counted_in_the_chunks_they_are_divided_into(
     report: Report, artifacts: Path
 ) -> None:
     info = read_artifact(artifacts / "tiny.fp32").info
     track = [np.zeros((2, round(TRACK_S * 44100)), np.float32)]
     assert [row.overlap for row in report.overlaps] == [2, 0.5, 8]
     for row in report.overlaps:
-        assert row.n_chunks == len(list(iter_chunks(track, plan_of(info, row.overlap))))
+        assert row.n_chunks == len(list(iter_chunks(track, chunk_plan(info, row.overlap))))
         assert (row.n_chunks_run, row.estimated) == (row.n_chunks, False)
         assert row.seconds == row.seconds_run
         assert row.realtime_factor == pytest.approx(TRACK_S / row.seconds)
@@ -159,9 +159,7 @@ def test_a_lone_file_is_measured_and_what_needs_an_artifact_is_a_failure(
     assert failure.what == "gRPC" and "carried.onnx" in failure.error
 
 
-def test_a_damaged_artifact_is_told_of_and_nothing_reported(
-    artifacts: Path, tmp_path: Path
-) -> None:
+def test_a_damaged_artifact_is_named_and_nothing_reported(artifacts: Path, tmp_path: Path) -> None:
     root = Path(shutil.copytree(artifacts, tmp_path / "artifacts"))
     engine_path = read_artifact(root / "tiny.fp32").engine_path
     engine_path.write_bytes(engine_path.read_bytes()[:1000])
@@ -185,13 +183,13 @@ def test_a_damaged_artifact_is_told_of_and_nothing_reported(
         ({"clip_s": -1.0}, RequestError, "--clip-s"),
     ],
 )
-def test_what_cannot_be_measured_is_told_before_anything_runs(
+def test_what_cannot_be_measured_is_refused_before_anything_runs(
     artifacts: Path, changes: dict[str, object], error: type[Exception], words: str
 ) -> None:
-    told: list[str] = []
+    announced: list[str] = []
     with pytest.raises(error, match=words):
-        run_bench(artifacts, BenchOptions(**{"models": ("tiny",), **changes}), told.append)
-    assert told == []
+        run_bench(artifacts, BenchOptions(**{"models": ("tiny",), **changes}), announced.append)
+    assert announced == []
 
 
 def test_plots_are_png_files(report: Report, tmp_path: Path) -> None:

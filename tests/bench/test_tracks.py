@@ -1,25 +1,30 @@
 import numpy as np
 import pytest
 
-from stemline.bench.tracks import longest_track, n_chunks
 from stemline.bench.worker import looped
+from stemline.families.separation import PieceLayout
 from stemline.preprocessing.chunks import ChunkPlan, iter_chunks
 
 PLANS = [ChunkPlan(40, hop) for hop in (20, 13, 10, 5, 2, 36)]
 
 
+def layout_of(plan: ChunkPlan) -> PieceLayout:
+    return PieceLayout(plan.chunk_samples, plan.hop_samples, plan.border_samples)
+
+
 @pytest.mark.parametrize("plan", PLANS)
-def test_chunks_are_counted_as_they_are_cut(plan: ChunkPlan) -> None:
+def test_pieces_are_counted_as_they_come(plan: ChunkPlan) -> None:
+    layout = layout_of(plan)
     for n_samples in range(1, 6 * plan.chunk_samples):
         track = [np.zeros((2, n_samples), np.float32)]
-        assert n_chunks(n_samples, plan) == len(list(iter_chunks(track, plan))), n_samples
+        assert layout.n_pieces(n_samples) == len(list(iter_chunks(track, plan))), n_samples
 
 
-@pytest.mark.parametrize("plan", PLANS)
-def test_the_longest_track_of_so_many_chunks_cannot_be_longer(plan: ChunkPlan) -> None:
+@pytest.mark.parametrize("layout", [*map(layout_of, PLANS), PieceLayout(40, 30)])
+def test_the_longest_track_of_so_many_pieces_cannot_be_longer(layout: PieceLayout) -> None:
     for most in range(1, 80):
-        n_samples = longest_track(most, plan)
-        assert 1 <= n_chunks(n_samples, plan) <= most < n_chunks(n_samples + 1, plan)
+        n_samples = layout.longest_track(most)
+        assert 1 <= layout.n_pieces(n_samples) <= most < layout.n_pieces(n_samples + 1)
 
 
 @pytest.mark.parametrize("n_samples", [1, 99_999, 100_000, 100_001, 250_000])
