@@ -9,7 +9,7 @@ import numpy as np
 from stemline.arrays import Array
 from stemline.engines import Engine, ModelInfo
 from stemline.errors import QualityError
-from stemline.families import separator_family
+from stemline.families import FAMILIES, find_family, separator_family
 from stemline.preprocessing.channels import to_channels
 from stemline.preprocessing.chunks import MAX_OVERLAP
 
@@ -186,7 +186,8 @@ def can_measure(info: ModelInfo) -> bool:
     """Whether the band has the truth for a model, and its stems are more than noise."""
     return (
         info.trained
-        and info.task == "separate"
+        and info.family in FAMILIES
+        and find_family(info.family).task == "separate"
         and info.sample_rate_hz == SAMPLE_RATE_HZ
         and knows_stems(info.stems)
     )

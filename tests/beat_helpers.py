@@ -25,7 +25,7 @@ RATE = 44100
 STEMS = ("bass", "drums", "other", "vocals")
 LABELS = ("verse", "chorus")
 MODEL = "clicks"
-FACTS = BeatInfo(STEMS, LABELS, best_threshold_downbeat=0.2, separator="tiny")
+FACTS = BeatInfo("allin1", STEMS, LABELS, best_threshold_downbeat=0.2, trained_on_stems_of="tiny")
 
 # A click of this amplitude is heard; the spectrum of one sample is as high as the sample.
 HEARD_FROM = 0.25

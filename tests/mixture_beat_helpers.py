@@ -15,11 +15,11 @@ from stemline.families.madmom.features import N_FEATURES, RESOLUTIONS
 from stemline.families.madmom.graph import export_madmom
 
 MIXTURE_FACTS = BeatInfo(
+    family="madmom",
     stems=(),
     labels=(),
     best_threshold_downbeat=0.05,
     n_bins=N_FEATURES,
-    features="madmom_downbeats",
 )
 BEAT_LOUDNESS, DOWNBEAT_LOUDNESS = 0.3, 0.6
 _HEARD_FROM, _DOWNBEAT_FROM = 0.15, 0.45
@@ -68,7 +68,7 @@ def write_random_madmom(path: Path, *, trained: bool = False) -> Path:
         family="madmom",
         channels=1,
         stft=None,
-        any_length=True,
+        dynamic_length=True,
         beats=MIXTURE_FACTS,
     )
     export_madmom(random_madmom(MadmomConfig()), path, info.to_metadata())

@@ -10,6 +10,7 @@ from stemline.evaluation.parity import Parity, at_golden, compare, sample_output
 from stemline.evaluation.quality import Quality, StemQuality
 from stemline.evaluation.signal import music_like
 from stemline.export.card import Card, card_from_json
+from stemline.export.precisions import find_precision
 
 
 def noise(*shape: int, seed: int = 0) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
@@ -61,6 +62,7 @@ def test_a_signal_is_the_same_each_time_differs_by_seed_and_channel_and_does_not
     assert snr_db(signal[:1], signal[1:]) < 40
 
 
+BUDGET = find_precision("fp32").budgets["separate"]
 CARD = Card(
     reference="pytorch",
     budget_db=70.0,
@@ -78,7 +80,7 @@ CARD = Card(
 def test_a_card_survives_json_infinity_included() -> None:
     assert card_from_json(CARD.to_json()) == CARD
     assert CARD.to_json()["latency_ratio"] == 2.5
-    CARD.check("x.fp32")
+    CARD.check("x.fp32", BUDGET)
 
 
 QUALITY = Quality((1, 2), 3.0, 4, (StemQuality("a", 9.0, 12.0, 2),))
@@ -102,4 +104,4 @@ def test_a_card_keeps_the_quality_and_one_of_before_it_was_measured_has_none() -
 def test_a_stem_below_the_budget_fails_the_card_and_is_named(snr: float) -> None:
     card = replace(CARD, parity=(*CARD.parity, Parity("stems", "c", 3, 1.0, snr)))
     with pytest.raises(ParityError, match=r"x.fp32: stem 'c' .* at batch 3; the budget is 70 dB"):
-        card.check("x.fp32")
+        card.check("x.fp32", BUDGET)

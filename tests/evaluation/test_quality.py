@@ -31,7 +31,9 @@ from stemline.evaluation.quality import (
     separate_whole,
     truth_for,
 )
-from stemline.families.mdx23c.chunks_in import network_input
+from stemline.families.common.chunked import chunk_plan
+from stemline.families.mdx23c.processing import network_input
+from stemline.preprocessing.chunks import iter_chunks
 from stemline.preprocessing.stft import Stft
 from stemline.serving.jobs import SeparateOptions
 from stemline.serving.separator import Separator
@@ -72,9 +74,6 @@ class Oracle:
 
 def spectrograms(info: ModelInfo, samples: Array, overlap: float) -> list[Array]:
     """What the network would be given of a song, a row a chunk."""
-    from stemline.evaluation.separation import chunk_plan
-    from stemline.preprocessing.chunks import iter_chunks
-
     assert info.stft is not None
     stft = Stft(info.stft.n_fft, info.stft.hop_samples, info.stft.n_bins)
     chunks = iter_chunks([samples], chunk_plan(info, overlap))

@@ -23,23 +23,26 @@ from stemline.errors import (
     WeightsError,
 )
 from stemline.evaluation.beat_quality import LOSS, BeatQuality, agreement, beat_quality_from_json
-from stemline.export import families, verify
+from stemline.export import verify
 from stemline.export.card import card_from_json
 from stemline.export.export import export_custom, export_model
 from stemline.export.manifest import read_manifest
 from stemline.export.models import MODELS
+from stemline.export.precisions import find_precision
 from stemline.export.verify import verify_artifact
+from stemline.families import allin1, find_family
 from stemline.families.allin1.config import AllInOneConfig
 from stemline.families.model_spec import ModelSpec
 
 SIZES = {"depth": 3, "dim_embed": 8, "mlp_ratio": 2.0}
+BUDGET = find_precision("fp32").budgets["beats"]
 SMALL = AllInOneConfig(depth=3, dim_embed=8, mlp_ratio=2.0)
 
 
 @pytest.fixture(autouse=True)
 def short_tracks(monkeypatch: pytest.MonkeyPatch) -> None:
     """What artifacts are judged on: five seconds are as good a test as thirty."""
-    monkeypatch.setattr(families, "_BEATS_S", 5.0)
+    monkeypatch.setattr(allin1, "_TEST_S", 5.0)
 
 
 def write_fold(folder: Path, seed: int, threshold: float = 0.2) -> Path:
@@ -64,7 +67,7 @@ def folds(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def mean(folds: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The artifact of all three. Not to be changed."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(families, "_BEATS_S", 5.0)
+        patch.setattr(allin1, "_TEST_S", 5.0)
         root = tmp_path_factory.mktemp("artifacts")
         export_custom("mine", "allin1", None, folds, root=root)
         yield root / "mine.fp32"
@@ -72,7 +75,9 @@ def mean(folds: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path
 
 def official(folds: Path, server: FileServer, n_served: int = 3) -> ModelSpec:
     """A model of the table whose folds lie on a server."""
-    one = ModelSpec("eight", "allin1", "eight", SMALL, (), None, None, "MIT", learned_from="band")
+    one = ModelSpec(
+        "eight", "allin1", "eight", SMALL, (), None, None, "MIT", trained_on_stems_of="band"
+    )
     files = sorted(folds.iterdir())
     urls = [
         server.serve(f.name, f.read_bytes()) if i < n_served else f"{server.url}/gone{i}.pth"
@@ -121,12 +126,12 @@ def test_the_card_judges_every_label_and_the_beats_themselves(mean: Path) -> Non
 
 def test_other_beats_than_the_reference_s_fail_the_card(mean: Path) -> None:
     card = card_from_json(read_manifest(mean)["card"])
-    card.check("mine")
+    card.check("mine", BUDGET)
     with pytest.raises(ParityError, match=r"F-measure of 0\.980; the budget is 0\.99"):
-        replace(card, beat_agreement=0.98).check("mine")
+        replace(card, beat_agreement=0.98).check("mine", BUDGET)
     rows = tuple(replace(row, snr_db=75.0) for row in card.parity)
     with pytest.raises(ParityError, match="budget is 80 dB"):
-        replace(card, parity=rows).check("mine")
+        replace(card, parity=rows).check("mine", BUDGET)
 
 
 def test_beats_agree_to_the_lower_of_both_f_measures() -> None:
@@ -175,7 +180,7 @@ def test_eight_folds_are_downloaded_once_and_averaged(
     (result,) = export_model(spec, root=tmp_path)
     assert (result.status, result.trained) == ("exported", True)
     info = read_artifact(result.folder).info
-    assert info.beats is not None and info.beats.separator == "band"
+    assert info.beats is not None and info.beats.trained_on_stems_of == "band"
     assert info.beats.best_threshold_downbeat == pytest.approx(0.3)
     assert read_manifest(result.folder)["weights"]["kind"] == "official"
     asked = list(server.asked)
@@ -229,12 +234,22 @@ def test_folds_of_the_table_want_a_file_each(folds: Path, tmp_path: Path) -> Non
         export_model(MODELS["allin1"], weights=folds, root=tmp_path)
 
 
-def test_a_damaged_fold_s_artifact_is_found_out(mean: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("labels", "words"),
+    [
+        (["verse", "verse"], "labels must be different names"),
+        ("verse", "labels cannot be 'verse'"),
+        ([], "the graph's metadata and the manifest do not agree"),
+    ],
+)
+def test_a_damaged_fold_s_artifact_is_found_out(
+    labels: object, words: str, mean: Path, tmp_path: Path
+) -> None:
     broken = Path(shutil.copytree(mean, tmp_path / "mine.fp32"))
     manifest = json.loads((broken / "manifest.json").read_text())
-    manifest["model"]["beats"]["labels"] = []
+    manifest["model"]["beats"]["labels"] = labels
     (broken / "manifest.json").write_text(json.dumps(manifest))
-    with pytest.raises(ArtifactError, match="labels"):
+    with pytest.raises(ArtifactError, match=words):
         verify_artifact(broken)
 
 
@@ -244,9 +259,12 @@ def test_the_table_has_the_ensemble_its_folds_and_the_one_that_ships() -> None:
     assert first.urls[0].endswith("/harmonix-fold0-0vra4ys2.pth")
     assert len({fold.urls for fold in ensemble.folds}) == 8
     assert {fold.seed for fold in ensemble.folds} == set(range(8))
-    assert (ensemble.learned_from, MODELS["mini-beats"].learned_from) == ("htdemucs", "mini")
-    assert all(MODELS[name].finds_beats for name in ("allin1", "allin1-fold7", "mini-beats"))
-    assert not MODELS["htdemucs"].finds_beats and MODELS["allin1"].stems == ()
+    trained_on = [MODELS[name].trained_on_stems_of for name in ("allin1", "mini-beats")]
+    assert trained_on == ["htdemucs", "mini"]
+    for name in ("allin1", "allin1-fold7", "mini-beats"):
+        assert find_family(MODELS[name].family).task == "beats"
+    assert find_family(MODELS["htdemucs"].family).task == "separate"
+    assert find_family("allin1").describe(ensemble.config).stems == ()
 
 
 def test_songs_are_those_of_the_stored_card(mean: Path) -> None:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from export_helpers import tiny_config
+from export_helpers import tensors_of, tiny_config
 from torch import nn
 
 from stemline.engines import TensorSpec
@@ -42,7 +42,7 @@ def test_outputs_come_by_name_in_evaluation_mode() -> None:
 
 def test_the_engine_has_the_axes_of_the_artifact() -> None:
     config = tiny_config()
-    engine = torch_engine(random_network(config), config)
+    engine = torch_engine(random_network(config), tensors_of(config))
     assert engine.spec.inputs == (TensorSpec("mixture", "float32", ("batch", 4, 256, 32)),)
     assert engine.spec.outputs == (TensorSpec("stems", "float32", ("batch", 2, 4, 256, 32)),)
     assert engine.spec.device == "cpu"

@@ -4,13 +4,12 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from export_helpers import tiny_config
+from export_helpers import input_specs, output_specs, tiny_config
 from torch import nn
 
 from stemline.engines import TensorSpec, open_engine, read_onnx_metadata
 from stemline.errors import OnnxExportError
 from stemline.evaluation.parity import snr_db
-from stemline.export.families import input_specs, output_specs
 from stemline.export.torch_to_onnx import export_onnx
 from stemline.export.weights import random_network
 

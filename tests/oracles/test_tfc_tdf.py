@@ -6,19 +6,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from export_helpers import build_network, tiny_config
+from export_helpers import build_network, input_specs, output_specs, tiny_config
 from oracle_helpers import original_network
 
 from stemline.engines import open_engine
 from stemline.evaluation.parity import snr_db
 from stemline.evaluation.signal import music_like
-from stemline.export.families import input_specs, output_specs
 from stemline.export.models import MODELS
 from stemline.export.torch_to_onnx import export_onnx
 from stemline.families.common.checkpoint import load_strictly, read_checkpoint
-from stemline.families.mdx23c.chunks_in import network_input
-from stemline.families.mdx23c.chunks_out import stem_chunks
 from stemline.families.mdx23c.config import Mdx23cConfig
+from stemline.families.mdx23c.processing import network_input, stem_chunks
 from stemline.postprocessing.istft import Istft
 from stemline.preprocessing.stft import Stft
 

@@ -1,9 +1,9 @@
 """Our `config.pbtxt` read by Triton's own message, which refuses what it does not know."""
 
 import pytest
+from export_helpers import input_specs, output_specs
 from google.protobuf import text_format
 
-from stemline.export.families import input_specs, output_specs
 from stemline.export.models import MODELS
 from stemline.export.triton import config_pbtxt
 

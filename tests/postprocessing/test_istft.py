@@ -3,8 +3,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from stemline.families.mdx23c.chunks_in import network_input
-from stemline.families.mdx23c.chunks_out import stem_chunks
+from stemline.families.mdx23c.processing import network_input, stem_chunks
 from stemline.postprocessing.istft import Istft
 from stemline.preprocessing.stft import Stft
 

@@ -3,7 +3,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from stemline.families.mdx23c.chunks_in import network_input
+from stemline.families.mdx23c.processing import network_input
 from stemline.preprocessing.stft import Stft, hann
 
 # n_fft and hop of the known networks, then hops that do not divide n_fft.

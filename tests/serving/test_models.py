@@ -1,9 +1,11 @@
 """What can be asked for by name: single networks, bags, and bags of which some are missing."""
 
 import hashlib
+import json
 from dataclasses import replace
 from pathlib import Path
 
+import onnx
 import pytest
 from demucs_track_helpers import (
     EQUAL,
@@ -17,7 +19,7 @@ from demucs_track_helpers import (
 )
 
 from stemline.engines import Artifact, MemberInfo
-from stemline.engines.artifact import read_artifact
+from stemline.engines.artifact import MANIFEST, read_artifact
 from stemline.errors import ArtifactError, UnknownModelError
 from stemline.serving.library import Library
 from stemline.serving.models import offer_of, offers_of
@@ -88,7 +90,7 @@ def test_a_network_of_a_bag_by_itself_offers_what_it_counts_for() -> None:
         member(1, stems=("drums", "bass", "other")),
         member(1, sample_rate_hz=48_000),
         member(1, chunk_samples=8820),
-        member(1, any_length=True),
+        member(1, dynamic_length=True),
         member(1, default_overlap=0.5),
     ],
     ids=["weights", "stems", "rate", "chunk", "length", "overlap"],
@@ -125,3 +127,24 @@ def test_what_is_written_of_a_bag_is_read_back(tmp_path: Path) -> None:
     info = read_artifact(folder).info
     assert info.member == MemberInfo(SIGNATURES[1], SIGNATURES[:2], weights)
     assert info.member is not None and info.member.index == 1
+
+
+def test_an_artifact_of_an_older_stemline_is_to_be_exported_again(tmp_path: Path) -> None:
+    """Alone or in its folder: its description has names that have changed since."""
+    folder = write_gains(tmp_path, gain_info("old"), GAINS[0])
+    engine = folder / "1" / "model.onnx"
+    graph = onnx.load(engine)
+    metadata = {entry.key: entry.value for entry in graph.metadata_props}
+    metadata["stemline.any_length"] = metadata.pop("stemline.dynamic_length")
+    del graph.metadata_props[:]
+    onnx.helper.set_model_props(graph, metadata)
+    lone = tmp_path / "carried.onnx"
+    onnx.save(graph, lone)
+    words = r"carried\.onnx was written by an older stemline; export it again"
+    with pytest.raises(ArtifactError, match=words):
+        Library(tmp_path).find(str(lone))
+    manifest = json.loads((folder / MANIFEST).read_text())
+    manifest["schema_version"] = 1
+    (folder / MANIFEST).write_text(json.dumps(manifest))
+    with pytest.raises(ArtifactError, match=r"has schema version 1, .* export it again"):
+        read_artifact(folder)

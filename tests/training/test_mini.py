@@ -13,8 +13,7 @@ from safetensors.torch import load_file
 from stemline.band.dice import Dice
 from stemline.errors import ResumeError
 from stemline.export.models import MODELS
-from stemline.families.mdx23c.chunks_in import network_input
-from stemline.families.mdx23c.chunks_out import stem_chunks
+from stemline.families.mdx23c.processing import network_input, stem_chunks
 from stemline.postprocessing.istft import Istft
 from stemline.preprocessing.stft import Stft
 from stemline.training.mini.recipe import Recipe

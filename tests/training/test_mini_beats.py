@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from export_helpers import tensors_of
 from safetensors.torch import load_file
 
 from stemline.band import compose
@@ -265,7 +266,7 @@ def test_beats_of_songs_nobody_trained_on_are_found_through_the_separator() -> N
     spec = find_model("mini")
     weights = resolve_weights(spec, "auto")
     loaded = load_separator(spec, weights)
-    engine = torch_engine(loaded.network, loaded.config, threads=1)
+    engine = torch_engine(loaded.network, tensors_of(loaded.config), threads=1)
     separator = Separator(engine, model_info(spec, "fp32", weights.sha256), weights.sha256)
     config = allin1_config_from_json(json.loads(CONFIG.read_text()))
     network = load_network(config, WEIGHTS)

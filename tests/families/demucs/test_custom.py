@@ -12,24 +12,28 @@ import numpy as np
 import pytest
 import torch
 from demucs_track_helpers import RATE, TINY_HTDEMUCS, write_bag_yaml, write_network
+from export_helpers import tensors_of
 from helpers import music, snr_db
 from package_helpers import package, stand_in, write_safetensors, write_th
 
 from stemline.engines import read_artifact
 from stemline.errors import CheckpointError, ConfigError, WeightsError
 from stemline.export import export
-from stemline.export.card import BUDGET_DB
 from stemline.export.export import export_custom, export_model
-from stemline.export.models import MODELS, bag_of
+from stemline.export.models import MODELS
+from stemline.export.precisions import find_precision
 from stemline.export.reference import torch_engine
 from stemline.export.weights import load_network, resolve_weights
 from stemline.families.common.digest import file_sha256
 from stemline.families.demucs.kwargs import config_from_kwargs
+from stemline.families.demucs.models import bag_of
+from stemline.families.family import GraphTarget
 from stemline.serving.library import Library
 from stemline.serving.separator import Separator
 
 NAMES = ("aaaa1111", "bbbb2222")
 IDENTITY = [[1.0, 0.0], [0.0, 1.0]]
+BUDGET = find_precision("fp32").budgets["separate"]
 # Of no real structure but that of its class: what is refused before a network is made.
 SMALL_HDEMUCS: dict[str, Any] = {
     "sources": ["drums", "vocals"],
@@ -79,11 +83,11 @@ def test_a_bag_separates_as_its_networks_do_in_pytorch(mine: Exported) -> None:
     config = config_from_kwargs("HTDemucs", TINY_HTDEMUCS)
     for stem, network, name in zip(got, mine.networks, NAMES, strict=True):
         info = read_artifact(mine.root / f"mine-{name}.fp32").info
-        alone = Separator(torch_engine(network, config, name=name), info)
+        alone = Separator(torch_engine(network, tensors_of(config), name=name), info)
         wanted = alone.separate(samples, RATE)
         alone.close()
         assert list(wanted) == [stem]
-        assert snr_db(wanted[stem], got[stem]) > BUDGET_DB["fp32"]
+        assert snr_db(wanted[stem], got[stem]) > BUDGET.snr_db
 
 
 def test_an_artifact_knows_its_file_and_its_place(mine: Exported) -> None:
@@ -93,7 +97,7 @@ def test_an_artifact_knows_its_file_and_its_place(mine: Exported) -> None:
         assert info.weights_sha256 == file_sha256(file)
         assert info.member is not None
         assert (info.member.index, info.member.weights) == (index, ((1.0, 0.0), (0.0, 1.0)))
-        assert (info.default_overlap, info.any_length) == (0.25, False)
+        assert (info.default_overlap, info.dynamic_length) == (0.25, False)
         assert info.chunk_samples == 4410
 
 
@@ -117,12 +121,13 @@ def written_by(name: str, bag: Path | None, weights: Path, root: Path) -> list[s
     """The first network, by its signature, for which a graph would be written, if any is."""
     reached: list[str] = []
 
-    def stop(_network: Any, _inputs: Any, _outputs: Any, _path: Any, facts: Any, **_: Any) -> None:
-        reached.append((json.loads(facts["stemline.member"]) or {}).get("signature", ""))
+    def stop(_network: Any, target: GraphTarget, _lengths: Any) -> None:
+        member = json.loads(target.metadata["stemline.member"]) or {}
+        reached.append(member.get("signature", ""))
         raise Stopped
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(export, "export_onnx", stop)
+        patch.setattr(export, "trace", stop)
         try:
             export_custom(name, "demucs", bag, weights, root=root)
         except Stopped:

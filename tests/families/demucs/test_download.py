@@ -9,9 +9,9 @@ from export_helpers import FileServer
 
 from stemline.errors import IntegrityError
 from stemline.export.export import export_model
-from stemline.export.models import bag_of
 from stemline.export.weights import load_network, resolve_weights
 from stemline.families.demucs.kwargs import config_from_kwargs
+from stemline.families.demucs.models import bag_of
 from stemline.families.model_spec import CheckpointFile, ModelSpec
 
 

@@ -10,12 +10,13 @@ from madmom_helpers import random_madmom, write_madmom
 from stemline.band import play
 from stemline.engines import open_engine, read_artifact
 from stemline.errors import ConfigError, WeightsError
-from stemline.evaluation.beat_quality import beats_of, network_inputs_of
-from stemline.export import export, families, weights
+from stemline.evaluation.beat_quality import network_inputs_of
 from stemline.export.export import export_custom, export_model
 from stemline.export.manifest import read_manifest
 from stemline.export.models import MODELS
 from stemline.export.verify import verify_artifact
+from stemline.families import beat_decoder, madmom
+from stemline.families.madmom.checkpoint import installed
 from stemline.families.madmom.checkpoint.installed import madmom_digest
 from stemline.families.madmom.config import MadmomConfig
 from stemline.postprocessing.dbn import DownbeatTracker
@@ -27,14 +28,13 @@ BELOW = Path("lib/python3.11/site-packages/madmom/models/downbeats/2016")
 @pytest.fixture(autouse=True)
 def nothing_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever is installed beside the tests; and five seconds are as good a test as thirty."""
-    found = weights.find_madmom
+    found = installed.find_madmom
 
     def elsewhere_only(path: Path | None = None) -> Path | None:
         return None if path is None else found(path)
 
-    for module in (weights, export):
-        monkeypatch.setattr(module, "find_madmom", elsewhere_only)
-    monkeypatch.setattr(families, "_BEATS_S", 5.0)
+    monkeypatch.setattr(installed, "find_madmom", elsewhere_only)
+    monkeypatch.setattr(madmom, "_TEST_S", 5.0)
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def artifacts(environment: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The folder with the artifact of it. Not to be changed."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(families, "_BEATS_S", 5.0)
+        patch.setattr(madmom, "_TEST_S", 5.0)
         root = tmp_path_factory.mktemp("artifacts")
         export_model(SPEC, weights=environment, root=root)
         yield root
@@ -64,7 +64,7 @@ def test_an_artifact_hears_the_mixture_and_names_whose_weights_it_has(
     assert info.weights_sha256 == madmom_digest(environment / BELOW)
     assert info.beats is not None
     assert (info.beats.stems, info.beats.labels) == ((), ())
-    assert (info.beats.features, info.beats.n_bins) == ("madmom_downbeats", 314)
+    assert (info.beats.family, info.beats.n_bins) == ("madmom", 314)
     assert info.beats.best_threshold_downbeat == 0.05
 
 
@@ -86,7 +86,7 @@ def test_probabilities_are_decoded_as_they_are(artifacts: Path) -> None:
     assert ((beat >= 0) & (downbeat >= 0) & (beat + downbeat <= 1 + 1e-6)).all()
     tracker = DownbeatTracker((3, 4), threshold=0.05)
     wanted = tracker(np.stack([beat, downbeat], axis=1))
-    found = beats_of({"beat": beat, "downbeat": downbeat}, info)
+    found = beat_decoder(info)({"beat": beat, "downbeat": downbeat}).beats
     assert len(found) > 2
     np.testing.assert_array_equal(found, wanted)
 
