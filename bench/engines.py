@@ -2,12 +2,15 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stemline.engines import Artifact, Engine, open_engine
+from stemline.engines import Artifact, Engine
 from stemline.engines.artifact import DEFAULT_PRECISION, MANIFEST
-from stemline.errors import BenchError, MissingExtraError
+from stemline.engines.runtimes import RUNTIMES, open_with
+from stemline.errors import BenchError, MissingExtraError, RequestError
+from stemline.export.precisions import PRECISIONS
 from stemline.families import find_family
 
 if TYPE_CHECKING:
@@ -49,8 +52,8 @@ class BenchEngine:
     open: Callable[[Opening], Opened]
 
 
-def _open_served(opening: Opening) -> Opened:
-    engine = open_engine(opening.engine_path, opening.device, opening.threads)
+def _open_served(runtime: str, opening: Opening) -> Opened:
+    engine = open_with(runtime, opening.engine_path, opening.device, opening.threads)
     return Opened(engine, opening.engine_path.stat().st_size)
 
 
@@ -89,19 +92,37 @@ def _stored_network(folder: Path) -> "nn.Module":
     return find_family(manifest["model"]["family"]).build(stored_config(manifest, folder))
 
 
-ENGINES = {
-    engine.name: engine
-    for engine in (
-        BenchEngine(REFERENCE, DEFAULT_PRECISION, served=False, open=_open_torch),
-        BenchEngine("onnx", DEFAULT_PRECISION, served=True, open=_open_served),
-    )
-}
+def engine_names() -> list[str]:
+    """What `--engines` takes: PyTorch, and every runtime with every precision, `onnx-int8`.
+
+    The default precision goes without saying.
+    """
+    return [
+        REFERENCE,
+        *(
+            runtime if precision == DEFAULT_PRECISION else f"{runtime}-{precision}"
+            for runtime in RUNTIMES
+            for precision in PRECISIONS
+        ),
+    ]
+
+
+def find_engine(name: str) -> BenchEngine:
+    """The engine of this name. Raises RequestError that lists those there are."""
+    if name not in engine_names():
+        there_are = ", ".join(engine_names())
+        raise RequestError("engines", f"no engine {name!r}; there are {there_are}")
+    if name == REFERENCE:
+        return BenchEngine(name, DEFAULT_PRECISION, served=False, open=_open_torch)
+    runtime, _, precision = name.partition("-")
+    how = partial(_open_served, runtime)
+    return BenchEngine(name, precision or DEFAULT_PRECISION, served=True, open=how)
 
 
 def opened(engine: str, values: dict[str, Any]) -> Opened:
     """Open an engine by its name, as `processes.opening_values` has it travel to a worker."""
     weights = values["weights"]
-    return ENGINES[engine].open(
+    return find_engine(engine).open(
         Opening(
             engine_path=Path(values["engine_path"]),
             weights=None if weights is None else Path(weights),

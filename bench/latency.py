@@ -15,7 +15,7 @@ from stemline.engines import Artifact, Engine
 from stemline.errors import MissingExtraError
 from stemline.families import family_of
 
-from .engines import ENGINES, REFERENCE, Opening
+from .engines import REFERENCE, Opening, find_engine
 
 _ROUNDS = 5
 # With several, PyTorch's wait for each other after every operator: on a machine that does other
@@ -62,8 +62,8 @@ def measure_latency(artifact: Artifact, mixture: Array, rounds: int = _ROUNDS) -
     seconds: dict[str, list[float]] = {REFERENCE: [], "onnx": []}
     try:
         with (
-            closing(ENGINES[REFERENCE].open(opening).engine) as reference,
-            closing(ENGINES["onnx"].open(opening).engine) as engine,
+            closing(find_engine(REFERENCE).open(opening).engine) as reference,
+            closing(find_engine("onnx").open(opening).engine) as engine,
         ):
             for _ in range(1 + rounds):
                 seconds[REFERENCE].append(_timed(reference, inputs))

@@ -9,7 +9,7 @@ from stemline.engines.device import CUDA, parse_device
 from stemline.errors import BenchError, RequestError
 from stemline.serving.library import Library
 
-from .engines import ENGINES, Subject, reference_first
+from .engines import Subject, engine_names, find_engine, reference_first
 from .machine import describe_machine, pinned
 from .overlaps import measure_overlap
 from .processes import EngineSetting
@@ -171,12 +171,12 @@ def _subjects(library: Library, model: str, engines: tuple[str, ...]) -> list[li
     Raises RequestError for an unknown engine, UnknownModelError or ArtifactError.
     """
     if not engines:
-        raise RequestError("engines", f"--engines names none; there are {', '.join(ENGINES)}")
+        raise RequestError(
+            "engines", f"--engines names none; there are {', '.join(engine_names())}"
+        )
     columns = []
     for name in dict.fromkeys(engines):
-        engine = ENGINES.get(name)
-        if engine is None:
-            raise RequestError("engines", f"no engine {name!r}; there are {', '.join(ENGINES)}")
+        engine = find_engine(name)
         found = library.find(model)
         if found.info.precision != engine.precision:
             found = library.find(f"{found.info.artifact_stem}.{engine.precision}")
@@ -203,5 +203,5 @@ def _check(subjects: list[list[Subject]], options: BenchOptions) -> None:
         if (options.overlaps or options.clip_s is not None) and not any(
             subject.engine.served for subject in of_model
         ):
-            served = ", ".join(engine.name for engine in ENGINES.values() if engine.served)
+            served = ", ".join(name for name in engine_names() if find_engine(name).served)
             raise RequestError("engines", f"--overlaps and --grpc need an engine of: {served}")

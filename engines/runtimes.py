@@ -8,10 +8,12 @@ from pathlib import Path
 from stemline.errors import ArtifactError
 
 from .base import Engine
-from .device import AUTO, Device, one_of, served_device, serves
+from .device import AUTO, Device, one_of, parse_device, served_device, serves
 
-RUNTIMES = {"onnxruntime": "stemline.engines.onnxruntime"}
-"""A runtime's name → the module that has it, as `RUNTIME`. Where several fit, the first is taken.
+RUNTIMES = {"onnx": "stemline.engines.onnxruntime"}
+"""A runtime's short name, as `bench --engines` takes it → the module that has it, as `RUNTIME`.
+
+Where several fit a file and a device, the first is taken.
 
 PyTorch is none of them: it opens no file, since its engine is made of a network that export has
 built in memory (engines/pytorch.py).
@@ -36,9 +38,15 @@ class Runtime:
     open: Open
 
 
+def find_runtime(name: str) -> Runtime:
+    """The runtime of this short name, which is one of RUNTIMES."""
+    runtime: Runtime = import_module(RUNTIMES[name]).RUNTIME
+    return runtime
+
+
 def all_runtimes() -> list[Runtime]:
     """Every runtime, in the order of the table; what they need is imported as they open a file."""
-    return [import_module(module).RUNTIME for module in RUNTIMES.values()]
+    return [find_runtime(name) for name in RUNTIMES]
 
 
 def device_names() -> str:
@@ -56,6 +64,18 @@ def open_engine(path: Path, device: str = AUTO, threads: int | None = None) -> E
     by = one_of([runtime.name for runtime in runtimes])
     wanted = served_device(device, _served_by(runtimes), by)
     runtime = next(runtime for runtime in runtimes if _takes(runtime, wanted))
+    return runtime.open(path, wanted, threads)
+
+
+def open_with(name: str, path: Path, device: str, threads: int | None = None) -> Engine:
+    """Load a file with the runtime of this short name, to compare it with others.
+
+    Where it does not serve the device, its own first one is taken: the engine's spec says where it
+    runs. Raises as `open_engine` does.
+    """
+    runtime, wanted = find_runtime(name), parse_device(device)
+    if not _takes(runtime, wanted):
+        wanted = Device(runtime.devices[0].partition(":")[0])
     return runtime.open(path, wanted, threads)
 
 
