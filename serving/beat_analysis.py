@@ -30,7 +30,7 @@ class Tracker(Protocol):
         """Whether the network takes stems, not the mixture."""
 
     def collect(self, sample_rate_hz: int) -> BeatFeatures:
-        """Features of stems of this rate, to be pushed block by block."""
+        """Features of stems at this rate, in Hz, to be pushed block by block."""
 
     def open_ticket(self) -> QueueTicket:
         """A place in the network's queue, for one track."""
@@ -47,9 +47,9 @@ class Tracker(Protocol):
 
 
 class BeatAnalysis(Iterator[SeparatedBlock]):
-    """One track through a beat model: iterate over it for the stems, then `find`.
+    """One track through a beat model: iterate over it for the stems, then `find` the beats.
 
-    Without `options` a block may hold no stems, and says only how far the track has come.
+    Without `options` a block may hold no stems: it then only marks how far the track has come.
     `close` ends whatever is under way, from any thread.
     """
 
@@ -101,7 +101,7 @@ class BeatAnalysis(Iterator[SeparatedBlock]):
 
     @property
     def n_samples_done(self) -> int:
-        """Samples of the track that became features so far."""
+        """Samples of the track that became features so far, at its own rate."""
         done = self._n_taken if self.separation is None else self.separation.n_samples_done
         return done * self.audio.sample_rate_hz // self._rate_hz
 
@@ -119,7 +119,7 @@ class BeatAnalysis(Iterator[SeparatedBlock]):
         Raises EngineError, and SeparationClosedError after `close`.
         """
         separate_s = time.perf_counter() - self._started - self._mono.seconds
-        # A network's noise where it was given silence is no music.
+        # What a network outputs for silence is noise, no music.
         found = self._tracker.find(
             self._mono,
             with_activations=with_activations,

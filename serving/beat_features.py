@@ -1,4 +1,4 @@
-"""Audio on its way to a beat network: a track at its rate, and its stems in mono."""
+"""A beat network's input: a track at the network's rate, and its stems in mono as features."""
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,17 +15,17 @@ from stemline.preprocessing.resample import Resampler
 SILENT_BELOW = np.float32(2.0**-16)
 """Half a step of 16 bits: in the files that the original reads, less is zero."""
 
-# Stems that come whole are heard in blocks, too: none is held again.
+# Stems that come whole are processed in blocks, too, without a copy of the whole.
 _BLOCK_SAMPLES = 1 << 16
 
 MIXTURE = "mixture"
-"""What a network of no stems is given in their place."""
+"""The name of the one input stem of a network that takes the mixture."""
 
 
 class TrackAtRate:
     """A track's blocks at another rate, in mono or stereo, and whether they are silent.
 
-    Resampled before it is separated, a track is resampled once, its stems never.
+    A track that is resampled before it is separated is resampled once, and its stems never.
     """
 
     def __init__(self, blocks: Iterable[Array], audio: AudioFormat, to_hz: int) -> None:
@@ -33,31 +33,31 @@ class TrackAtRate:
         self._from_hz = audio.sample_rate_hz
         self.format = AudioFormat(to_hz, output_channels(audio.channels), None)
         self.is_silent = True
-        """Of what has been read."""
+        """Whether everything read so far is below SILENT_BELOW."""
         self.n_samples_in = 0
-        """Read so far, at the rate it came with."""
+        """Samples read so far, at the track's own rate."""
 
     def __iter__(self) -> Iterator[Array]:
         channels = self.format.channels
         resampler = Resampler(self._from_hz, self.format.sample_rate_hz, channels)
-        n_given = self.n_samples_in = 0
+        n_samples_out = self.n_samples_in = 0
         for block in checked(self._blocks):
             self.n_samples_in += block.shape[1]
             self.is_silent = self.is_silent and not np.any(np.abs(block) >= SILENT_BELOW)
-            ours = resampler.push(to_channels(block, channels))
-            n_given += ours.shape[1]
-            yield ours
+            resampled = resampler.push(to_channels(block, channels))
+            n_samples_out += resampled.shape[1]
+            yield resampled
         last = resampler.flush()
-        if n_given + last.shape[1] == 0:  # one sample of a high rate
+        if n_samples_out + last.shape[1] == 0:  # one sample of a high rate
             last = np.zeros((channels, 1), np.float32)
         yield last
 
 
 class BeatFeatures:
-    """Stems of one track, taken in block by block, as a beat network hears them.
+    """The stems of one track, block by block → the inputs of a beat network.
 
-    Mono, at the network's rate, in its order, they become its inputs as they come; what has been
-    heard is not kept. Made by `BeatTracker.collect`.
+    Each block becomes mono, at the network's rate, in the network's order of stems, then features;
+    the samples are not kept. Made by `BeatTracker.collect`.
     """
 
     def __init__(
@@ -70,18 +70,18 @@ class BeatFeatures:
         self._n_samples = 0
         self._is_silent = True
         self.seconds = 0.0
-        """Spent here."""
+        """Seconds spent in `push`."""
 
     @property
     def is_silent(self) -> bool:
-        """Whether nothing of a 16-bit step has come."""
+        """Whether every sample so far is below SILENT_BELOW."""
         return self._is_silent
 
     def push(self, block: Mapping[str, Array]) -> None:
-        """The next (channels, n) of every stem, by name in any case; others are passed over.
+        """The next (channels, n) of every input stem, by name in any case; others are ignored.
 
         Raises RequestError when one is missing or they differ in length, AudioError for more than
-        8 channels, EngineMemoryError when memory does not hold what the network is to hear.
+        8 channels, EngineMemoryError when memory does not hold the network's inputs.
         """
         started = time.perf_counter()
         named = {name.lower(): samples for name, samples in block.items()}
@@ -106,7 +106,7 @@ class BeatFeatures:
             )
         try:
             for start in range(0, max(1, *lengths), _BLOCK_SAMPLES):
-                self._hear([samples[..., start : start + _BLOCK_SAMPLES] for samples in wanted])
+                self._push([samples[..., start : start + _BLOCK_SAMPLES] for samples in wanted])
             self.seconds += time.perf_counter() - started
             return
         except MemoryError:
@@ -118,15 +118,15 @@ class BeatFeatures:
 
         Raises MemoryError, and EngineMemoryError when `push` did.
         """
-        self._give(self._resampler.flush())
+        self._push_resampled(self._resampler.flush())
         if self._n_samples == 0:  # one sample of a high rate
-            self._give(np.zeros((len(self._names), 1), np.float32))
+            self._push_resampled(np.zeros((len(self._names), 1), np.float32))
         return self._stream().finish()
 
     def too_long(self, at_least: str = "") -> EngineMemoryError:
-        """That memory does not hold the track; what has been collected of it is freed.
+        """The error for a track that memory does not hold; what was collected of it is freed.
 
-        Raise it outside of `except`: what ran out of memory is held by its error.
+        Raise it outside of `except`: the error of what ran out of memory keeps all of that alive.
         """
         self._inputs = None
         minutes = self._n_samples / self._rate_hz / 60
@@ -135,16 +135,17 @@ class BeatFeatures:
             "shorter parts, or a machine with more"
         )
 
-    def _hear(self, stems: Sequence[Array]) -> None:
+    def _push(self, stems: Sequence[Array]) -> None:
+        """The next (channels, n) of each stem, in the network's order."""
         # (n_stems, n)
         mono = np.concatenate([to_channels(samples, 1) for samples in stems]).astype(
             np.float32, copy=False
         )
         self._is_silent = self._is_silent and not np.any(np.abs(mono) >= SILENT_BELOW)
-        self._give(self._resampler.push(mono))
+        self._push_resampled(self._resampler.push(mono))
 
-    def _give(self, mono: Array) -> None:
-        """At the network's rate."""
+    def _push_resampled(self, mono: Array) -> None:
+        """The next (n_stems, n) at the network's rate."""
         self._n_samples += mono.shape[1]
         self._stream().push(mono)
 

@@ -16,7 +16,7 @@ CSV_COLUMNS = ("event", "start", "end", "value")
 
 # Frames are 10 ms apart: this keeps every digit of a beat's time.
 _TIME = "{:.3f}"
-# Of JSON's seconds: more are rounding errors of i · 441 / 44100.
+# Decimals of the seconds in JSON: more are rounding errors of i · 441 / 44100.
 _DIGITS = 6
 
 
@@ -77,9 +77,9 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_activations(path: Path, activations: BeatActivations) -> None:
-    """A compressed `.npz` of the fields' names, read by `numpy.load`; float16 would lose peaks.
+    """Write a compressed `.npz` for `numpy.load`, an array for each field of `activations`.
 
-    Raises OSError.
+    They stay float32, as float16 would lose peaks. Raises OSError.
     """
     with replaced(path) as part, part.open("wb") as file:
         np.savez_compressed(

@@ -1,4 +1,4 @@
-"""The beat models at hand, and which separator each hears the stems of."""
+"""The beat models at hand, and which separator makes the input stems of each."""
 
 from dataclasses import dataclass
 
@@ -14,18 +14,20 @@ from .models import Model
 
 @dataclass(frozen=True)
 class BeatModel:
-    """A beat model that can be run."""
+    """A model that finds beats, with what its artifact says of that."""
 
     model: Model
+    """The model, of task `beats`."""
     info: BeatInfo
+    """The `beats` of the model's info: input stems, rates, labels."""
 
     @property
     def name(self) -> str:
-        """The artifact's."""
+        """The name of its artifact."""
         return self.model.name
 
     def open(self, library: Library, separator: Model | None = None) -> BeatTracker:
-        """Its tracker, hearing the stems of a separator; both are kept by the library.
+        """Its tracker, on the stems of a separator; the library keeps both open.
 
         Raises UntrainedError unless both are trained or untrained ones are allowed, ArtifactError,
         DeviceError, MissingExtraError, or RequestError for a separator of other stems.
@@ -40,11 +42,11 @@ class BeatModel:
 
 
 def find_beat_model(library: Library, model: str = "") -> BeatModel:
-    """What a user means by a beat model's name, an artifact's name or a path.
+    """The beat model that a user means by a model's name, an artifact's name or a path.
 
     What an empty name means is in `default_model.py`; random weights are taken only where none is
-    trained. Raises UnknownModelError that names those there are, WrongModelError for one that gives
-    stems, or ArtifactError for a damaged file.
+    trained. Raises UnknownModelError, which lists the models there are, WrongModelError for one
+    that separates, or ArtifactError for a damaged file.
     """
     models = library.beat_models()
     names = [one.name for one in models]
@@ -72,7 +74,7 @@ def find_beat_model(library: Library, model: str = "") -> BeatModel:
 
 
 def find_separator(library: Library, beat_info: BeatInfo, separator: str = "") -> Model | None:
-    """The model whose stems a beat network shall hear; None for one that hears the mixture.
+    """The model that makes the input stems of a beat network; None where it takes the mixture.
 
     An empty name means the one it learned from, else another of exactly its stems, trained before
     untrained. Raises UnknownModelError where there is none, RequestError for one of other stems or

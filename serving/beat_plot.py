@@ -13,7 +13,8 @@ from stemline.errors import MissingExtraError
 
 from .jobs import Beats
 
-# Rows of a minute, as beats are too close to be told apart otherwise; of a long track longer ones.
+# A row is a minute: in longer ones the lines of neighbouring beats run together. Only a track that
+# would need more than _MOST_ROWS has longer ones.
 _ROW_S, _MOST_ROWS = 60.0, 24
 _STRETCHES_PER_S = 50
 _INCHES_WIDE, _INCHES_A_ROW, _DPI = 16.0, 1.7, 100

@@ -4,8 +4,8 @@ audio blocks ─► [Separator] ─► mono stems ─► spectrograms ─► [en
                  stems never leave memory     (stems, frames, bands)      of the whole track
                 └────────── `beat_analysis.py`: one track under way ───────┘
 
-A network that takes the mixture has no separator before it; its family's `processing.py` has what
-one network takes in and outputs, and another does not.
+A network that takes the mixture has no separator before it. What a network takes and outputs
+besides is in its family's `processing.py`.
 
 The network takes whole tracks, one at a time: callers wait in one queue.
 """
@@ -56,22 +56,22 @@ class BeatTracker:
         Parameters
         ----------
         engine
-            Of the network.
-        facts
-            Of the network, as its artifact has them.
+            The network's engine.
+        info
+            The network's description, from its artifact.
         separator
-            What takes mixtures apart; None where only stems will be given, or the network hears
-            mixtures.
+            What separates mixtures into the network's input stems; None where only stems will
+            come, or the network takes the mixture.
         name, sha256
-            The artifact's.
+            The name and the digest of the artifact.
 
         Raises
         ------
         ArtifactError
-            The engine is of another network than the facts, or the network wants an input that
-            is not made here.
+            The engine is of another network than `info`, or the network wants an input that is
+            not made here.
         RequestError
-            The separator does not give the stems that the network hears.
+            The separator does not make the network's input stems.
         """
         family = beat_family(info.family, engine.spec.name)
         try:
@@ -92,12 +92,12 @@ class BeatTracker:
 
     @property
     def needs_separator(self) -> bool:
-        """Whether the network hears stems, not the mixture."""
+        """Whether the network takes stems, not the mixture."""
         return bool(self.info.stems)
 
     @property
     def input_stems(self) -> tuple[str, ...]:
-        """What the network hears, in its order: its stems, or MIXTURE."""
+        """What the network takes, in its order: stems, or MIXTURE alone."""
         return self.info.stems or (MIXTURE,)
 
     @property
@@ -106,7 +106,7 @@ class BeatTracker:
         return self._scheduler.n_queued
 
     def with_separator(self, separator: Separator | None) -> Self:
-        """The same network, engine and queue, hearing the stems of another separator.
+        """A tracker of this network, engine and queue with another separator before it.
 
         Closing either closes both. Raises RequestError as the constructor does.
         """
@@ -156,7 +156,7 @@ class BeatTracker:
         audio
             What the blocks are.
         with_activations
-            Give the network's probabilities, too.
+            Whether the network's probabilities are wanted, too.
         on_progress
             Called with the samples separated so far and the track's, None where not known.
 
@@ -179,7 +179,7 @@ class BeatTracker:
         audio: AudioFormat,
         options: SeparateOptions | None = None,
     ) -> "BeatAnalysis":
-        """A track that comes in blocks, as `track_blocks` takes it, in steps.
+        """A track that comes in blocks, as in `track_blocks`, under way.
 
         With `options` its stems are wanted too: they are those of `Separator.stream`, and the
         beats are found in these, at the rate of the track. Without, the track is brought to the
@@ -210,9 +210,9 @@ class BeatTracker:
         return self.find(mono, with_activations=with_activations)
 
     def collect(self, sample_rate_hz: int) -> BeatFeatures:
-        """What stems of this rate are pushed into, block by block, to `find` the beats at last.
+        """Features of stems at this rate, to be pushed block by block; then `find` the beats.
 
-        Of a network that hears mixtures the one stem is called MIXTURE.
+        A network that takes the mixture has one input stem, called MIXTURE.
         """
         inputs = self._processing.input_stream()
         return BeatFeatures(self.input_stems, sample_rate_hz, self.info.sample_rate_hz, inputs)
@@ -229,11 +229,11 @@ class BeatTracker:
         is_silent: bool = False,
         ticket: QueueTicket | None = None,
     ) -> Beats:
-        """Beats and sections of stems that have been collected; `stems` is spent then.
+        """Beats and sections of stems that have been collected; `stems` cannot be used again.
 
         A silent track (as its stems are, or as the caller knows) has no beats, and one section
-        where the network has any. Whoever has the `ticket` can close it meanwhile, from another
-        thread. Raises EngineMemoryError for a track that memory does not hold, EngineError, and
+        where the network finds any. Closing the `ticket` from another thread ends the wait.
+        Raises EngineMemoryError for a track that memory does not hold, EngineError, and
         SeparationClosedError for a ticket that was closed.
         """
         ticket = ticket or self.open_ticket()
@@ -266,7 +266,7 @@ class BeatTracker:
         return replace(found, seconds=dict(zip(STAGES, seconds, strict=True)))
 
     def _run(self, ticket: QueueTicket, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """What the network gives, the batch's axis gone."""
+        """The network's outputs without the batch axis."""
         return {
             name: values[0].astype(np.float32, copy=False)
             for name, values in ticket.run(inputs).items()
@@ -284,10 +284,10 @@ class BeatTracker:
 
 
 def check_separator(name: str, stems: Iterable[str], info: BeatInfo) -> None:
-    """Raise RequestError unless a separator gives the stems that a beat network hears."""
-    given = {stem.lower() for stem in stems}
-    if not given.issuperset(stem.lower() for stem in info.stems):
+    """Raise RequestError unless `stems`, a separator's, have all that a beat network takes."""
+    made = {stem.lower() for stem in stems}
+    if not made.issuperset(stem.lower() for stem in info.stems):
         raise RequestError(
             "separator",
-            f"beats are found in {', '.join(info.stems)}; {name} gives {', '.join(sorted(given))}",
+            f"beats are found in {', '.join(info.stems)}; {name} gives {', '.join(sorted(made))}",
         )

@@ -1,4 +1,4 @@
-"""A track with a click on every beat, to hear whether they are right."""
+"""A track with a click on every beat, to check the beats by ear."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -38,12 +38,12 @@ class Clicks:
         self._n_done = 0
 
     def mixed(self, block: Array) -> Array:
-        """The next samples (channels, n) → the same, quieter, and what sounds of the clicks."""
+        """The next samples (channels, n) → quieter, with the clicks that sound there added."""
         out = block * np.float32(TRACK_GAIN)
         begin, end = self._n_done, self._n_done + block.shape[1]
         first, last = np.searchsorted(self._starts, [begin - self._length, end])
         for start, sound in zip(self._starts[first:last], self._sounds[first:last], strict=True):
-            # Of the click those samples that lie within the block.
+            # The samples of the click that lie within the block.
             low, high = max(start, begin), min(start + len(sound), end)
             if low < high:
                 out[:, low - begin : high - begin] += sound[low - start : high - start]

@@ -1,7 +1,8 @@
-"""Which model an unnamed one is, and which to recommend: one rule for stems and for beats.
+"""Which model is used where none is named, and which to recommend: one rule for both tasks.
 
-Of those that are exported, trained before untrained: the one that its row of the table ranks
-highest, else the only one that suits, else the small one, whose weights ship with stemline.
+Among the exported models, and only the trained ones where there are any: the one that its row of
+the table ranks highest, else the only one that suits, else the small one, whose weights ship with
+stemline.
 """
 
 from collections.abc import Callable, Sequence
@@ -51,7 +52,10 @@ def _names(task: Task) -> list[str]:
 
 
 def default_of(models: Sequence[Model], suits: Callable[[Model], bool]) -> Model | None:
-    """What an unnamed model is among `models`, all of one task; None where none stands out."""
+    """The model to use where none is named; None where no one of them stands out.
+
+    `models` are all of one task; `suits` says which of them are for whole mixes.
+    """
     among = [model for model in models if model.info.trained] or list(models)
     usual = [model for model in among if model.info.precision == DEFAULT_PRECISION]
     ranked = sorted(usual, key=lambda model: default_rank(model.info.model))

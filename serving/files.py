@@ -59,7 +59,7 @@ class SeparatedFile:
     n_samples: int
     sample_rate_hz: int
     seconds: dict[str, float]
-    """By stage; `wall` is the whole file's."""
+    """Seconds by stage; `wall` is that of the whole file."""
     clipped_samples: dict[str, int]
     """Samples beyond full scale that an integer format had to clip, for stems that had any."""
 
@@ -95,7 +95,7 @@ def separate_file(
     output
         Container, bits and bitrate.
     on_progress
-        Called with the samples given so far and the track's, None where it is not known.
+        Called with the samples done so far and those of the track, None where not known.
 
     Raises
     ------

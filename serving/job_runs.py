@@ -1,8 +1,10 @@
-"""Jobs as they run: checked before any audio is there, then audio in and events out.
+"""Jobs as they run: checked first, then audio in and events out.
 
-Every run is made with what it needs loaded, raising whatever is wrong with the job, so that a
-transport can refuse it before a long upload. `start` is given the audio; `close` ends the work from
-any thread.
+    run = SeparateRun(models, job)        finds and loads the models; raises for what is wrong
+    for event in run.start(blocks, audio) the events of `jobs.py`, as the audio comes
+    run.close()                           ends the work early, from any thread
+
+So a transport can refuse a job before a long upload.
 """
 
 import time
@@ -42,44 +44,46 @@ from .served_models import ServedModels
 _PROGRESS_EVERY_S = 0.5
 
 
-class _Pace:
-    """Says how far a run is, at most so often."""
+class _ProgressClock:
+    """Reports how far a run is, at most every `_PROGRESS_EVERY_S`."""
 
     def __init__(self, n_samples: int | None) -> None:
+        """`n_samples` are those of the whole track, None where that is not known."""
         self._n_samples = n_samples
-        self._started = self._said = time.monotonic()
+        self._started = self._reported = time.monotonic()
 
     @property
     def elapsed_s(self) -> float:
         """Seconds since the run began."""
         return time.monotonic() - self._started
 
-    def after(self, n_done: int) -> Iterator[Progress]:
-        """Progress, or nothing if some was said a moment ago."""
-        if time.monotonic() - self._said >= _PROGRESS_EVERY_S:
+    def if_due(self, n_done: int) -> Iterator[Progress]:
+        """One report, or none if the last one is recent."""
+        if time.monotonic() - self._reported >= _PROGRESS_EVERY_S:
             yield self.now(n_done)
 
     def now(self, n_done: int) -> Progress:
-        """Progress."""
-        self._said = time.monotonic()
-        return Progress(n_done, self._n_samples, self._said - self._started)
+        """Report that `n_done` samples are done."""
+        self._reported = time.monotonic()
+        return Progress(n_done, self._n_samples, self._reported - self._started)
 
 
 class JobRun(ABC):
-    """One job, ready to begin."""
+    """One job that has been checked and whose models are loaded; `start` it once, in a `with`."""
 
     def __init__(self) -> None:
         self._running: Separation | BeatAnalysis | None = None
 
     @abstractmethod
     def start(self, blocks: Iterable[Array], audio: AudioFormat) -> Iterator[Event]:
-        """Begin with this audio; the events, in the order that `jobs.py` has them.
+        """Begin the work; the events come in the order that `jobs.py` shows.
 
-        Raises, at once or while iterating, as `Separator.stream` and `BeatTracker.stream` do.
+        Blocks are (channels, n) float32 at the rate of `audio`, read as the events are iterated
+        over. Raises, at once or while iterating, as `Separator.stream` and `BeatTracker.stream` do.
         """
 
     def close(self) -> None:
-        """End what is under way, at once; from any thread, and more than once."""
+        """End what is under way, at once; safe from any thread, and more than once."""
         if self._running is not None:
             self._running.close()
 
@@ -114,12 +118,12 @@ class SeparateRun(JobRun):
 
     def _events(self, separation: Separation) -> Iterator[Event]:
         yield _accepted(self._model, self._separator, separation, separation.stems)
-        pace = _Pace(separation.audio.n_samples)
+        clock = _ProgressClock(separation.audio.n_samples)
         for block in separation:
             yield block
-            yield from pace.after(separation.n_samples_done)
+            yield from clock.if_due(separation.n_samples_done)
         yield StemsComplete()
-        yield _summary(self._separator, separation, pace)
+        yield _summary(self._separator, separation, clock)
 
 
 class BeatsRun(JobRun):
@@ -129,9 +133,9 @@ class BeatsRun(JobRun):
         """Raises as `ServedModels.beat_model`, `separator_for` and `BeatModel.open` do."""
         super().__init__()
         self._job = job
-        self._model = models.beat_model(job.model)
-        self._input = models.separator_for(self._model, job.separator)
-        self._tracker = self._model.open(models.library, self._input)
+        self._beat_model = models.beat_model(job.model)
+        self._separator_model = models.separator_for(self._beat_model, job.separator)
+        self._tracker = self._beat_model.open(models.library, self._separator_model)
         if self._tracker.separator is not None:
             self._tracker.separator.check(SeparateOptions(stems=self._tracker.info.stems))
 
@@ -141,12 +145,12 @@ class BeatsRun(JobRun):
         return self._events(analysis)
 
     def _events(self, analysis: BeatAnalysis) -> Iterator[Event]:
-        pace = _Pace(analysis.audio.n_samples)
-        yield _beats_accepted(self._model, self._tracker, self._input)
+        clock = _ProgressClock(analysis.audio.n_samples)
+        yield _beats_accepted(self._beat_model, self._tracker, self._separator_model)
         for _ in analysis:
-            yield from pace.after(analysis.n_samples_done)
-        yield pace.now(analysis.n_samples)
-        yield _found(self._tracker, analysis, self._job, pace)
+            yield from clock.if_due(analysis.n_samples_done)
+        yield clock.now(analysis.n_samples)  # the beat network may yet be waited for
+        yield _beats_found(self._tracker, analysis, self._job, clock)
 
 
 class AnalyzeRun(JobRun):
@@ -156,13 +160,13 @@ class AnalyzeRun(JobRun):
         """Raises as the two others do; an error of the beat model names `beats_model`."""
         super().__init__()
         self._job = job
-        self._model = _beat_model(models, job.beats.model)
-        self._input = _separator_of(models, self._model, job.separate.model)
-        self._tracker = self._model.open(models.library, self._input)
+        self._beat_model = _find_beat_model(models, job.beats.model)
+        self._separator_model = _find_separator(models, self._beat_model, job.separate.model)
+        self._tracker = self._beat_model.open(models.library, self._separator_model)
         assert self._tracker.separator is not None
         self._separator: Separator = self._tracker.separator
         self._options = job.separate.options
-        self._separator.check(replace(self._options, also=self._model.info.stems))
+        self._separator.check(replace(self._options, also=self._beat_model.info.stems))
 
     def start(self, blocks: Iterable[Array], audio: AudioFormat) -> Iterator[Event]:
         """As JobRun."""
@@ -172,18 +176,18 @@ class AnalyzeRun(JobRun):
     def _events(self, analysis: BeatAnalysis) -> Iterator[Event]:
         separation = analysis.separation
         assert separation is not None  # for stems are wanted
-        names = _wanted(analysis.stems, self._options)
-        takes_stems = self._tracker.needs_separator
-        yield _accepted(self._input, self._separator, separation, names)
-        yield _beats_accepted(self._model, self._tracker, self._input if takes_stems else None)
-        pace = _Pace(analysis.audio.n_samples)
+        names = _wanted_stems(analysis.stems, self._options)
+        beats_of_stems = self._separator_model if self._tracker.needs_separator else None
+        yield _accepted(self._separator_model, self._separator, separation, names)
+        yield _beats_accepted(self._beat_model, self._tracker, beats_of_stems)
+        clock = _ProgressClock(analysis.audio.n_samples)
         for block in analysis:
             yield SeparatedBlock(block.offset_samples, {name: block.stems[name] for name in names})
-            yield from pace.after(analysis.n_samples_done)
+            yield from clock.if_due(analysis.n_samples_done)
         yield StemsComplete()
-        yield pace.now(analysis.n_samples)
-        yield _found(self._tracker, analysis, self._job.beats, pace)
-        yield _summary(self._separator, separation, pace)
+        yield clock.now(analysis.n_samples)  # the beat network may yet be waited for
+        yield _beats_found(self._tracker, analysis, self._job.beats, clock)
+        yield _summary(self._separator, separation, clock)
 
 
 def _accepted(
@@ -205,65 +209,69 @@ def _accepted(
 
 
 def _beats_accepted(
-    model: BeatModel, tracker: BeatTracker, separator: Model | None
+    beat_model: BeatModel, tracker: BeatTracker, separator: Model | None
 ) -> BeatsAccepted:
+    """`separator` makes the stems in which beats are found; None where the network takes none."""
     spec = tracker.engine.spec
     return BeatsAccepted(
-        model=model.model.info.model,
-        artifact=model.name,
+        model=beat_model.model.info.model,
+        artifact=beat_model.name,
         artifact_sha256=tracker.sha256,
         provider=spec.provider,
         device=spec.device,
         separator="" if separator is None else separator.name,
-        labels=model.info.labels,
+        labels=beat_model.info.labels,
     )
 
 
-def _found(tracker: BeatTracker, analysis: BeatAnalysis, job: BeatsJob, pace: _Pace) -> BeatsFound:
+def _beats_found(
+    tracker: BeatTracker, analysis: BeatAnalysis, job: BeatsJob, clock: _ProgressClock
+) -> BeatsFound:
     beats = analysis.find(with_activations=job.with_activations)
     return BeatsFound(
         beats=beats,
         artifact_sha256=tracker.sha256,
         n_samples=analysis.n_samples,
         sample_rate_hz=analysis.audio.sample_rate_hz,
-        elapsed_s=pace.elapsed_s,
+        elapsed_s=clock.elapsed_s,
     )
 
 
-def _summary(separator: Separator, separation: Separation, pace: _Pace) -> Summary:
+def _summary(separator: Separator, separation: Separation, clock: _ProgressClock) -> Summary:
     return Summary(
         artifact_sha256=separator.sha256,
         n_samples=separation.n_samples_done,
         sample_rate_hz=separation.audio.sample_rate_hz,
         chunks=separation.chunks_done,
         seconds=separation.seconds,
-        elapsed_s=pace.elapsed_s,
+        elapsed_s=clock.elapsed_s,
     )
 
 
-def _beat_model(models: ServedModels, name: str) -> BeatModel:
+def _find_beat_model(models: ServedModels, name: str) -> BeatModel:
+    """The beat model of an AnalyzeJob; a separator in its place is an error of `beats_model`."""
     try:
         return models.beat_model(name)
     except WrongModelError as error:
         raise RequestError("beats_model", str(error)) from error
 
 
-def _separator_of(models: ServedModels, model: BeatModel, name: str) -> Model:
-    """What takes the recording apart: into the input stems of the beat model, at least."""
-    if not name and model.info.stems:
-        chosen = models.separator_for(model, "")
-        assert chosen is not None
-        return chosen
-    found = models.separator(name)
+def _find_separator(models: ServedModels, beat_model: BeatModel, name: str) -> Model:
+    """The separator of an AnalyzeJob, which makes every input stem of the beat model."""
+    if not name and beat_model.info.stems:
+        separator = models.separator_for(beat_model, "")
+        assert separator is not None  # for the beat model takes stems
+        return separator
+    separator = models.separator(name)
     try:
-        check_separator(found.name, found.stems, model.info)
+        check_separator(separator.name, separator.stems, beat_model.info)
     except RequestError as error:
         raise RequestError("model", str(error)) from error
-    return found
+    return separator
 
 
-def _wanted(stems: tuple[str, ...], options: SeparateOptions) -> tuple[str, ...]:
-    """Of the stems that are made those that the caller wants; the residual is the last."""
+def _wanted_stems(stems: tuple[str, ...], options: SeparateOptions) -> tuple[str, ...]:
+    """`stems` without those that only the beat network wants; the residual stays last."""
     made, residual = (stems[:-1], stems[-1:]) if options.residual else (stems, ())
     named = {name.lower() for name in options.stems}
     return (*(stem for stem in made if not named or stem.lower() in named), *residual)

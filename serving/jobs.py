@@ -1,11 +1,11 @@
-"""Work as it is described to the core, and the events that come of it; no transport knows more.
+"""Jobs and their events: what can be asked of the core, and what it answers, without a transport.
 
     SeparateJob ─► SeparateAccepted, SeparatedBlock and Progress, StemsComplete, Summary
     BeatsJob    ─► BeatsAccepted, Progress, BeatsFound
     AnalyzeJob  ─► both accepted, SeparatedBlock and Progress, StemsComplete, BeatsFound, Summary
 
-`job_runs.py` runs them. gRPC, the command and whatever else takes requests translate to these and
-from them.
+`job_runs.py` runs them. A transport, such as gRPC in `rpc/`, translates its requests to jobs and
+the events to its responses.
 """
 
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ from stemline.families.separation import ProcessingOptions
 from stemline.postprocessing.sections import Section
 
 MOST_SHIFTS = 100
-"""Beyond, only the cost grows."""
+"""The largest number of shifts taken: beyond it only the cost grows."""
 STAGES = ("separate", "spectrogram", "queue", "engine", "decode")
 """The stages of finding beats, in the order in which `Beats.seconds` has them."""
 
@@ -27,7 +27,7 @@ class SeparateOptions:
     """What a caller may choose of a separation."""
 
     stems: tuple[str, ...] = ()
-    """Those wanted, in any case; all of them when empty."""
+    """Names of the wanted stems, in any case; empty for all."""
     residual: bool = False
     """Also the mixture minus the wanted stems, as `no_<stem>` or `residual`."""
     overlap: float | None = None
@@ -37,10 +37,10 @@ class SeparateOptions:
     """Separate so many times, each begun elsewhere within half a second, and average; 0 is once,
     as it is, without anything random. Some families have no shifts."""
     seed: int = 0
-    """Of the shifts; the same one, the same stems."""
+    """The seed of the shifts: equal seeds, equal stems."""
     also: tuple[str, ...] = ()
-    """Stems besides those wanted, for another's use: the residual is what the wanted alone leave.
-    """
+    """Stems to make besides the wanted ones, such as a beat network's input stems. The residual
+    does not know them: it is the mixture minus the wanted stems alone."""
 
     @property
     def processing(self) -> ProcessingOptions:
@@ -74,6 +74,7 @@ class BeatsJob:
     separator: str = ""
     """The model that makes the input stems; empty for the one it was trained on."""
     with_activations: bool = False
+    """Whether the network's probabilities are wanted, too."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ class AnalyzeJob:
 
     separate: SeparateJob
     beats: BeatsJob
-    """Its separator is the one of `separate`."""
+    """What finds the beats; its `separator` is not read, for the model of `separate` is it."""
 
 
 @dataclass(frozen=True)
@@ -92,16 +93,19 @@ class SeparateAccepted:
     model: str
     artifact: str
     artifact_sha256: str
-    """Empty when the artifact carries none."""
+    """Digest of the engine file; empty when the artifact carries none."""
     networks: tuple[str, ...]
     """The artifacts that run for these stems."""
     provider: str
     device: str
     stems: tuple[str, ...]
-    """The residual last."""
+    """The names in every block, the residual last."""
     sample_rate_hz: int
+    """The sample rate of the stems: that of the input."""
     channels: int
+    """The channels of the stems, 1 or 2."""
     batch_size: int
+    """Chunks that one run of the engine takes at most."""
 
 
 @dataclass(frozen=True)
@@ -116,17 +120,19 @@ class BeatsAccepted:
     separator: str
     """The artifact that makes the input stems; empty where the network takes the mixture."""
     labels: tuple[str, ...]
-    """Of sections."""
+    """The labels that sections may have; empty where the network finds no sections."""
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far the work is; said at most twice a second."""
+    """How far the work is; reported at most twice a second."""
 
     n_samples_done: int
+    """Samples of the track that are done, at its rate."""
     n_samples_total: int | None
-    """None while that is unknown."""
+    """Samples of the whole track; None while that is unknown."""
     elapsed_s: float
+    """Seconds since the job was accepted."""
 
     @property
     def left_s(self) -> float | None:
@@ -157,8 +163,9 @@ class Beat:
     """One beat."""
 
     time_s: float
+    """Seconds from the beginning of the track."""
     position: int
-    """In its bar, from 1: the downbeat."""
+    """Its place in the bar, from 1: the downbeat."""
 
 
 @dataclass(frozen=True)
@@ -168,16 +175,16 @@ class Beats:
     bpm: int | None
     """The most frequent tempo; None for fewer than two beats."""
     beats: tuple[Beat, ...]
-    """Ascending."""
+    """The beats, ascending in time."""
     segments: tuple[Section, ...]
-    """None of a network without sections. Else at least one; they follow each other without a gap,
-    and the last ends with the last frame."""
+    """Sections that follow each other without a gap; the last ends with the last frame. At least
+    one, or none where the network finds no sections."""
     duration_s: float
-    """To the end of the last frame, up to 10 ms after the last sample."""
+    """The end of the last frame, up to 10 ms after the last sample."""
     seconds: dict[str, float] = field(compare=False)
-    """By stage: those in STAGES."""
+    """Seconds spent in each of STAGES."""
     activations: BeatActivations | None = field(default=None, compare=False)
-    """Where they were asked for."""
+    """The network's probabilities, where they were asked for."""
 
     @property
     def downbeats(self) -> tuple[float, ...]:
@@ -192,10 +199,11 @@ class BeatsFound:
     beats: Beats
     artifact_sha256: str
     n_samples: int
-    """Of the recording."""
+    """Samples of the recording, at its rate."""
     sample_rate_hz: int
+    """The sample rate of the recording."""
     elapsed_s: float
-    """Since the job was accepted."""
+    """Seconds since the job was accepted."""
 
 
 @dataclass(frozen=True)
@@ -204,13 +212,15 @@ class Summary:
 
     artifact_sha256: str
     n_samples: int
-    """Of every stem."""
+    """Samples of every stem, at the recording's rate."""
     sample_rate_hz: int
+    """The sample rate of the recording."""
     chunks: int
+    """Chunks that the engine ran."""
     seconds: dict[str, float]
-    """By stage; see `Separation.seconds`."""
+    """Seconds by stage; see `Separation.seconds`."""
     elapsed_s: float
-    """Since the job was accepted."""
+    """Seconds since the job was accepted."""
 
 
 Event = (

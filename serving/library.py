@@ -1,6 +1,6 @@
-"""The models at hand: find an artifact by any of its names, open it once, refuse untrained ones.
+"""The models at hand: find one by any of its names, open it once, refuse it untrained.
 
-A model is a separator, which gives stems, or finds beats; neither is ever taken for the other.
+A model's task is to separate or to find beats; neither is ever taken for the other.
 """
 
 import threading
@@ -31,14 +31,17 @@ class EngineOptions:
     """How engines are opened."""
 
     device: str = "auto"
+    """`auto`, `cpu`, `cuda`, ...; see `stemline.engines`."""
     threads: int | None = None
+    """Threads of one engine on a CPU; the runtime's own choice when None."""
     batch_size: int | None = None
     """Chunks run at once; chosen from the device and its memory when None."""
     allow_untrained: bool = False
+    """Whether models with random weights may run."""
 
 
 class Library:
-    """The artifacts below one folder, and what was opened from them."""
+    """The artifacts below one folder, and the separators and trackers opened from them."""
 
     def __init__(self, root: Path, options: EngineOptions | None = None) -> None:
         self.root = root
@@ -48,7 +51,7 @@ class Library:
         self._opening = threading.Lock()
 
     def artifacts(self) -> list[Artifact]:
-        """Every artifact there is, by name; damaged ones are passed over with a warning."""
+        """Every artifact there is, by name; damaged ones are skipped with a warning."""
         return list_artifacts(self.root)
 
     def models(self) -> list[Model]:
@@ -56,16 +59,16 @@ class Library:
         return models_of(self.artifacts())
 
     def separators(self) -> list[Model]:
-        """The models that give stems, by name."""
-        return [model for model in self.models() if not (model.task == "beats")]
+        """The models that separate, by name."""
+        return [model for model in self.models() if model.task == "separate"]
 
     def beat_models(self) -> list[Model]:
         """The models that find beats, by name."""
-        return [model for model in self.models() if (model.task == "beats")]
+        return [model for model in self.models() if model.task == "beats"]
 
     def is_open(self, model: Model) -> bool:
-        """Whether its engine is loaded, or some of them are."""
-        return _key(model) in (self._trackers if (model.task == "beats") else self._separators)
+        """Whether the model was opened; a bag's networks may still wait to be loaded."""
+        return _key(model) in (self._trackers if model.task == "beats" else self._separators)
 
     def may_run(self, model: Model) -> bool:
         """Whether it is trained, or untrained ones are allowed."""
@@ -75,8 +78,8 @@ class Library:
         """The separator that a user means by a model's name, an artifact's name or a path.
 
         What an empty name means is in `default_model.py`; random weights are taken only where none
-        is trained. Raises UnknownModelError that names those there are, WrongModelError for one
-        that finds beats, or ArtifactError for a damaged file.
+        is trained. Raises UnknownModelError, which lists the models there are, WrongModelError for
+        one that finds beats, or ArtifactError for a damaged file.
         """
         if model:
             found = self.named(model)
@@ -98,14 +101,14 @@ class Library:
         return chosen
 
     def named(self, model: str) -> Model:
-        """The model of either kind that is called so, or is at this path.
+        """The model of this name or at this path, whatever its task.
 
         Raises UnknownModelError or ArtifactError, as `find` does.
         """
         if model.endswith(".onnx"):
             return model_of(_lone_artifact(Path(model)))
         for folder in (self.root / model, self.root / f"{model}.{DEFAULT_PRECISION}"):
-            # One folder below the root, whatever a client may call a model.
+            # A client's name for a model must not lead out of the root.
             is_ours = folder.parent == self.root and not folder.name.startswith(".")
             if model and is_ours and (folder / MANIFEST).is_file():
                 return model_of(read_artifact(folder))
@@ -126,7 +129,7 @@ class Library:
         return found
 
     def separator(self, model: str = "") -> Separator:
-        """The separator of a model, opened on first use and kept.
+        """The separator that `find` names, opened on first use and kept.
 
         Raises UnknownModelError, WrongModelError, UntrainedError, ArtifactError, DeviceError or
         MissingExtraError.
@@ -134,7 +137,10 @@ class Library:
         return self.separator_of(self.find(model))
 
     def separator_of(self, model: Model) -> Separator:
-        """As `separator`, of a model that was found."""
+        """The separator of a model that `find` returned, opened on first use and kept.
+
+        Raises UntrainedError, ArtifactError, DeviceError or MissingExtraError.
+        """
         self.check_trained(model)
         key = _key(model)
         opened = self._separators.get(key)
@@ -143,13 +149,13 @@ class Library:
         with self._opening:
             opened = self._separators.get(key)
             if opened is None:
-                opened = self._separators[key] = self._opened(model)
+                opened = self._separators[key] = _open_separator(model, self._options)
             return opened
 
     def beat_tracker(self, model: Model) -> BeatTracker:
         """The tracker of a model that finds beats, opened on first use and kept.
 
-        It has no separator: `BeatTracker.with_separator` gives one that has, of the same engine.
+        It has no separator: `BeatTracker.with_separator` returns one that has, on the same engine.
         Raises UntrainedError, ArtifactError, DeviceError or MissingExtraError.
         """
         self.check_trained(model)
@@ -160,34 +166,18 @@ class Library:
         with self._opening:
             opened = self._trackers.get(key)
             if opened is None:
-                opened = self._trackers[key] = _tracker(model, self._options)
+                opened = self._trackers[key] = _open_tracker(model, self._options)
             return opened
 
     def check_trained(self, model: Model) -> None:
         """Raise UntrainedError unless it is trained, or untrained ones are allowed."""
         if self.may_run(model):
             return
-        gives = "its beats would mean nothing" if (model.task == "beats") else "it would give noise"
+        harm = "its beats would mean nothing" if model.task == "beats" else "it would give noise"
         raise UntrainedError(
-            f"{model.name} has random weights, not trained ones: {gives}. "
+            f"{model.name} has random weights, not trained ones: {harm}. "
             "Export it with --weights official or --weights PATH, or pass --allow-untrained"
         )
-
-    def _opened(self, model: Model) -> Separator:
-        """Of one artifact with its engine loaded; a bag loads each as it is needed."""
-        options = self._options
-        members = [None if a is None else _member(a, options) for a in model.networks]
-        separator = Separator.of_members(
-            model.info,
-            members,
-            model.weights,
-            batch_size=options.batch_size,
-            name=model.name,
-            sha256=model.sha256,
-        )
-        if len(members) == 1:
-            separator.check(SeparateOptions())
-        return separator
 
     def close(self) -> None:
         """Close every engine that was opened."""
@@ -203,9 +193,9 @@ class Library:
 def nothing_exported(
     root: Path, model: str = "", instead: Sequence[Model] = ()
 ) -> UnknownModelError:
-    """What to tell a user who asks for a separator, or for any model, where there is none.
+    """The error for a user who asks for a separator, or for any model, where there is none.
 
-    `instead` is what there is: models that find beats.
+    `instead` are the models that there are: they find beats.
     """
     small, best = small_model("separate"), best_model("separate")
     if model:
@@ -231,7 +221,24 @@ def _there_are(what: str, models: Sequence[Model]) -> str:
 
 
 def _key(model: Model) -> tuple[Path, ...]:
+    """The engine files: one model may be found by several names and is opened once."""
     return tuple(artifact.engine_path for artifact in model.artifacts)
+
+
+def _open_separator(model: Model, options: EngineOptions) -> Separator:
+    """The separator of a model: a single network is loaded now, a bag's as they are needed."""
+    members = [None if a is None else _member(a, options) for a in model.networks]
+    separator = Separator.of_members(
+        model.info,
+        members,
+        model.weights,
+        batch_size=options.batch_size,
+        name=model.name,
+        sha256=model.sha256,
+    )
+    if len(members) == 1:
+        separator.check(SeparateOptions())  # which loads what the options need: here, all
+    return separator
 
 
 def _member(artifact: Artifact, options: EngineOptions) -> Member:
@@ -242,7 +249,7 @@ def _member(artifact: Artifact, options: EngineOptions) -> Member:
     )
 
 
-def _tracker(model: Model, options: EngineOptions) -> BeatTracker:
+def _open_tracker(model: Model, options: EngineOptions) -> BeatTracker:
     (artifact,) = model.artifacts
     info = artifact.info.beats
     assert info is not None
@@ -255,7 +262,7 @@ def _tracker(model: Model, options: EngineOptions) -> BeatTracker:
 
 
 def _lone_artifact(path: Path) -> Artifact:
-    """An `.onnx` file, by itself or where export put it."""
+    """The artifact of an `.onnx` file, by itself or where export put it."""
     if not path.is_file():
         raise UnknownModelError(f"there is no file {path}")
     folder = path.resolve().parent.parent

@@ -17,38 +17,38 @@ class Model:
     """A model that can be run."""
 
     name: str
-    """The artifact's name; of a bag what it would be: `htdemucs_ft.fp32`."""
+    """The artifact's name; a bag's is made in the same way, such as `htdemucs_ft.fp32`."""
     info: ModelInfo
-    """Of a bag what its networks share; trained when all are."""
+    """The artifact's info, or what the networks of a bag share; a bag is trained when all are."""
     networks: tuple[Artifact | None, ...]
-    """One artifact, or a bag's in its order; None where one is not here."""
+    """The one artifact, or those of a bag in its order; None for one that is not here."""
     weights: tuple[tuple[float, ...], ...]
-    """(n_networks, n_stems): stem s = Σ w[m][s]·y_m[s] / Σ w[m][s]."""
+    """How networks are mixed, (n_networks, n_stems): stem s = Σ w[m][s]·y_m[s] / Σ w[m][s]."""
 
     @property
     def artifacts(self) -> tuple[Artifact, ...]:
-        """Those that are here; at least one."""
+        """The artifacts that are here; at least one."""
         return tuple(artifact for artifact in self.networks if artifact is not None)
 
     @property
     def task(self) -> Task:
-        """What it does."""
+        """What the model does: `separate` or `beats`."""
         return self.info.task
 
     @property
     def stems(self) -> tuple[str, ...]:
-        """Those that can be had: some network counts for them, and all that do are here."""
+        """The stems it can make: every network that has a weight for them is here."""
         stems = []
         for index, stem in enumerate(self.info.stems):
             rows = zip(self.networks, self.weights, strict=True)
-            counting = [network for network, row in rows if row[index]]
-            if counting and None not in counting:
+            needed = [network for network, row in rows if row[index]]
+            if needed and None not in needed:
                 stems.append(stem)
         return tuple(stems)
 
     @property
     def sha256(self) -> str:
-        """The engine file's digest; of a bag that of its networks' digests, in order.
+        """The digest of the engine file; a bag's is the digest of its networks' digests, in order.
 
         Empty where one of them is not known.
         """
@@ -59,7 +59,7 @@ class Model:
 
 
 def model_of(artifact: Artifact) -> Model:
-    """One artifact by itself: of a bag's network, the stems it counts for."""
+    """One artifact as a model by itself; a bag's network has the stems that it has a weight for."""
     member = artifact.info.member
     row = member.weights[member.index] if member else (1.0,) * len(artifact.info.stems)
     return Model(artifact.name, artifact.info, (artifact,), (row,))
@@ -68,8 +68,8 @@ def model_of(artifact: Artifact) -> Model:
 def models_of(artifacts: Iterable[Artifact]) -> list[Model]:
     """Artifacts → the models that they are, by name; the networks of a bag are one model.
 
-    Networks that are not of one bag though their names say so are passed over with a warning: they
-    are no reason to withhold the others.
+    Networks that are not of one bag though their names say so are skipped with a warning: the other
+    models can still be used.
     """
     models: dict[str, Model] = {}
     bags: dict[str, list[Artifact]] = defaultdict(list)
@@ -78,14 +78,14 @@ def models_of(artifacts: Iterable[Artifact]) -> list[Model]:
             models[artifact.name] = model_of(artifact)
         else:
             bags[bag_name(artifact.info)].append(artifact)
-    for name, found in bags.items():
-        names = ", ".join(artifact.name for artifact in found)
+    for name, parts in bags.items():
+        names = ", ".join(artifact.name for artifact in parts)
         if name in models:
             _log.warning("%s is an artifact by itself; %s are passed over", name, names)
-        elif len({_shared(artifact.info) for artifact in found}) > 1:
+        elif len({_shared(artifact.info) for artifact in parts}) > 1:
             _log.warning("%s are not of one bag; remove those that are not of %s", names, name)
         else:
-            models[name] = _bag(name, found)
+            models[name] = _bag(name, parts)
     return sorted(models.values(), key=lambda model: model.name)
 
 
@@ -94,16 +94,16 @@ def bag_name(info: ModelInfo) -> str:
     return f"{info.model}.{info.precision}"
 
 
-def _bag(name: str, found: Sequence[Artifact]) -> Model:
-    """Networks that share what those of one bag share."""
-    first = found[0].info
+def _bag(name: str, parts: Sequence[Artifact]) -> Model:
+    """The model of a bag's networks, of which some may not be here."""
+    first = parts[0].info
     bag = first.member
     assert bag is not None
     networks: list[Artifact | None] = [None] * len(bag.signatures)
-    for artifact in found:
+    for artifact in parts:
         assert artifact.info.member is not None
         networks[artifact.info.member.index] = artifact
-    trained = all(artifact.info.trained for artifact in found)
+    trained = all(artifact.info.trained for artifact in parts)
     return Model(name, replace(first, member=None, trained=trained), tuple(networks), bag.weights)
 
 

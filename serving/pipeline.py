@@ -27,23 +27,23 @@ def separate_track(
     engines: Mapping[int, Engine],
     output: TrackOutput,
 ) -> Iterator[SeparatedBlock]:
-    """A track to blocks of its stems, in order and without a gap.
+    """Separate a track: blocks of its stems, in order and without a gap.
 
     Parameters
     ----------
     track
-        The audio, of any rate.
+        The audio, at any rate.
     processing
-        The model's, for this track and the stems wanted of it.
+        What the model's family does with one track, for the stems wanted of it.
     engines
-        The networks that count for these stems, by their place in the model.
+        The engines of the networks that these stems need; key: the network's index in the model.
     output
-        What the stems come out as.
+        Brings the stems to the rate and the channels of the track.
 
     Raises
     ------
     AudioError, EngineError
-        And whatever reading the track raises.
+        Besides whatever reading the track raises.
     """
     if track.reads_twice:
         processing.prepare(track.first_reading())  # blocks (channels, n) at the model's rate
@@ -57,7 +57,10 @@ def separate_track(
 def run_pieces(
     pieces: Sequence[Piece], engines: Mapping[int, Engine], batch: int = 1
 ) -> Iterator[dict[str, Array]]:
-    """The outputs of each piece, name → (1, ...), from runs of up to `batch` that fit together."""
+    """The outputs of each piece, name → (1, ...), in order.
+
+    Up to `batch` neighbours run at once, where one network takes them and their shapes are equal.
+    """
     for rows in _batches(pieces, batch):
         inputs = {
             name: np.concatenate([row.inputs[name] for row in rows]) if len(rows) > 1 else array
@@ -69,10 +72,10 @@ def run_pieces(
 
 
 def _batches(pieces: Iterable[Piece], size: int) -> Iterator[list[Piece]]:
-    """Neighbours that are for one network and of one shape, up to `size` together."""
+    """Pieces in order, as lists of up to `size` that can be stacked into one run."""
     rows: list[Piece] = []
     for piece in pieces:
-        if rows and (len(rows) == size or not _fit(rows[0], piece)):
+        if rows and (len(rows) == size or not _can_stack(rows[0], piece)):
             yield rows
             rows = []
         rows.append(piece)
@@ -80,7 +83,8 @@ def _batches(pieces: Iterable[Piece], size: int) -> Iterator[list[Piece]]:
         yield rows
 
 
-def _fit(one: Piece, other: Piece) -> bool:
+def _can_stack(one: Piece, other: Piece) -> bool:
+    """Whether both are for one network and of one shape."""
     return one.network == other.network and all(
         array.shape == other.inputs[name].shape for name, array in one.inputs.items()
     )

@@ -10,7 +10,7 @@ from .scheduler import Item, Lane
 
 
 class QueueTicket:
-    """Waits for the network and runs it; `close` gives the place up, from any thread."""
+    """Waits for the network and runs it once; `close` leaves the queue, from any thread."""
 
     def __init__(self, lane: Lane) -> None:
         self._lane = lane
@@ -19,19 +19,18 @@ class QueueTicket:
 
     @property
     def queue_s(self) -> float:
-        """The time it waited."""
+        """Seconds spent waiting for the network."""
         return self._lane.queue_s
 
     @property
     def engine_s(self) -> float:
-        """The time the network ran."""
+        """Seconds that the network ran."""
         return self._lane.engine_s
 
     def run(self, inputs: Mapping[str, Array]) -> Item:
-        """What the network makes of `inputs`, each with a batch axis of length 1.
+        """The network's outputs for `inputs`, each with a batch axis of length 1; call it once.
 
-        A ticket is for one run: leaving gives it up, and ends a run that nobody waits for. Raises
-        SeparationClosedError when `close` is or was called, EngineError.
+        Raises SeparationClosedError when `close` is or was called, EngineError.
         """
         waiting: Future[Item] | None = None
         try:
@@ -44,9 +43,10 @@ class QueueTicket:
                 raise SeparationClosedError("closed before the network's turn was over") from error
             raise EngineError("the engine was closed") from error
         finally:
-            # An error knows this frame: it would be held by what it holds, with all that ran.
+            # An error refers to this frame, and the frame to the future that holds the error: the
+            # cycle would keep the inputs and outputs in memory.
             self._waiting = waiting = None
-            self._lane.close()
+            self._lane.close()  # ends a run that nobody waits for any more
 
     def close(self) -> None:
         """Wake whoever waits in `run`, at once, and end the run of an engine that can be ended."""

@@ -1,8 +1,8 @@
-"""One fair queue of chunks a model: every request gets its turn, batches form across requests.
+"""One fair queue of chunks a model: requests share the engine evenly, batches form across them.
 
-Each request owns a `Lane`. The engine thread takes one chunk of each lane in turn until the
-batch is full, so n requests share the engine evenly and a short clip behind a long song waits
-for n − 1 chunks, not for the song. The networks of a bag share one queue and one thread: they
+Each request owns a `Lane`. The engine thread takes one chunk from each lane, round robin, until
+the batch is full: a short clip behind the songs of n − 1 other requests waits for n − 1 chunks,
+not for the songs. The networks of a bag share one queue and one thread: they
 would only take the cores and the memory from each other.
 
 What runs is ended early when everyone who wanted some of it has left.
@@ -31,6 +31,8 @@ Item = dict[str, Array]
 
 @dataclass(eq=False)
 class _Job:
+    """One chunk that waits for its engine."""
+
     inputs: Mapping[str, Array]
     future: Future[Item]
     lane: "Lane"
@@ -49,7 +51,9 @@ class _Running:
     """The batch that was taken last; it may be over."""
 
     lanes: tuple["Lane", ...]
+    """The lanes with a chunk in it."""
     cancel: CancelToken
+    """Ends it early."""
 
 
 @dataclass(eq=False)
@@ -59,9 +63,9 @@ class Lane:
     _scheduler: "Scheduler"
     _jobs: deque[_Job] = field(default_factory=deque)
     engine_s: float = 0.0
-    """This request's share of the engine's time."""
+    """This request's share of the engine's time, in seconds."""
     queue_s: float = 0.0
-    """The time its chunks waited for their turn, added up."""
+    """Seconds that its chunks waited for the engine, added up."""
     _closed: bool = False
 
     def submit(self, inputs: Mapping[str, Array], engine: Engine | None = None) -> Future[Item]:
@@ -89,7 +93,7 @@ class Scheduler:
             raise ValueError(f"a batch size of {batch_size}; it must be 1 or more")
         self._engine = engine
         self._batch_size = batch_size
-        self._lanes: deque[Lane] = deque()  # those with chunks queued, the next turn first
+        self._lanes: deque[Lane] = deque()  # those with chunks queued, the next one first
         self._wake = threading.Condition()
         self._closed = False
         self._running: _Running | None = None
@@ -105,7 +109,7 @@ class Scheduler:
 
     @property
     def n_queued(self) -> int:
-        """Chunks waiting for their turn, over all lanes."""
+        """Chunks waiting for the engine, over all lanes."""
         with self._wake:
             return sum(len(lane._jobs) for lane in self._lanes)
 
@@ -158,7 +162,7 @@ class Scheduler:
             job.future.cancel()
 
     def _take_batch(self) -> tuple[list[_Job], CancelToken] | None:
-        """The next chunks to run, one of each lane in turn, and what ends them; None when closed.
+        """The next chunks to run, one of each lane, and the token that ends them; None when closed.
 
         From here on, before the engine has them, the batch counts as running.
         """
@@ -169,16 +173,16 @@ class Scheduler:
             if self._closed:
                 return None
             batch: list[_Job] = []
-            passed: list[Lane] = []
+            skipped: list[Lane] = []
             while self._lanes and len(batch) < self._batch_size:
                 lane = self._lanes.popleft()
                 if batch and not lane._jobs[0].fits(batch[0]):
-                    passed.append(lane)
+                    skipped.append(lane)
                     continue
                 batch.append(lane._jobs.popleft())
                 if lane._jobs:
                     self._lanes.append(lane)
-            self._lanes.extendleft(reversed(passed))  # passed over, they come first next time
+            self._lanes.extendleft(reversed(skipped))  # they come first next time
             self._running = _Running(tuple(job.lane for job in batch), CancelToken())
             return batch, self._running.cancel
 
@@ -197,10 +201,10 @@ class Scheduler:
     def _work(self) -> None:
         while (taken := self._take_batch()) is not None:
             jobs, cancel = taken
-            _drop_given_up(jobs)
+            _drop_closed(jobs)
             if jobs:
                 self._run(jobs, cancel)
-            # And with them what went in and came out: an error that came of it holds the list.
+            # An error that a run raised refers to the list: emptied, it keeps no inputs in memory.
             jobs.clear()
             del taken, jobs
 
@@ -227,7 +231,7 @@ class Scheduler:
             _log.warning("%s; the batch size is %d from now on", error, self._batch_size)
             self._put_back(jobs)
             return
-        except Exception as error:  # noqa: BLE001 - whatever it was, the requests must hear of it
+        except Exception as error:  # noqa: BLE001 - whatever it was, the requests raise it
             _resolve(jobs, error=error)
             return
         share_s = (time.perf_counter() - started) / len(jobs)
@@ -238,8 +242,8 @@ class Scheduler:
             _resolve([job], item=item)
 
 
-def _drop_given_up(jobs: list[_Job]) -> None:
-    """Chunks given up since they were taken need not run."""
+def _drop_closed(jobs: list[_Job]) -> None:
+    """Remove the chunks whose lanes were closed since they were taken."""
     for job in jobs:
         if job.lane._closed:
             job.future.cancel()

@@ -1,10 +1,10 @@
-"""One track on its way through a model, with reading, the engine and the caller at work at once.
+"""One track under way through a model: reading, the engine and the caller work at the same time.
 
     audio blocks ─► TrackInput ─► pieces      ─► [engine] ─► stems of a piece ─► TrackOutput
     `Separation._feed`, a thread                 its queue   `Separation._stems`, the caller
 
-It is `pipeline.separate_track` in three parts, each on another piece; how many pieces are under way
-is bounded, whatever the length of the track.
+It is `pipeline.separate_track` in three threads, each at work on a piece of its own. How many
+pieces are under way is bounded, so memory does not grow with the length of the track.
 """
 
 import threading
@@ -34,13 +34,13 @@ class RunningNetwork:
     """A network of the model, loaded."""
 
     name: str
-    """The artifact's."""
+    """The name of its artifact."""
     engine: Engine
 
 
 @dataclass(frozen=True)
 class _UnderWay:
-    """A piece on its way through an engine."""
+    """A piece that waits for an engine or runs in it, and its outputs once they are there."""
 
     piece: Piece
     outputs: Future[Item]
@@ -62,7 +62,10 @@ class Separation(Iterator[SeparatedBlock]):
         lane: Lane,
         n_under_way: int,
     ) -> None:
-        """Made by `Separator.stream`; `n_under_way` bounds the pieces between both sides."""
+        """Made by `Separator.stream`.
+
+        `n_under_way` is how many pieces may be fed whose stems the caller has not yet taken.
+        """
         self.chunks_done = 0
         self._track = track
         self._processing = processing
@@ -82,12 +85,12 @@ class Separation(Iterator[SeparatedBlock]):
 
     @property
     def audio(self) -> AudioFormat:
-        """Of the track."""
+        """The sample rate, channels and length of the track."""
         return self._track.audio
 
     @property
     def n_samples_done(self) -> int:
-        """Samples of every stem given so far, at the input's sample rate."""
+        """Samples of every stem returned so far, at the input's sample rate."""
         return self._output.n_samples
 
     @property
@@ -125,7 +128,7 @@ class Separation(Iterator[SeparatedBlock]):
     ) -> None:
         self.close()
         # Whoever leaves may close the reader next, or end the process: no thread may be inside
-        # a library then. One that waits for a caller's blocks is given up.
+        # a library then. One that still waits for a caller's blocks is left behind.
         self._feeding.join(_FEED_ENDS_WITHIN_S)
 
     def close(self) -> None:
@@ -173,13 +176,13 @@ class Separation(Iterator[SeparatedBlock]):
                 self._under_way.put(None)  # whatever happened, the caller must not wait for more
 
     def _preprocessing(self) -> "_Stage":
-        """Count what happens within, but for waiting for input."""
+        """Add the time within to `preprocess`, less the time spent waiting for input."""
         return _Stage(self._seconds, "preprocess", self._track)
 
     # The caller's side -----------------------------------------------------------------------
 
     def _stems(self) -> Iterator[SeparatedBlock]:
-        """Outputs of the engines, in order → blocks of stems."""
+        """The engines' outputs, in order → blocks of stems at the track's rate."""
         try:
             for piece, outputs in self._outputs():
                 started = time.perf_counter()
@@ -194,7 +197,7 @@ class Separation(Iterator[SeparatedBlock]):
             self.close()
 
     def _outputs(self) -> Iterator[tuple[Piece, Item]]:
-        """Pieces with what the engines made of them, in the order in which they were fed."""
+        """Every piece with its outputs, name → (1, ...), in the order in which they were fed."""
         while (under_way := self._under_way.get()) is not None and not self._closed:
             self._waiting = under_way.outputs
             try:
@@ -214,7 +217,7 @@ class Separation(Iterator[SeparatedBlock]):
 
 
 class _Stage:
-    """Adds the time within a block to a stage, less the time that its input took to come."""
+    """Adds the time within a `with` to a stage, less the time spent waiting for input."""
 
     def __init__(self, seconds: dict[str, float], stage: str, track: TrackInput) -> None:
         self._seconds = seconds

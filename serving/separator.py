@@ -27,10 +27,10 @@ _BLOCK_SAMPLES = 1 << 16
 
 @dataclass(frozen=True)
 class Member:
-    """One network of a model: all of it, or one of a bag's."""
+    """One network of a model: its only one, or one of a bag's."""
 
     name: str
-    """The artifact's."""
+    """The name of its artifact."""
     info: ModelInfo
     open: Callable[[], Engine]
     """Load its engine. Raises ArtifactError, DeviceError or MissingExtraError."""
@@ -73,7 +73,7 @@ class Separator:
         """A bag of networks, each loaded when the first of its stems is asked for.
 
         `weights` (n_members, n_stems): stem s = Σ w[m][s]·y_m[s] / Σ w[m][s]; a member that is
-        None is not at hand, and the stems that it counts for cannot be had.
+        None is not at hand, and the stems that it has a weight for cannot be made.
         """
         separator = cls.__new__(cls)
         separator._begin(info, members, weights, batch_size, name, sha256)
@@ -96,7 +96,7 @@ class Separator:
         networks = [None if member is None else member.info for member in members]
         self._family = separator_family(info.family, info.model)
         self._processing = self._family.processing(info, networks, weights)
-        self._given_batch_size = batch_size
+        self._wanted_batch_size = batch_size
         self._engines: dict[int, Engine] = {}
         self._opening = threading.Lock()
         self._scheduler: Scheduler | None = None
@@ -118,7 +118,7 @@ class Separator:
     @property
     def batch_size(self) -> int:
         """Chunks run at once at the most; halved when memory did not hold them."""
-        return self._scheduler.batch_size if self._scheduler else self._given_batch_size or 1
+        return self._scheduler.batch_size if self._scheduler else self._wanted_batch_size or 1
 
     @property
     def n_queued(self) -> int:
@@ -131,7 +131,7 @@ class Separator:
         audio: AudioFormat,
         options: SeparateOptions | None = None,
     ) -> Separation:
-        """Separate a track that comes in blocks, giving stems as they become final.
+        """Separate a track that comes in blocks; its stems come as they become final.
 
         Parameters
         ----------
@@ -203,7 +203,7 @@ class Separator:
     def check(self, options: SeparateOptions) -> tuple[str, ...]:
         """Raise what `stream` would raise at once for these options; load the engines they need.
 
-        Gives back the names of the networks that will run.
+        Returns the names of the networks that will run.
         """
         _, members = self._checked(options)
         for index in members:
@@ -244,7 +244,7 @@ class Separator:
                     raise
                 self._engines[index] = engine
                 if self._scheduler is None:
-                    size = self._given_batch_size or auto_batch_size(engine.spec)
+                    size = self._wanted_batch_size or auto_batch_size(engine.spec)
                     self._scheduler = Scheduler(engine, size)
             return self._engines[index]
 

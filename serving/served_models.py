@@ -14,26 +14,26 @@ class ServedModels:
     """The models of a library that may run, and what an empty name means."""
 
     def __init__(self, library: Library, preferred: Sequence[str] = ()) -> None:
-        """Of each kind the first of `preferred` is the default, else the library's."""
+        """The first of `preferred` with a task is the default for that task, else the library's."""
         self.library = library
         self._preferred = preferred
 
     def models(self) -> list[Model]:
-        """Those that this server can run, by name."""
+        """The models that this server can run, by name."""
         return [model for model in self.library.models() if self.library.may_run(model)]
 
     def separator(self, model: str) -> Model:
-        """What a client means by a model that gives stems. Raises as `Library.find` does."""
+        """The separator that a client names. Raises as `Library.find` does."""
         self._refuse_path(model)
         return self.library.find(model or self._default("separate"))
 
     def beat_model(self, model: str) -> BeatModel:
-        """What a client means by a model that finds beats. Raises as `find_beat_model` does."""
+        """The beat model that a client names. Raises as `find_beat_model` does."""
         self._refuse_path(model)
         return find_beat_model(self.library, model or self._default("beats"))
 
     def separator_for(self, model: BeatModel, separator: str) -> Model | None:
-        """Whose stems a beat model shall hear; None where it hears the mixture.
+        """The model that makes a beat model's input stems; None where it takes the mixture.
 
         Raises as `find_separator` does, and RequestError for a separator that finds beats.
         """
@@ -49,7 +49,7 @@ class ServedModels:
             raise UnknownModelError(f"no model {model!r}; there are {names}")
 
     def _default(self, task: Task) -> str:
-        """The first of the preferred models of a kind; empty where there is none."""
+        """The first of the preferred models with this task; empty where there is none."""
         for name in self._preferred:
             if self.library.named(name).task == task:
                 return name

@@ -33,7 +33,7 @@ class StemFolder:
     """The stems that `separate` wrote into a folder, or anyone else by these names."""
 
     def __init__(self, folder: Path, names: Sequence[str]) -> None:
-        """Find the files and see that they are of one kind; names in any case.
+        """Find the files, by name in any case, and check that their sample rates are one.
 
         Raises RequestError when a stem has no file or two, or they are of different rates;
         AudioError when one is no audio.
@@ -56,7 +56,7 @@ class StemFolder:
         self.format = AudioFormat(
             first.sample_rate_hz, max(found.channels for found in formats.values()), first.n_samples
         )
-        """Of the stems; the length is as its file's header has it."""
+        """The common rate, the most channels of any stem, the length in the first file's header."""
         self._folder = folder
 
     def blocks(self) -> Iterator[dict[str, Array]]:

@@ -1,4 +1,4 @@
-"""Stems to one file each, as their blocks come: all of them or none."""
+"""Blocks of stems → one file a stem, as they come: all of the files or none."""
 
 from collections.abc import Iterable, Mapping
 from contextlib import suppress

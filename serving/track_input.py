@@ -1,4 +1,4 @@
-"""A track's blocks as a model takes them: at its rate and of its channels, once or twice."""
+"""A track's blocks as a model takes them: at its rate, with its channels, read once or twice."""
 
 import time
 from collections import deque
@@ -14,13 +14,13 @@ from stemline.preprocessing.resample import Resampler
 
 
 class Mixture:
-    """Samples of the mixture that no stem has yet been taken from, for the residual."""
+    """The mixture's samples from when they are read until their residual is computed."""
 
     def __init__(self) -> None:
         self._blocks: deque[Array] = deque()
 
     def push(self, block: Array) -> None:
-        """The next (output channels, n)."""
+        """Append the next samples, (output channels, n)."""
         self._blocks.append(block)
 
     def take(self, n_samples: int) -> Array:
@@ -36,7 +36,7 @@ class Mixture:
 
 
 class TrackInput:
-    """One track on its way in; `close` removes the temporary file that a second reading needs."""
+    """One track as it is read; `close` removes the temporary file that a second reading needs."""
 
     def __init__(
         self,
@@ -48,17 +48,28 @@ class TrackInput:
         reads_twice: bool = False,
         mixture: Mixture | None = None,
     ) -> None:
-        """`sample_rate_hz` and `channels` are the model's; `mixture` keeps what a residual needs.
+        """Nothing is read yet.
 
-        Blocks are (channels, n) float32 at the rate of `audio`. To be read twice, those of an
-        iterator are kept, in memory or a temporary file.
+        Parameters
+        ----------
+        blocks
+            (channels, n) float32 at the rate of `audio`. An iterator's are kept when they are to
+            be read twice, in memory or a temporary file.
+        audio
+            The sample rate, channels and length of the blocks.
+        sample_rate_hz, channels
+            What the model takes.
+        reads_twice
+            Whether the model reads the whole track once before it takes the first piece.
+        mixture
+            Filled by the last reading with what a residual is computed from; None without one.
         """
         self.audio = audio
         self.reads_twice = reads_twice
         self.n_samples = 0
-        """Samples of the last reading so far, at the track's rate."""
+        """Samples read so far by the last reading, at the track's rate."""
         self.input_s = 0.0
-        """Time spent waiting for blocks."""
+        """Seconds spent waiting for blocks."""
         self._spool = Rereadable(blocks) if reads_twice else None
         self._blocks: Iterable[Array] = blocks if self._spool is None else self._spool
         self._rate_hz = sample_rate_hz
@@ -67,26 +78,30 @@ class TrackInput:
         self._closed = False
 
     def first_reading(self) -> Iterator[Array]:
-        """The track (channels, n) at the model's rate, for `TrackProcessing.prepare`.
+        """Blocks (channels, n) at the model's rate, for `TrackProcessing.prepare`.
 
         Raises AudioError for bad samples, and whatever the blocks raise.
         """
         return self._at_model_rate(self._timed())
 
     def last_reading(self) -> Iterator[Array]:
-        """The same, counted, and kept where a residual needs it."""
-        return self._at_model_rate(self._tapped())
+        """Blocks (channels, n) at the model's rate, for `TrackProcessing.pieces`.
+
+        It counts `n_samples` and fills `mixture` as it goes. Raises as `first_reading` does.
+        """
+        return self._at_model_rate(self._counted())
 
     def stop(self) -> None:
         """End the readings after the block that is under way; from any thread."""
         self._closed = True
 
     def close(self) -> None:
-        """Let go of what was kept; nothing can be read afterwards."""
+        """Free the blocks that were kept; nothing can be read afterwards."""
         if self._spool is not None:
             self._spool.close()
 
     def _timed(self) -> Iterator[Array]:
+        """The blocks as they come; the time spent waiting for them is added up."""
         blocks = checked(self._blocks)
         while True:
             started = time.perf_counter()
@@ -96,7 +111,8 @@ class TrackInput:
                 return
             yield block
 
-    def _tapped(self) -> Iterator[Array]:
+    def _counted(self) -> Iterator[Array]:
+        """The blocks of the last reading."""
         for block in self._timed():
             self.n_samples += block.shape[1]
             if self._mixture is not None:

@@ -1,4 +1,4 @@
-"""Stems at the model's rate as a caller is given them: the track's rate, channels and samples."""
+"""Stems at the model's rate → blocks with the track's rate, channels and number of samples."""
 
 from collections.abc import Iterator, Sequence
 
@@ -15,7 +15,7 @@ from .track_input import Mixture
 
 
 class TrackOutput:
-    """One track on its way out."""
+    """The stems of one track as they become final: `add` them, then `finish`."""
 
     def __init__(
         self,
@@ -26,13 +26,23 @@ class TrackOutput:
         residual_of: Sequence[str] = (),
         mixture: Mixture | None = None,
     ) -> None:
-        """Stems of these names, at the model's `sample_rate_hz`.
+        """Nothing has come out yet.
 
-        `residual_of` are those that the mixture is given without, as one stem more; none where
-        there is no `mixture`.
+        Parameters
+        ----------
+        names
+            The stems, in the order in which `add` takes them.
+        audio
+            The format of the track, and so of the blocks.
+        sample_rate_hz
+            The model's rate, at which the stems come.
+        residual_of
+            With a `mixture`: the stems to subtract from it.
+        mixture
+            The track's samples; what is left of them is one stem more, the residual. None without.
         """
         self.n_samples = 0
-        """Samples of every stem given so far, at the track's rate."""
+        """Samples of every stem returned so far, at the track's rate."""
         self._names = list(names)
         self._channels = output_channels(audio.channels)
         self._resampler = Resampler(
@@ -48,15 +58,19 @@ class TrackOutput:
         return (*self._names, *([self._residual_name] if self._residual_name else []))
 
     def add(self, final: Array) -> Iterator[SeparatedBlock]:
-        """(n_stems, channels, n) that are final → one block, or none when nothing comes of it."""
+        """The next final samples (n_stems, channels, n) → one block, or none yet.
+
+        The resampler may hold all of them back.
+        """
         out = from_channels(final, self._channels)  # (n_stems, output channels, n)
         rows = out.reshape(len(self._names) * self._channels, out.shape[-1])
         yield from self._block(self._resampler.push(rows))
 
     def finish(self, n_samples: int) -> Iterator[SeparatedBlock]:
-        """What is left, so that the stems have exactly `n_samples` samples.
+        """The last block, so that the stems have exactly `n_samples` samples.
 
-        Two resamplings may round to one sample more or less: it is cut or filled with a zero.
+        Resampling there and back may round to one sample more or less: it is dropped, or a zero is
+        appended.
         """
         rest = self._resampler.flush()
         missing = n_samples - self.n_samples
@@ -64,14 +78,15 @@ class TrackOutput:
         yield from self._block(rest)
 
     def _block(self, rows: Array) -> Iterator[SeparatedBlock]:
+        """Rows (n_stems · output channels, n) at the track's rate → one block; none for n = 0."""
         n_samples = rows.shape[1]
         if n_samples == 0:
             return
         parts = rows.reshape(len(self._names), self._channels, n_samples)
         stems = dict(zip(self._names, parts, strict=True))
         if self._residual_name and self._mixture is not None:
-            counted = parts[self._residual_of]
-            stems[self._residual_name] = residual(self._mixture.take(n_samples), counted)
+            subtracted = parts[self._residual_of]  # (n, output channels, n_samples)
+            stems[self._residual_name] = residual(self._mixture.take(n_samples), subtracted)
         offset = self.n_samples
         self.n_samples += n_samples
         yield SeparatedBlock(offset, stems)

@@ -1,1 +1,1 @@
-"""The gRPC client; it needs nothing of the server."""
+"""The gRPC client: separators and beat trackers of a server, used like local ones."""

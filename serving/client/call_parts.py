@@ -1,4 +1,4 @@
-"""What a client's calls are made of: the fields of their configs, and the audio in parts."""
+"""What a client sends: the fields of the configs, and the audio in parts."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path

@@ -35,9 +35,10 @@ from .remote_separation import (
 
 @dataclass(frozen=True)
 class AnalyzedFile:
-    """What was written of one input, and found in it."""
+    """The stems and the beats of one file."""
 
     stems: dict[str, Path]
+    """Name → the file that was written."""
     beats: Beats
 
 
@@ -70,7 +71,7 @@ class StemlineClient:
         token
             Sent with every call.
         timeout_s
-            The longest that one call may take; for ever when None.
+            The longest that one call may take, in seconds; no limit when None.
         """
         self.address = address
         self._connection = Connection(
@@ -182,8 +183,8 @@ class StemlineClient:
     ) -> Beats:
         """Find the beats of a track that comes in blocks, as `BeatTracker.track_blocks` does.
 
-        Samples travel as 32-bit floats, so what is found is what a local run finds; `seconds` are
-        the server's.
+        Samples travel as 32-bit floats, so the beats are those of a local run; `seconds` are the
+        server's.
 
         Parameters
         ----------
@@ -194,10 +195,10 @@ class StemlineClient:
         model
             A beat model or artifact of the server; its default when empty.
         separator
-            The model that makes the stems which the beat model hears; the one that it learned
-            from, or another of these stems, when empty.
+            The model that makes the beat model's input stems; when empty, the one whose stems it
+            was trained on, else another that makes exactly these stems.
         activations
-            Give the network's probabilities, too.
+            Whether the network's probabilities are wanted, too.
         on_progress
             Called with every progress message.
         on_accepted
@@ -245,9 +246,9 @@ class StemlineClient:
     ) -> RemoteAnalysis:
         """Separate a track on the server, once, and find the beats in its stems.
 
-        What is given back is iterated over for the stems, as that of `separate`; then it has
-        `beats`. Without a `model` the stems are those that the beat model learned from. Parameters
-        and errors are those of `separate` and `beats`.
+        Iterate over the result for the stems, as over that of `separate`; then it has `beats`.
+        Without a `model` the stems are those that the beat model was trained on. Parameters and
+        errors are those of `separate` and `beats`.
         """
         config = pb.AnalyzeConfig(
             separate=separate_config(

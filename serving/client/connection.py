@@ -1,4 +1,4 @@
-"""A channel to one server: address, TLS, token, and its errors as ours."""
+"""A connection to one server: address, TLS, token, and gRPC's errors as RemoteError."""
 
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
@@ -32,7 +32,7 @@ class Connection:
         token: str | None,
         timeout_s: float | None,
     ) -> None:
-        """As StemlineClient has it."""
+        """See StemlineClient."""
         self.address = address
         self._timeout_s = timeout_s
         self._metadata = None if token is None else (("authorization", f"Bearer {token}"),)
@@ -53,7 +53,7 @@ class Connection:
         self._stub = pb_grpc.StemlineServiceStub(self._channel)  # type: ignore[no-untyped-call]
 
     def close(self) -> None:
-        """Calls under way are cancelled."""
+        """Close the connection; calls under way are cancelled."""
         self._channel.close()
 
     def list_models(self) -> pb.ListModelsResponse:
@@ -70,7 +70,7 @@ class Connection:
     def separate(
         self, config: pb.SeparateConfig, parts: Iterable[bytes]
     ) -> RemoteCall[pb.SeparateResponse]:
-        """Begin a call; back once it is accepted. Raises RemoteError."""
+        """Begin a call; returns once it is accepted. Raises RemoteError."""
         first = pb.SeparateRequest(config=config)
         upload = Upload(first, lambda part: pb.SeparateRequest(audio=part), parts)
         return RemoteCall(*self._begun(self._stub.Separate, upload), "summary")
@@ -97,8 +97,8 @@ class Connection:
 
     def _remote_error(self, error: grpc.RpcError) -> RemoteError:
         code, details = error.code(), error.details() or ""
-        told = {item.key: item.value for item in error.trailing_metadata() or ()}
-        reason = str(told.get(REASON_KEY, ""))
+        metadata = {item.key: item.value for item in error.trailing_metadata() or ()}
+        reason = str(metadata.get(REASON_KEY, ""))
         if code is grpc.StatusCode.UNAVAILABLE and not reason:
             with_tls = "with TLS" if self._is_secure else "without TLS"
             return RemoteError(

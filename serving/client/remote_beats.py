@@ -1,4 +1,4 @@
-"""Beats that a server finds, to be asked for like a local BeatTracker's."""
+"""A beat model of a server, used like a local BeatTracker."""
 
 from collections.abc import Callable, Iterable
 from contextlib import closing
@@ -40,7 +40,7 @@ class RemoteBeatTracker:
         self._model = model
         self._separator = separator
         self.accepted: pb.BeatsAccepted | None = None
-        """What the server said of the latest call: artifacts, provider, device."""
+        """What the server runs for the latest call: artifacts, provider, device."""
 
     def track_blocks(
         self,
@@ -73,7 +73,7 @@ class RemoteBeatTracker:
 def received_beats(
     call: RemoteCall[pb.BeatsResponse], on_progress: OnProgress | None = None
 ) -> Beats:
-    """What a call finds, to its end. Raises RemoteError."""
+    """The beats that a call finds; waits for its end. Raises RemoteError."""
     found: Beats | None = None
     blocks: list[pb.ActivationBlock] = []
     with closing(call):

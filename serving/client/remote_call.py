@@ -18,10 +18,10 @@ _UPLOAD_ENDS_WITHIN_S = 5.0
 
 
 class ResponseMessage(Protocol):
-    """One of a server's messages."""
+    """A message of a server."""
 
     def WhichOneof(self, oneof_group: str, /) -> str | None:
-        """What it carries."""
+        """The name of the field that it carries."""
 
 
 RequestT = TypeVar("RequestT")
@@ -50,7 +50,7 @@ class RemoteCall(Iterator[ResponseT], Generic[ResponseT]):
         upload.call.set_result(responses)
         try:
             self.first: ResponseT = next(self)
-            """What the server accepted."""
+            """The first response, which carries `accepted`."""
         except BaseException:
             self.close()
             raise
@@ -72,21 +72,23 @@ class RemoteCall(Iterator[ResponseT], Generic[ResponseT]):
         return message
 
     def close(self) -> None:
-        """Cancel the call if it still runs, and let go of the source of the audio."""
+        """Cancel the call if it still runs, and stop reading the source of the audio."""
         self._responses.cancel()
         # Whoever closes us may close the source next: it must not be in use then.
         self._upload.stop()
 
 
 class Upload(Generic[RequestT]):
-    """The messages of the client, and what went wrong in making them."""
+    """The client's messages, and the error that reading the audio raised."""
 
     def __init__(
         self, first: RequestT, message_of: Callable[[bytes], RequestT], parts: Iterable[bytes]
     ) -> None:
         """`first` carries the config; `message_of` makes each of the others from its audio."""
         self.call: Future[Any] = Future()
+        """The call that sends them, once it is made."""
         self.error: Exception | None = None
+        """The error of reading the audio; it ended the call."""
         self._first = first
         self._message_of = message_of
         self._parts = parts

@@ -21,10 +21,10 @@ def written_stems(
     on_progress: OnProgress | None,
     take: Callable[[Any], None] = lambda message: None,
 ) -> dict[str, Path]:
-    """Stems that come as files → name and `folder/<stem>.<container>`, all of them or none.
+    """Write stems that come as files; returns name → `folder/<stem>.<container>`, all or none.
 
-    The folder is made where it is missing, and gone again where none are written. `take` is given
-    the messages of anything else. Raises RemoteError or OSError.
+    The folder is made where it is missing, and removed again where no stem is written. `take` is
+    called with every other message. Raises RemoteError or OSError.
     """
     with ExitStack() as stack:
         stack.callback(call.close)

@@ -1,4 +1,4 @@
-"""Separations and analyses that a server does, to be used like local ones."""
+"""Separations and analyses on a server, used like local ones."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -39,7 +39,7 @@ class RemoteSeparator:
         self._client = client
         self._model = model
         self.accepted: pb.Accepted | None = None
-        """What the server said of the latest call: artifact, provider, device."""
+        """What the server runs for the latest call: artifact, provider, device."""
 
     def stream(
         self, blocks: Iterable[Array], audio: AudioFormat, options: SeparateOptions | None = None
@@ -51,7 +51,7 @@ class RemoteSeparator:
 
 
 class RemoteSeparation(Iterator[SeparatedBlock]):
-    """One track on its way through a server: iterate over it for the stems, as over Separation."""
+    """One track under way on a server: iterate over it for the stems, as over a Separation."""
 
     def __init__(
         self, call: RemoteCall[Any], audio: AudioFormat, on_progress: OnProgress | None = None
@@ -63,6 +63,7 @@ class RemoteSeparation(Iterator[SeparatedBlock]):
         self.summary: pb.Summary | None = None
         """What was done, once the last block has come."""
         self.n_samples_done = 0
+        """Samples of every stem returned so far, at the input's sample rate."""
         self._call = call
         self._on_progress = on_progress
         self._output = self._blocks()
@@ -104,7 +105,7 @@ class RemoteSeparation(Iterator[SeparatedBlock]):
                     case "stem_block":
                         block = message.stem_block
                         waiting[block.stem].append(_samples(block, self.accepted.channels))
-                        # The server sends every stem of the same stretch in turn.
+                        # The server sends one block a stem for each stretch.
                         if all(waiting.values()):
                             stems = {stem: parts.popleft() for stem, parts in waiting.items()}
                             offset = self.n_samples_done
@@ -120,11 +121,11 @@ class RemoteSeparation(Iterator[SeparatedBlock]):
             self.close()
 
     def _take(self, message: Any) -> None:
-        """What a separation has no use for."""
+        """Ignore a message that is not about the separation; RemoteAnalysis reads it."""
 
 
 class RemoteAnalysis(RemoteSeparation):
-    """One track on its way through a server, to its stems and beats."""
+    """One track under way on a server: its stems, and then its beats."""
 
     def __init__(
         self,
@@ -137,12 +138,12 @@ class RemoteAnalysis(RemoteSeparation):
 
     @property
     def beats_accepted(self) -> pb.BeatsAccepted | None:
-        """What finds the beats; None before the first block."""
+        """What runs to find the beats; None before the first block."""
         return self._found.accepted
 
     @property
     def beats(self) -> Beats | None:
-        """What was found, once the last block has come."""
+        """The beats, once the last block has come."""
         return self._found.beats
 
     def _take(self, message: pb.AnalyzeResponse) -> None:
@@ -154,11 +155,13 @@ class FoundBeats:
 
     def __init__(self) -> None:
         self.accepted: pb.BeatsAccepted | None = None
+        """What runs to find the beats, once it is known."""
         self.beats: Beats | None = None
+        """The beats, once they have come."""
         self._blocks: list[pb.ActivationBlock] = []
 
     def take(self, message: pb.AnalyzeResponse) -> None:
-        """Keep what is of the beats."""
+        """Keep the message if it is about beats."""
         match message.WhichOneof("response"):
             case "beats_accepted":
                 self.accepted = message.beats_accepted

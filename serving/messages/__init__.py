@@ -1,1 +1,1 @@
-"""What server and client share: the proto's messages to and from the dataclasses of jobs."""
+"""What server and client share: jobs and their events ↔ the messages of the proto."""

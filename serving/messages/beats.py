@@ -16,7 +16,7 @@ _BLOCK_NUMBERS = 1 << 16
 
 
 def beats_accepted_message(event: BeatsAccepted, request_id: str) -> pb.BeatsAccepted:
-    """What will find the beats."""
+    """The message of what will find the beats."""
     return pb.BeatsAccepted(
         request_id=request_id,
         model=event.model,
@@ -30,7 +30,7 @@ def beats_accepted_message(event: BeatsAccepted, request_id: str) -> pb.BeatsAcc
 
 
 def result_message(event: BeatsFound) -> pb.BeatsResult:
-    """What was found, without its activations."""
+    """The message of the beats and sections, without the activations."""
     found = event.beats
     return pb.BeatsResult(
         bpm=found.bpm,
@@ -48,7 +48,7 @@ def result_message(event: BeatsFound) -> pb.BeatsResult:
 
 
 def activation_messages(activations: BeatActivations) -> Iterator[pb.ActivationBlock]:
-    """The frames, a bounded number in each message."""
+    """The messages of the activations, with a bounded number of frames in each."""
     n_rows = 3 + len(activations.labels)
     step = _BLOCK_NUMBERS // n_rows
     for start in range(0, activations.beat.shape[0], step):
@@ -66,7 +66,7 @@ def activation_messages(activations: BeatActivations) -> Iterator[pb.ActivationB
 def beats_of(
     result: pb.BeatsResult, blocks: Sequence[pb.ActivationBlock], labels: Sequence[str]
 ) -> Beats:
-    """What was found, with its activations where they have come."""
+    """The beats and sections of a result; with activations where blocks of them came."""
     return Beats(
         bpm=result.bpm if result.HasField("bpm") else None,
         beats=tuple(Beat(beat.time_s, beat.position) for beat in result.beats),
@@ -78,7 +78,7 @@ def beats_of(
 
 
 def _in_order(seconds: Mapping[str, float]) -> dict[str, float]:
-    """The stages one after another, as they are here; a message has no order."""
+    """The stages in the order of STAGES: a message's map has none."""
     order = [*(name for name in STAGES if name in seconds), *sorted(set(seconds) - set(STAGES))]
     return {name: seconds[name] for name in order}
 

@@ -18,7 +18,7 @@ def separate_job(config: pb.SeparateConfig) -> SeparateJob:
 
 
 def accepted_message(event: SeparateAccepted, request_id: str) -> pb.Accepted:
-    """What will run, and which stems will come."""
+    """The message of what will run and which stems will come."""
     return pb.Accepted(
         request_id=request_id,
         model=event.model,
@@ -35,7 +35,7 @@ def accepted_message(event: SeparateAccepted, request_id: str) -> pb.Accepted:
 
 
 def progress_message(event: Progress) -> pb.Progress:
-    """How far the work is."""
+    """The message of how far the work is."""
     return pb.Progress(
         samples_done=event.n_samples_done,
         samples_total=event.n_samples_total or 0,
@@ -45,7 +45,7 @@ def progress_message(event: Progress) -> pb.Progress:
 
 
 def summary_message(event: Summary, encode_s: float) -> pb.Summary:
-    """What was done; `encode_s` is the time that making the stem blocks took."""
+    """The message of what was done; encoding the stem blocks took `encode_s` seconds."""
     return pb.Summary(
         artifact_sha256=event.artifact_sha256,
         n_samples=event.n_samples,

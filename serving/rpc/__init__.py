@@ -1,1 +1,1 @@
-"""The gRPC server: calls to jobs and their events back to messages."""
+"""The gRPC server: calls become jobs, and their events become messages."""

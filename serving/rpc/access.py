@@ -35,8 +35,8 @@ class TokenCheck(grpc.ServerInterceptor):
 
     def _is_known(self, details: grpc.HandlerCallDetails) -> bool:
         sent = dict(details.invocation_metadata).get("authorization", "")
-        given = sent if isinstance(sent, bytes) else sent.encode()
-        return hmac.compare_digest(given, self._wanted)
+        received = sent if isinstance(sent, bytes) else sent.encode()
+        return hmac.compare_digest(received, self._wanted)
 
 
 def _refuse(requests: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
@@ -56,7 +56,7 @@ def read_token(path: Path) -> str:
 
 
 def tls_credentials(settings: ServerSettings) -> grpc.ServerCredentials | None:
-    """What TLS is done with, None without TLS. Raises SettingsError for files that do not fit."""
+    """Credentials for TLS, None without it. Raises SettingsError for files that do not fit."""
     if settings.tls_cert is None or settings.tls_key is None:
         return None
     try:
@@ -83,7 +83,7 @@ def address_of(host: str, port: int) -> str:
 
 
 def check_free(host: str, port: int, address: str) -> None:
-    """Raise ListenError in the system's words, which gRPC's own error does not carry."""
+    """Raise ListenError where an address is taken, in the system's words, which gRPC leaves out."""
     try:
         family, kind, protocol, _, where = socket.getaddrinfo(
             host.strip("[]"), port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE

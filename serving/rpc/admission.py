@@ -1,4 +1,4 @@
-"""The door of a server: how many calls are inside, how much they hold, and whether more come in."""
+"""Admission of calls: how many run, how much audio they hold, and whether more are accepted."""
 
 import math
 import threading
@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from stemline.errors import DrainingError, LimitError
 
 WAIT_S = 0.2
-"""The longest that the main thread waits in one step: between them it hears of signals."""
+"""The longest single wait of the main thread, in seconds: it handles signals between two."""
 
 
 class Admission:
-    """Closed at first; `open` when the server is ready, `drain` when it is to stop."""
+    """Refuses calls at first; `open` it when the server is ready, `drain` it when it is to stop."""
 
     def __init__(self, max_streams: int) -> None:
         self._max_streams = max_streams
@@ -22,23 +22,23 @@ class Admission:
         self._changed = threading.Condition()
 
     def open(self) -> None:
-        """Let calls in from now on."""
+        """Accept calls from now on."""
         with self._changed:
             self._refusal = None
 
     def drain(self) -> None:
-        """Let no more calls in; those inside go on."""
+        """Accept no more calls; those under way go on."""
         with self._changed:
             self._refusal = "the server is draining and takes no new calls; try another"
 
     @property
     def n_inside(self) -> int:
-        """Calls that were let in and have not ended."""
+        """Calls that were accepted and have not ended."""
         with self._changed:
             return self._n_inside
 
     def wait_until_empty(self, timeout_s: float | None) -> bool:
-        """Whether every call inside has ended before the time is up; None waits for as long."""
+        """Wait for every call to end; whether they did within `timeout_s`, None for no limit."""
         until = None if timeout_s is None else time.monotonic() + timeout_s
         with self._changed:
             while self._n_inside > 0:
@@ -49,14 +49,14 @@ class Admission:
         return True
 
     def check(self) -> None:
-        """Raise DrainingError while no calls are let in."""
+        """Raise DrainingError while no calls are accepted."""
         with self._changed:
             if self._refusal is not None:
                 raise DrainingError(self._refusal)
 
     @contextmanager
     def inside(self) -> Iterator[None]:
-        """Be counted as a call. Raises DrainingError, or LimitError when the house is full."""
+        """Count as a call within the `with`. Raises DrainingError, or LimitError for too many."""
         with self._changed:
             self.check()
             if self._n_inside >= self._max_streams:
@@ -74,9 +74,9 @@ class Admission:
 
 
 class HeldAudio:
-    """How much audio the calls inside hold in memory: together at most `most_s` seconds.
+    """How much audio the calls under way hold in memory: together at most `most_s` seconds.
 
-    Each takes its share as its audio comes in, and gives it back when it ends.
+    The share of a call grows as its audio comes in, and is released when the call ends.
     """
 
     def __init__(self, most_s: float) -> None:
@@ -92,7 +92,7 @@ class HeldAudio:
 
     @contextmanager
     def share(self) -> Iterator["AudioShare"]:
-        """One call's, of no audio yet; it is given back at the end."""
+        """The share of one call, empty at first; released when the `with` ends."""
         share = AudioShare(self)
         with self._lock:
             self._shares.add(share)
@@ -120,17 +120,17 @@ class HeldAudio:
 
 
 class AudioShare:
-    """What one call holds; made by `HeldAudio.share`."""
+    """The audio that one call holds; made by `HeldAudio.share`."""
 
     def __init__(self, of: HeldAudio) -> None:
         self._of = of
         self.held_s = 0.0
-        """Seconds of audio."""
+        """Seconds of audio held."""
 
     def grow(self, to_s: float) -> None:
-        """Hold `to_s` seconds of audio, if it is not more already.
+        """Hold `to_s` seconds of audio, or what is held already where that is more.
 
-        Raises LimitError where all shares would hold too much: this one is as before then, until
-        its call ends.
+        Raises LimitError where all shares together would hold too much; this one then stays as it
+        was.
         """
         self._of.grow(self, to_s)

@@ -10,7 +10,7 @@ from ..jobs import AnalyzeJob, BeatsJob
 from ..messages.separate import separate_job
 from ..served_models import ServedModels
 from .call import Call
-from .job_call import carried, run_job
+from .job_call import as_responses, run_job
 from .replies import file_format_of
 from .status import RequestFields
 from .uploads import UploadLimits, check_input, config_of
@@ -19,7 +19,7 @@ FIELDS = RequestFields(
     "config.separate",
     {"beats_model": "config.beats_model", "separator": "config.separate.model"},
 )
-"""Where its request has what errors name."""
+"""Where an AnalyzeRequest has the options that errors name."""
 
 
 def analyze_call(
@@ -33,4 +33,4 @@ def analyze_call(
     run = AnalyzeRun(models, AnalyzeJob(separate_job(config.separate), beats))
     limits = limits.for_beats(call.stack)
     messages = run_job(call, run, config.separate.input, config.separate.output, limits)
-    yield from carried(pb.AnalyzeResponse, messages)
+    yield from as_responses(pb.AnalyzeResponse, messages)

@@ -9,7 +9,7 @@ from ..job_runs import BeatsRun
 from ..jobs import BeatsJob
 from ..served_models import ServedModels
 from .call import Call
-from .job_call import carried, run_job
+from .job_call import as_responses, run_job
 from .uploads import UploadLimits, check_input, config_of
 
 
@@ -22,4 +22,4 @@ def beats_call(
     run = BeatsRun(models, BeatsJob(config.model, config.separator, config.activations))
     limits = limits.for_beats(call.stack)
     messages = run_job(call, run, config.input, pb.OutputFormat(), limits)
-    yield from carried(pb.BeatsResponse, messages, beats_accepted="accepted", beats="result")
+    yield from as_responses(pb.BeatsResponse, messages, beats_accepted="accepted", beats="result")

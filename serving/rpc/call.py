@@ -1,4 +1,4 @@
-"""What every streaming call has, and what all of them do alike."""
+"""A streaming call under way, of whichever method."""
 
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -17,16 +17,19 @@ class Call(Generic[RequestT]):
     """One call under way."""
 
     request_id: str
+    """The call's name in the log."""
     requests: TimedMessages[RequestT]
+    """The client's messages, as they come."""
     context: grpc.ServicerContext
     stack: ExitStack
-    """Closes what the call holds, whatever its end."""
+    """Closes what the call holds when it ends, however it ends."""
 
     def ends_with(self, close: Callable[[], None]) -> bool:
-        """Have `close` called, at once, when the client goes away; whether it is still there.
+        """Have `close` called as soon as the client leaves; False where it has left already.
 
-        A call that is cancelled or expires frees its work then, whatever this thread waits for.
+        So a call that is cancelled or expires frees its work at once, whatever this thread waits
+        for.
         """
-        # First when leaving, for what is left later may wait for a message.
+        # The last callback runs first: what the stack closes after it may wait for a message.
         self.stack.callback(self.requests.close)
         return bool(self.context.add_callback(close))

@@ -17,9 +17,9 @@ class _End:
 class TimedMessages(Iterator[MessageT], Generic[MessageT]):
     """A call's messages; each has to come within `idle_s` of being asked for.
 
-    gRPC can neither be waited for with a limit nor be woken, so a thread waits for it. That
-    thread asks for a message only when it is asked for one: a client that is held up because the
-    server has enough to do loses no time, and no more than before is in memory.
+    gRPC's own wait has no time limit and cannot be ended early, so a thread of ours waits for it.
+    That thread fetches a message only when one is asked for: no messages pile up in memory, and
+    the limit does not run while the server is busy and asks for none.
 
     Raises
     ------

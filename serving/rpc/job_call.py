@@ -1,4 +1,4 @@
-"""A streaming call as a job: its config and audio to a run, the run's events to responses."""
+"""A streaming call as a job: its audio goes to a run, the run's events become responses."""
 
 import logging
 import time
@@ -38,23 +38,24 @@ def run_job(
     wanted_output: pb.OutputFormat,
     limits: UploadLimits,
 ) -> Iterator[tuple[str, Message]]:
-    """Every response of one call: the field of the response's oneof, and what it carries.
+    """What every response of one call carries: (field of the response's oneof, message).
 
-    The names are those of AnalyzeResponse. Raises whatever ends the call.
+    The fields are named as in AnalyzeResponse, whose oneof has all of them; `as_responses` makes
+    the responses. Raises whatever ends the call.
     """
     blocks, audio = audio_of(call.requests, wanted_input, limits, call.stack)
     call.stack.enter_context(run)  # after the upload's file, so that it ends before that is closed
     events = run.start(blocks, audio)
     if not call.ends_with(run.close):
         return
-    translated = _Translation(call, wanted_output)
+    translator = _Translator(call, wanted_output)
     for event in events:
-        yield from translated.of(event)
-    _log.info("request %s: %s", call.request_id, translated.done)
+        yield from translator.messages(event)
+    _log.info("request %s: %s", call.request_id, translator.done)
 
 
-class _Translation:
-    """Events to messages; stems leave by the replies that the output asks for."""
+class _Translator:
+    """The events of one call → messages; `Replies` encode the stems as the output format asks."""
 
     def __init__(self, call: Call[RequestT], wanted_output: pb.OutputFormat) -> None:
         self._request_id = call.request_id
@@ -63,15 +64,15 @@ class _Translation:
         self._replies: Replies | None = None
         self._encode_s = 0.0
         self._work: list[str] = []
-        self._took = ""
+        self._duration = ""
 
     @property
     def done(self) -> str:
-        """What was done, for the log."""
-        return f"{' and '.join(self._work)}, {self._took}"
+        """What was done and how long it took, for the log."""
+        return f"{' and '.join(self._work)}, {self._duration}"
 
-    def of(self, event: Event) -> Iterator[tuple[str, Message]]:
-        """The messages of one event."""
+    def messages(self, event: Event) -> Iterator[tuple[str, Message]]:
+        """The messages of one event, each with the field that carries it."""
         match event:
             case SeparateAccepted():
                 self._replies = replies_for(
@@ -91,17 +92,17 @@ class _Translation:
                 if self._replies is not None:
                     yield from self._encoded(self._replies.finish())
             case BeatsFound():
-                self._took = _took(event)
+                self._duration = _duration(event)
                 if event.beats.activations is not None:
                     for block in activation_messages(event.beats.activations):
                         yield "activations", block
                 yield "beats", result_message(event)
             case Summary():
-                self._took = _took(event)
+                self._duration = _duration(event)
                 yield "summary", summary_message(event, self._encode_s)
 
     def _encoded(self, stem_blocks: Iterator[pb.StemBlock]) -> Iterator[tuple[str, Message]]:
-        """Stem blocks, made when asked for; the time that making them takes is added up."""
+        """Stem blocks as they are encoded; the time that encoding takes is added up."""
         while True:
             started = time.monotonic()
             block = next(stem_blocks, None)
@@ -111,14 +112,15 @@ class _Translation:
             yield "stem_block", block
 
 
-def _took(event: BeatsFound | Summary) -> str:
+def _duration(event: BeatsFound | Summary) -> str:
+    """How much audio, in how much time."""
     audio_s = event.n_samples / event.sample_rate_hz
     return f"{audio_s:.1f} s of audio in {event.elapsed_s:.1f} s"
 
 
-def carried(
+def as_responses(
     response: Callable[..., Message], messages: Iterator[tuple[str, Message]], **names: str
 ) -> Iterator[Message]:
-    """Each message in a response; `names` are the fields that are called otherwise in it."""
+    """Each (field, message) in a `response`; `names` are the fields that it calls otherwise."""
     for field, message in messages:
         yield response(**{names.get(field, field): message})

@@ -7,7 +7,7 @@ from ..served_models import ServedModels
 
 
 def list_models(models: ServedModels) -> pb.ListModelsResponse:
-    """All of them, by the artifact's name."""
+    """All models that may run, by the artifact's name."""
     return pb.ListModelsResponse(
         models=[_message(model, models.library.is_open(model)) for model in models.models()]
     )

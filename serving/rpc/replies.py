@@ -20,7 +20,7 @@ _WAV_BITS, _FLAC_BITS, _MP3_KBPS = 16, 16, 192
 
 
 class Replies(Protocol):
-    """How stems leave; nothing is done before what is given back is iterated over."""
+    """Encodes stems and splits them into messages, as the returned iterators are iterated over."""
 
     def add(self, block: SeparatedBlock) -> Iterator[pb.StemBlock]:
         """What can be sent now that `block` is final."""
@@ -36,7 +36,7 @@ class PcmReplies:
         self._is_s16 = encoding == pb.PCM_ENCODING_S16LE
 
     def add(self, block: SeparatedBlock) -> Iterator[pb.StemBlock]:
-        """Every stem of each short stretch in turn, so that a client can regroup as it reads."""
+        """One message a stem for each short stretch, so that a client can regroup as it reads."""
         channels, n_samples = next(iter(block.stems.values())).shape
         step = MAX_DATA_BYTES // (4 * channels)
         for start in range(0, n_samples, step):
@@ -60,7 +60,7 @@ class PcmReplies:
 
 
 class FileReplies:
-    """One encoded file a stem, sent when complete: its header tells its length.
+    """One encoded file a stem, sent when complete, as its header holds its length.
 
     The files are temporary and have no name; `stack` closes them.
     """
@@ -105,7 +105,7 @@ def replies_for(
     stems: Sequence[str],
     stack: ExitStack,
 ) -> Replies:
-    """The way of sending that a config asks for. Raises EncodingError or RequestError."""
+    """The replies in the format that a config asks for. Raises EncodingError or RequestError."""
     output = file_format_of(wanted)
     if output is None:
         return PcmReplies(wanted.pcm.encoding)

@@ -9,7 +9,7 @@ from ..job_runs import SeparateRun
 from ..messages.separate import separate_job
 from ..served_models import ServedModels
 from .call import Call
-from .job_call import carried, run_job
+from .job_call import as_responses, run_job
 from .replies import file_format_of
 from .uploads import UploadLimits, check_input, config_of
 
@@ -23,4 +23,4 @@ def separate_call(
     file_format_of(config.output)
     run = SeparateRun(models, separate_job(config))
     messages = run_job(call, run, config.input, config.output, limits)
-    yield from carried(pb.SeparateResponse, messages)
+    yield from as_responses(pb.SeparateResponse, messages)

@@ -48,13 +48,13 @@ _SPARE_THREADS = 16
 # Calls beyond the streams, with a spare thread or waiting for one, which is soon free: a refusal
 # takes no time. What comes above is refused by gRPC itself, as RESOURCE_EXHAUSTED.
 _SPARE_CALLS = 256
-# A call that is over may still have its last messages to send.
+# Seconds: a call that is over may still have its last messages to send.
 _FLUSH_S = 5.0
 _KEEPALIVE_MS = 60_000
 
 
 class StemlineServer:
-    """One server: `start` it, `drain` it."""
+    """One server: `start` it, then `drain` it."""
 
     def __init__(self, library: Library, settings: ServerSettings) -> None:
         """Nothing listens yet. Raises SettingsError when the settings do not fit together."""
@@ -82,7 +82,7 @@ class StemlineServer:
         return self._beats_audio.held_s
 
     def start(self) -> int:
-        """Listen, load the models, serve; the port.
+        """Listen, load the models, take calls; returns the port.
 
         Raises ListenError, and whatever opening a model raises.
         """
@@ -96,7 +96,7 @@ class StemlineServer:
         return port
 
     def listen(self) -> int:
-        """Answer on the address, refusing calls as one that is starting; the port."""
+        """Answer on the address, but refuse calls until `open`; returns the port."""
         host, port = self._settings.host, self._settings.port
         address = address_of(host, port)
         check_free(host, port, address)
@@ -112,27 +112,12 @@ class StemlineServer:
         return port
 
     def load_models(self, go_on: Callable[[], bool] = lambda: True) -> None:
-        """Open the models of the settings, or every one that may run, while `go_on()`.
+        """Open the models of the settings, or every one that may run, as long as `go_on()` is true.
 
         Raises UnknownModelError when there is none, UntrainedError when there are only untrained
         ones, and whatever opening a model raises.
         """
-        names = list(self._settings.models)
-        if not names:
-            models = self._library.models()
-            if not models:
-                raise nothing_exported(self._settings.artifacts)
-            usable = [model for model in models if self._library.may_run(model)]
-            for model in models:
-                if model not in usable:
-                    _log.warning("%s has random weights and is not served", model.name)
-            if not usable:
-                raise UntrainedError(
-                    "every artifact has random weights, not trained ones; export with "
-                    "--weights official or --weights PATH, or pass --allow-untrained"
-                )
-            names = [model.name for model in usable]
-        for name in names:
+        for name in self._settings.models or self._usable_models():
             if not go_on():
                 return
             model = self._library.named(name)
@@ -152,9 +137,9 @@ class StemlineServer:
         self._set_health(_SERVING)
 
     def drain(self, grace_s: float | None = None) -> bool:
-        """Refuse new calls, let those accepted finish, stop; whether all of them finished.
+        """Refuse new calls, let the accepted ones finish, stop; whether all of them finished.
 
-        They are given `grace_s` seconds, or the settings' when None, which may be no limit;
+        They have `grace_s` seconds, or those of the settings when None, which may be no limit;
         health checks and refusals are answered until the end.
         """
         self._admission.drain()
@@ -173,6 +158,22 @@ class StemlineServer:
         self._server.stop(flush_s).wait()
         self._admission.wait_until_empty(_FLUSH_S)
         self._pool.shutdown(wait=False)
+
+    def _usable_models(self) -> list[str]:
+        """The names of the models that may run; the others are logged. Raises if there is none."""
+        models = self._library.models()
+        if not models:
+            raise nothing_exported(self._settings.artifacts)
+        usable = [model for model in models if self._library.may_run(model)]
+        for model in models:
+            if model not in usable:
+                _log.warning("%s has random weights and is not served", model.name)
+        if not usable:
+            raise UntrainedError(
+                "every artifact has random weights, not trained ones; export with "
+                "--weights official or --weights PATH, or pass --allow-untrained"
+            )
+        return [model.name for model in usable]
 
     def _built(self) -> grpc.Server:
         settings = self._settings
@@ -215,7 +216,7 @@ class StemlineServer:
 
 
 class _Reflection(reflection.ReflectionServicer):  # type: ignore[misc]
-    """gRPC reflection, whose calls end when they ask nothing for `idle_s`."""
+    """gRPC reflection; a call that sends nothing for `idle_s` ends."""
 
     def __init__(self, names: tuple[str, ...], idle_s: float) -> None:
         super().__init__(names)
@@ -226,7 +227,7 @@ class _Reflection(reflection.ReflectionServicer):  # type: ignore[misc]
         request_iterator: "Iterator[reflection_pb2.ServerReflectionRequest]",
         context: grpc.ServicerContext,
     ) -> "Iterator[reflection_pb2.ServerReflectionResponse]":
-        """Answer what is asked."""
+        """Answer the client's questions; see gRPC's reflection protocol."""
         with TimedMessages(request_iterator, self._idle_s) as requests, suppress(IdleError):
             yield from super().ServerReflectionInfo(requests, context)
 
@@ -238,24 +239,24 @@ def serve(
 ) -> bool:
     """Serve until SIGTERM or SIGINT, then drain; a second signal stops at once.
 
-    Call it from the main thread. `on_ready` is told the address once calls are taken. The
+    Call it from the main thread. `on_ready` is called with the address once calls are taken. The
     library stays open. Returns whether every accepted call finished. Raises as
     `StemlineServer.start` does.
     """
-    told = _Signals()
+    signals = _Signals()
     server = StemlineServer(library, settings)
-    with told:
+    with signals:
         port = server.listen()
         try:
-            server.load_models(go_on=lambda: told.n_received == 0)
-            if told.n_received == 0:
+            server.load_models(go_on=lambda: signals.n_received == 0)
+            if signals.n_received == 0:
                 server.open()
                 on_ready(address_of(settings.host, port))
-            while told.n_received == 0:
+            while signals.n_received == 0:
                 time.sleep(WAIT_S)
             _log.info("draining: %d calls are under way", server.n_streams)
-            told.on_second = server.stop
-            if told.n_received > 1:
+            signals.on_second = server.stop
+            if signals.n_received > 1:
                 server.stop()
             return server.drain()
         except BaseException:
@@ -264,11 +265,11 @@ def serve(
 
 
 class _Signals:
-    """Counts SIGTERM and SIGINT while serving; those after the first call `on_second`.
+    """Counts SIGTERM and SIGINT while serving; every one after the first calls `on_second`.
 
-    A handler runs in the main thread between two of its steps, and a signal that another thread
-    received does not wake the main thread. So that one waits in short steps, and the handler takes
-    no lock.
+    Python runs handlers in the main thread between two of its steps, and a signal that another
+    thread received does not wake the main thread. So the main thread waits in short steps, and the
+    handler takes no lock.
     """
 
     def __init__(self) -> None:

@@ -1,6 +1,7 @@
-"""The gRPC service: each call's own file says what is done, and the pipeline how.
+"""The gRPC service: every method, from the admission of a call to its status.
 
-One thread a call. Whatever goes wrong in a call is turned into its status here, and nowhere else.
+What a method does is in the file of its call. One thread a call. Whatever goes wrong in a call
+becomes its status here, and nowhere else.
 """
 
 import logging
@@ -44,7 +45,10 @@ class StemlineServicer(pb_grpc.StemlineServiceServicer):
         preferred: Sequence[str] = (),
         idle_s: float = 60,
     ) -> None:
-        """`preferred` are models of either kind: the first of each is the default of its calls."""
+        """`preferred` are models by name: the first of each task is its default.
+
+        `idle_s` is the longest wait for a client's next message, in seconds.
+        """
         self._models = ServedModels(library, preferred)
         self._admission = admission
         self._limits = limits
@@ -76,7 +80,7 @@ class StemlineServicer(pb_grpc.StemlineServiceServicer):
         try:
             self._admission.check()
             return list_models(self._models)
-        except Exception as error:  # noqa: BLE001 - the boundary: the client must hear of anything
+        except Exception as error:  # noqa: BLE001 - the boundary: any error becomes a status
             status = rpc_status_of(error, secrets.token_hex(4))
         context.abort_with_status(status)
         raise AssertionError("abort_with_status raises")
@@ -88,7 +92,7 @@ class StemlineServicer(pb_grpc.StemlineServiceServicer):
         context: grpc.ServicerContext,
         fields: RequestFields | None = None,
     ) -> Iterator[ResponseT]:
-        """One call from its admission to its status; `fields` are where errors find theirs."""
+        """One call from its admission to its status; `fields` maps options to request fields."""
         request_id = secrets.token_hex(4)
         try:
             with self._admission.inside(), ExitStack() as stack:
@@ -96,7 +100,7 @@ class StemlineServicer(pb_grpc.StemlineServiceServicer):
                 call = Call(request_id, requests, context, stack)
                 yield from responses(call, self._models, self._limits)
             return
-        except Exception as error:  # noqa: BLE001 - the boundary: the client must hear of anything
+        except Exception as error:  # noqa: BLE001 - the boundary: any error becomes a status
             if not context.is_active():
                 _log.info("request %s: the client is gone", request_id)
                 return

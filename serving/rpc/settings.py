@@ -1,4 +1,4 @@
-"""What a server is told: each setting is a flag of `stemline serve` and a `STEMLINE_*` variable."""
+"""A server's settings: each is a flag of `stemline serve` and a `STEMLINE_*` variable."""
 
 from pathlib import Path
 from typing import Annotated
@@ -17,18 +17,18 @@ _ENV_PREFIX = "STEMLINE_"
 
 
 class ServerSettings(BaseSettings):
-    """The settings of one server; what is not given comes from the environment."""
+    """The settings of one server; those that are not passed come from the environment."""
 
     model_config = SettingsConfigDict(env_prefix=_ENV_PREFIX, frozen=True, extra="forbid")
 
     host: str = "127.0.0.1"
     port: int = Field(8500, ge=0, le=65535)
-    """0: any free port."""
+    """The TCP port; 0 for any free one."""
 
     artifacts: Path = Path("artifacts")
     models: Annotated[tuple[str, ...], NoDecode] = ()
-    """Loaded before the server is ready, comma-separated; empty: all. The first that gives stems
-    and the first that finds beats are the defaults."""
+    """Models to load before the server is ready, comma-separated; empty for all. The first that
+    separates and the first that finds beats are the defaults."""
     device: str = "auto"
     threads: int | None = Field(None, ge=1)
     batch_size: int | None = Field(None, ge=1)
@@ -37,23 +37,23 @@ class ServerSettings(BaseSettings):
     max_streams: int = Field(64, ge=1)
     """Streaming calls at once; more are refused."""
     max_upload_mb: float = Field(2048, gt=0)
-    """Of one call, in units of 10⁶ bytes."""
+    """The largest upload of one call, in units of 10⁶ bytes."""
     max_audio_s: float = Field(4 * 3600, gt=0)
-    """Of one call."""
+    """The longest recording of one call, in seconds."""
     max_beats_s: float = Field(1200, gt=0)
-    """Of one call that finds beats: its network takes the whole recording at once, with 0.2 GB or
-    more for every minute."""
+    """The longest recording of one call that finds beats, in seconds: its network takes the whole
+    recording at once, with 0.2 GB or more for every minute."""
     max_beats_total_s: float = Field(7200, gt=0)
-    """Of all calls under way that find beats, together: until its end each keeps what the network
-    is to hear, 8 to 16 MB for every minute of audio. So two hours are 1 to 2 GB."""
+    """The recordings of all calls under way that find beats, together, in seconds: each keeps the
+    network's inputs until it ends, 8 to 16 MB for every minute. So two hours are 1 to 2 GB."""
     max_message_mb: float = Field(4.2, gt=0.6, le=2000)
-    """Of one message; audio is best sent in messages of 512 KiB."""
+    """The largest message, in units of 10⁶ bytes; audio is best sent in messages of 512 KiB."""
     idle_s: float = Field(60, gt=0, le=86_400)
-    """How long a call may send nothing while the server waits for its next message. Time in which
-    the server has enough to do, and asks for none, does not count."""
+    """How long, in seconds, a call may send nothing while the server waits for its next message.
+    Time in which the server is busy, and asks for none, does not count."""
     grace_s: float | None = Field(None, ge=0, allow_inf_nan=False)
-    """What accepted calls are given to finish once the server is told to stop; as long as they
-    take when None."""
+    """How long, in seconds, accepted calls may still run once the server is to stop; None for as
+    long as they take."""
 
     tls_cert: Path | None = None
     tls_key: Path | None = None
@@ -78,13 +78,13 @@ class ServerSettings(BaseSettings):
         return round(self.max_upload_mb * 1e6)
 
 
-def load_settings(**given: object) -> ServerSettings:
-    """The settings given, the environment's for the rest, checked together.
+def load_settings(**flags: object) -> ServerSettings:
+    """The settings of `flags`, the environment's for the rest, checked together.
 
-    A setting given as None counts as not given. Raises SettingsError.
+    A flag that is None is left to the environment. Raises SettingsError.
     """
     try:
-        settings = ServerSettings(**{k: v for k, v in given.items() if v is not None})  # type: ignore[arg-type]
+        settings = ServerSettings(**{k: v for k, v in flags.items() if v is not None})  # type: ignore[arg-type]
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         name = ".".join(str(part) for part in first["loc"][:1])

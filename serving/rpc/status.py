@@ -25,8 +25,8 @@ _RETRY_S = 5
 _MAX_MESSAGE_CHARS = 1000  # a status travels in HTTP headers, which servers cap at 8 KiB
 
 _CONFIG = "config"
-# Fields of requests themselves, and the name of what every message carries one of. Whatever else an
-# error names is an option, as callers of the library know it.
+# Fields of the requests themselves, and the name of their oneof. Whatever else an error names is an
+# option, as callers of the library know it.
 _OF_REQUEST = {_CONFIG, "audio", "request"}
 
 
@@ -35,9 +35,9 @@ class RequestFields:
     """Where a call's request has the options that errors name."""
 
     config: str = _CONFIG
-    """Here, those that are not in `elsewhere`."""
+    """The field that holds every option that is not in `elsewhere`."""
     elsewhere: Mapping[str, str] = field(default_factory=dict)
-    """Option → field."""
+    """Option → field, for the others."""
 
     def path_of(self, name: str) -> str:
         """An option, bare or as `config.…`, or a field of the request → the request's field."""
@@ -51,7 +51,7 @@ _RETRIED = {grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.UNAVAILABLE}
 
 
 def status_of(error: BaseException) -> grpc.StatusCode:
-    """The status of an error; INTERNAL of a fault of ours."""
+    """The status code of an error; INTERNAL for a fault of ours."""
     return grpc.StatusCode[error.grpc_status if isinstance(error, StemlineError) else "INTERNAL"]
 
 
@@ -66,7 +66,7 @@ def rpc_status_of(
     """The status to end a call with.
 
     `fields` are those of the call's request; unset, every option is a field of its config. A fault
-    of ours is logged with its traceback; the client is told the request's id alone.
+    of ours is logged with its traceback, and the client gets the request's id alone.
     """
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         error = LimitError("the server's disk is full; try again later")
@@ -102,5 +102,5 @@ def _status(code: grpc.StatusCode, message: str, reason: str, *details: Message)
         status.details.add().Pack(detail)
     converted = rpc_status.to_status(status)
     metadata = (*converted.trailing_metadata, *([(REASON_KEY, reason)] if reason else []))
-    told: grpc.Status = converted._replace(trailing_metadata=metadata)
-    return told
+    with_reason: grpc.Status = converted._replace(trailing_metadata=metadata)
+    return with_reason

@@ -17,7 +17,7 @@ from .admission import AudioShare, HeldAudio
 
 
 class UploadMessage(Protocol):
-    """A message of a client: the config first, audio ever after."""
+    """A message of a client: the first carries the config, every other audio."""
 
     @property
     def audio(self) -> bytes:
@@ -25,10 +25,10 @@ class UploadMessage(Protocol):
 
     @property
     def config(self) -> Any:
-        """What is to be done; `input` tells what the audio is."""
+        """What is to be done; its `input` says what the audio is."""
 
     def WhichOneof(self, oneof_group: str, /) -> str | None:
-        """What it carries."""
+        """The name of the field that it carries."""
 
 
 ENCODINGS = {
@@ -49,16 +49,20 @@ class UploadLimits:
     """What one call may send."""
 
     max_bytes: int
+    """The largest upload."""
     max_audio_s: float
+    """The longest recording, in seconds."""
     max_beats_s: float = math.inf
-    """Where beats are found: a beat network's memory grows with the length of the track."""
+    """The longest recording in which beats are found, in seconds: a beat network's memory grows
+    with the length of the track."""
     beats_audio: HeldAudio = field(default_factory=lambda: HeldAudio(math.inf))
-    """Of all calls that find beats: until its end each keeps what its network is to hear."""
+    """The audio held by all calls that find beats: each keeps its network's inputs until it ends.
+    """
     share: AudioShare | None = None
-    """Of these, the call's own; None where no audio is kept."""
+    """This call's part of `beats_audio`; None where it keeps no audio."""
 
     def for_beats(self, stack: ExitStack) -> "UploadLimits":
-        """Those of one call that finds beats; what it holds is given back by `stack`."""
+        """The limits of one call that finds beats; `stack` releases its share."""
         return replace(
             self,
             max_audio_s=min(self.max_audio_s, self.max_beats_s),
@@ -85,8 +89,8 @@ def audio_of(
 ) -> tuple[Iterable[Array], AudioFormat]:
     """The audio that follows a config: blocks (channels, n_samples), and what they are.
 
-    PCM is decoded as it arrives, once; a container can be read again and again. It is
-    first received whole, into a temporary file without a name, so that nothing is left behind
+    PCM is decoded as it arrives, and can be read once. A container can be read again and again: it
+    is first received whole, into a temporary file without a name, so that nothing is left behind
     however the call ends; `stack` closes it.
 
     Raises RequestError, AudioError or LimitError, at once or while iterating.
@@ -107,7 +111,7 @@ def audio_of(
 
 
 def check_input(wanted: pb.InputFormat) -> None:
-    """Raise RequestError when the input format cannot be."""
+    """Raise RequestError for an input format that no audio can have."""
     if wanted.WhichOneof("format") == "pcm":
         _pcm_format(wanted.pcm)
         _encoding(wanted.pcm)
@@ -137,7 +141,7 @@ def _bounded(parts: Iterator[bytes], limits: UploadLimits) -> Iterator[bytes]:
 
 
 class _Received:
-    """A container that has come whole: its blocks, as often as they are wanted."""
+    """The blocks of a container that was received whole, as often as they are wanted."""
 
     def __init__(self, file: IO[bytes], limits: UploadLimits) -> None:
         self._file = file
@@ -149,7 +153,7 @@ class _Received:
 
 
 def _check_length(audio: AudioFormat, limits: UploadLimits) -> None:
-    """Raise LimitError for a container that tells that it is too long, or more than can be held."""
+    """Raise LimitError for a container whose header says more than may be sent, or can be held."""
     if audio.n_samples is None:
         return
     if audio.n_samples > _most_samples(audio, limits):
@@ -159,6 +163,7 @@ def _check_length(audio: AudioFormat, limits: UploadLimits) -> None:
 
 
 def _within(blocks: Iterator[Array], audio: AudioFormat, limits: UploadLimits) -> Iterator[Array]:
+    """The blocks; raises LimitError at the first that is too much."""
     n_samples, most_samples = 0, _most_samples(audio, limits)
     for block in blocks:
         n_samples += block.shape[1]
@@ -169,10 +174,10 @@ def _within(blocks: Iterator[Array], audio: AudioFormat, limits: UploadLimits) -
         yield block
 
 
-def _hold(come_s: float, share: AudioShare, most_s: float) -> None:
-    """Have a share hold at least what has come; in whole minutes, but no more than may come."""
-    if come_s > share.held_s:
-        share.grow(min(_STEP_S * math.ceil(come_s / _STEP_S), most_s))
+def _hold(received_s: float, share: AudioShare, most_s: float) -> None:
+    """Let a share hold what was received, rounded up to a minute, but at most `most_s`."""
+    if received_s > share.held_s:
+        share.grow(min(_STEP_S * math.ceil(received_s / _STEP_S), most_s))
 
 
 def _most_samples(audio: AudioFormat, limits: UploadLimits) -> float:
