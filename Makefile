@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/pip install -q -c constraints.txt
 STAMP := $(VENV)/.installed
 PYTEST_ARGS ?=
+# A file's tests share what they export: one process runs all of a file.
+PYTEST := $(BIN)/pytest -n auto --dist loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo demo-check train-mini export-all serve test test-oracles format lint types proto-check check bench proto wheel wheel-check clean
@@ -42,7 +44,7 @@ serve: $(STAMP)  ## the gRPC server over what was exported
 	$(BIN)/stemline serve
 
 test: $(STAMP)  ## the tests that need nothing but this repository
-	$(BIN)/pytest $(PYTEST_ARGS)
+	$(PYTEST) $(PYTEST_ARGS)
 
 # madmom in an environment of its own, and All-In-One's files without what they depend on.
 $(VENV)/.beat-originals: $(STAMP)
@@ -57,7 +59,7 @@ $(VENV)/.oracles: $(VENV)/.beat-originals
 	touch $@
 
 test-oracles: $(VENV)/.oracles  ## compare with the original packages, full size included
-	$(BIN)/pytest -m oracles $(PYTEST_ARGS)
+	$(PYTEST) -m oracles $(PYTEST_ARGS)
 
 format: $(STAMP)  ## rewrite to the house format
 	$(BIN)/ruff format .
