@@ -69,12 +69,12 @@ class StemlineServiceServicer(object):
         `progress` in any order, then one `summary`.
         PCM stems leave as soon as they are final, which may be long before the upload ends; a client
         must therefore read while it writes. WAV, FLAC and MP3 stems leave after the last sample, as
-        the header of a file tells its length.
+        the header of a file holds its length.
         A model of the Demucs family needs the level of the whole recording first: its stems begin to
         come when the upload has ended.
-        Cancelling the call frees all its work at once. A call that sends nothing for a minute (or what
-        the server is set to) while the server waits for its next message ends as DEADLINE_EXCEEDED; a
-        client that is held up because the server has enough to do has no such limit.
+        Cancelling the call ends its work at once. A call that sends nothing for a minute (or what the
+        server is set to) while the server waits for its next message ends as DEADLINE_EXCEEDED; time
+        in which the server is busy and waits for no message does not count.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -89,8 +89,8 @@ class StemlineServiceServicer(object):
         Most beat models take stems: the recording is separated first, and its stems are not sent. A
         beat network takes whole recordings, one at a time: calls wait in one queue, and a server may
         limit their length further, and that of all such calls together. Above the latter a call is
-        refused, even midway, as RESOURCE_EXHAUSTED with RetryInfo. Idleness and cancelling are those of
-        Separate.
+        refused, even midway, as RESOURCE_EXHAUSTED with RetryInfo. A call is cancelled, and ends when
+        its client sends nothing, as in Separate.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -100,18 +100,18 @@ class StemlineServiceServicer(object):
         """Separates one recording, once, and finds its beats and sections in the stems.
 
         Client: as in Separate.
-        Server: one `accepted` and one `beats_accepted`, then `stem_block` and `progress` as in Separate,
-        then `activations` where they were asked for, then one `beats` and one `summary`.
-        The stems are those of Separate. The beats are those of Beats where the recording has the rate
-        of the beat model; at another rate Beats separates what it has resampled, and here the stems
-        are resampled.
+        Server: one `accepted` and one `beats_accepted`, then `stem_block` and `progress` as in
+        Separate, then `activations` where they were asked for, then one `beats` and one `summary`.
+        The stems are those of Separate. The beats are those of Beats where the recording has the
+        sample rate of the beat model. At another rate they may differ: Beats resamples the recording
+        before it is separated, Analyze resamples the stems.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListModels(self, request, context):
-        """Lists the artifacts that this server can run: untrained ones only where they are allowed.
+        """Lists the artifacts that this server can run, untrained ones only where they are allowed.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
