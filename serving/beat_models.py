@@ -1,4 +1,4 @@
-"""The beat models at hand, and which separator makes the input stems of each."""
+"""The beat models of a library, and which separator makes the input stems of each."""
 
 from dataclasses import dataclass
 
@@ -76,9 +76,10 @@ def find_beat_model(library: Library, model: str = "") -> BeatModel:
 def find_separator(library: Library, beat_info: BeatInfo, separator: str = "") -> Model | None:
     """The model that makes the input stems of a beat network; None where it takes the mixture.
 
-    An empty name means the one it learned from, else another of exactly its stems, trained before
-    untrained. Raises UnknownModelError where there is none, RequestError for one of other stems or
-    where none is needed, WrongModelError for one that gives no stems.
+    An empty name means the one whose stems it was trained on, else another that makes exactly its
+    input stems, trained before untrained. Raises UnknownModelError where there is none,
+    RequestError for one that makes other stems or where none is needed, WrongModelError for one
+    that finds beats.
     """
     if not beat_info.stems:
         if separator:
@@ -87,9 +88,9 @@ def find_separator(library: Library, beat_info: BeatInfo, separator: str = "") -
             )
         return None
     if separator:
-        found = library.find(separator)
-        check_separator(found.name, found.stems, beat_info)
-        return found
+        chosen = library.find(separator)
+        check_separator(chosen.name, chosen.stems, beat_info)
+        return chosen
     wanted = {stem.lower() for stem in beat_info.stems}
     fitting = [
         model
@@ -105,14 +106,11 @@ def find_separator(library: Library, beat_info: BeatInfo, separator: str = "") -
 
     def order(model: Model) -> tuple[bool, bool, int, bool, str]:
         info = model.info
-        is_own, is_usual = info.model == beat_info.trained_on_stems_of, _is_usual(model)
+        is_own = info.model == beat_info.trained_on_stems_of
+        is_usual = info.precision == DEFAULT_PRECISION
         return (not info.trained, not is_own, -stems_rank(info.model), not is_usual, model.name)
 
     return min(fitting, key=order)
-
-
-def _is_usual(model: Model) -> bool:
-    return model.info.precision == DEFAULT_PRECISION
 
 
 def _beat_model(model: Model) -> BeatModel:

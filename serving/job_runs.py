@@ -112,7 +112,7 @@ class SeparateRun(JobRun):
         self._options = job.options
 
     def start(self, blocks: Iterable[Array], audio: AudioFormat) -> Iterator[Event]:
-        """As JobRun."""
+        """Begin to separate; see JobRun."""
         self._running = separation = self._separator.stream(blocks, audio, self._options)
         return self._events(separation)
 
@@ -140,7 +140,7 @@ class BeatsRun(JobRun):
             self._tracker.separator.check(SeparateOptions(stems=self._tracker.info.stems))
 
     def start(self, blocks: Iterable[Array], audio: AudioFormat) -> Iterator[Event]:
-        """As JobRun."""
+        """Begin to find beats; see JobRun."""
         self._running = analysis = self._tracker.stream(blocks, audio)
         return self._events(analysis)
 
@@ -169,7 +169,7 @@ class AnalyzeRun(JobRun):
         self._separator.check(replace(self._options, also=self._beat_model.info.stems))
 
     def start(self, blocks: Iterable[Array], audio: AudioFormat) -> Iterator[Event]:
-        """As JobRun."""
+        """Begin to separate and find beats; see JobRun."""
         self._running = analysis = self._tracker.stream(blocks, audio, self._options)
         return self._events(analysis)
 

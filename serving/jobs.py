@@ -83,7 +83,7 @@ class AnalyzeJob:
 
     separate: SeparateJob
     beats: BeatsJob
-    """What finds the beats; its `separator` is not read, for the model of `separate` is it."""
+    """The beats wanted; `separator` is ignored here, as the model of `separate` makes the stems."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The models at hand: find one by any of its names, open it once, refuse it untrained.
+"""The exported models: find one by any of its names, open it once, refuse it untrained.
 
 A model's task is to separate or to find beats; neither is ever taken for the other.
 """

@@ -73,7 +73,7 @@ class Separator:
         """A bag of networks, each loaded when the first of its stems is asked for.
 
         `weights` (n_members, n_stems): stem s = Σ w[m][s]·y_m[s] / Σ w[m][s]; a member that is
-        None is not at hand, and the stems that it has a weight for cannot be made.
+        None is missing, and the stems that it has a weight for cannot be made.
         """
         separator = cls.__new__(cls)
         separator._begin(info, members, weights, batch_size, name, sha256)
@@ -211,7 +211,7 @@ class Separator:
         return tuple(self._member(index).name for index in members)
 
     def load(self) -> None:
-        """Load every engine at hand, which calls would else do as they need them."""
+        """Load the engine of every network that is there, which calls would else do as needed."""
         for index, member in enumerate(self._members):
             if member is not None:
                 self._engine(index)

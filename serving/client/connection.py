@@ -76,7 +76,7 @@ class Connection:
         return RemoteCall(*self._begun(self._stub.Separate, upload), "summary")
 
     def beats(self, config: pb.BeatsConfig, parts: Iterable[bytes]) -> RemoteCall[pb.BeatsResponse]:
-        """As `separate`."""
+        """Begin a call, as `separate` does."""
         first = pb.BeatsRequest(config=config)
         upload = Upload(first, lambda part: pb.BeatsRequest(audio=part), parts)
         return RemoteCall(*self._begun(self._stub.Beats, upload), "result")
@@ -84,7 +84,7 @@ class Connection:
     def analyze(
         self, config: pb.AnalyzeConfig, parts: Iterable[bytes]
     ) -> RemoteCall[pb.AnalyzeResponse]:
-        """As `separate`."""
+        """Begin a call, as `separate` does."""
         first = pb.AnalyzeRequest(config=config)
         upload = Upload(first, lambda part: pb.AnalyzeRequest(audio=part), parts)
         return RemoteCall(*self._begun(self._stub.Analyze, upload), "summary")

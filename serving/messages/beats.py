@@ -1,4 +1,4 @@
-"""Beats and activations ↔ the messages that carry them; every number arrives as it was."""
+"""Beats and activations ↔ the messages that carry them, without any loss of precision."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
