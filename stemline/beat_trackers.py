@@ -15,7 +15,7 @@ from stemline.serving.jobs import Beats
 from stemline.serving.library import EngineOptions, Library
 
 from .artifacts import StrPath, open_library
-from .sources import AudioSource, Progress, checked_samples, open_track, whole_hz
+from .sources import AudioSource, Progress, checked_samples, open_track, say_finished, whole_hz
 from .stems import Stems
 
 
@@ -90,9 +90,11 @@ class BeatTracker:
         track = open_track(source, sample_rate_hz)
         if self._tracker.needs_separator and self._tracker.separator is None:
             self._tracker = self._with_separator()
-        return self._tracker.track_blocks(
+        found = self._tracker.track_blocks(
             track.blocks, track.audio, with_activations=activations, on_progress=on_progress
         )
+        say_finished(on_progress, track.audio)
+        return found
 
     def track_stems(
         self,

@@ -16,7 +16,7 @@ from stemline.serving.files import BlockStream
 from stemline.serving.jobs import Beats
 
 from .options import separate_options
-from .sources import AudioSource, Progress, checked_blocks, open_track, whole_hz
+from .sources import AudioSource, Progress, checked_blocks, open_track, say_finished, whole_hz
 from .stems import Stems, collected
 
 Pem = str | os.PathLike[str] | bytes
@@ -167,9 +167,11 @@ class Client:
         whatever the server refuses.
         """
         track = open_track(source, sample_rate_hz)
-        return self._client.beat_tracker(model or "", separator or "").track_blocks(
+        found = self._client.beat_tracker(model or "", separator or "").track_blocks(
             track.blocks, track.audio, with_activations=activations, on_progress=on_progress
         )
+        say_finished(on_progress, track.audio)
+        return found
 
     def close(self) -> None:
         """Close the connection; calls under way are cancelled."""

@@ -50,6 +50,12 @@ def open_track(source: AudioSource, sample_rate_hz: int | None = None) -> Track:
     return Track(_SampleBlocks(samples), audio)
 
 
+def say_finished(on_progress: Progress | None, audio: AudioFormat) -> None:
+    """Say that all is done: what was counted at another rate may be a sample short of it."""
+    if on_progress is not None and audio.n_samples is not None:
+        on_progress(audio.n_samples, audio.n_samples)
+
+
 def whole_hz(sample_rate_hz: int) -> int:
     """The rate as an int, whatever kind of number it is. Raises RequestError for a fraction."""
     try:

@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, KeysView, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -100,6 +100,10 @@ class Stems(Mapping[str, Array]):
                 stem,
             )
         return files.paths
+
+    def keys(self) -> KeysView[str]:
+        """The names of the stems."""
+        return self._arrays.keys()  # which print as names
 
     def __getitem__(self, stem: str) -> Array:
         return self._arrays[stem]

@@ -51,6 +51,17 @@ def test_the_beats_of_a_file_and_of_its_samples(
     assert once == of_file
 
 
+@pytest.mark.parametrize("rate_hz", [8000, 22050, 48000, 96000])
+@pytest.mark.parametrize("n_samples", [20_011, 70_003])
+def test_progress_reaches_the_end_at_any_rate(
+    tracker: BeatTracker, rate_hz: int, n_samples: int
+) -> None:
+    progress: list[tuple[int, int | None]] = []
+    samples = music(n_samples, sample_rate_hz=rate_hz)
+    tracker.track(samples, rate_hz, on_progress=lambda *said: progress.append(said))
+    assert progress[-1] == (n_samples, n_samples)
+
+
 def test_activations_where_they_are_wanted(tracker: BeatTracker, clicks: np.ndarray) -> None:
     found = tracker.track(clicks, RATE, activations=True)
     assert found.activations is not None

@@ -137,7 +137,7 @@ def test_stems_are_those_of_the_command(exported: Path, tmp_path: Path) -> None:
         stems = separator.separate(tmp_path / "song.wav")
         of_array = separator.separate(mixture, RATE)
     saved = stems.save(tmp_path / "saved", bits=32)
-    assert list(stems) == ["Vocals", "Instrumental"]
+    assert list(stems) == ["vocals", "instrumental"]
     for stem, path in saved.items():
         np.testing.assert_array_equal(of_array[stem], stems[stem])
         written = tmp_path / "out" / "song" / f"{stem}.wav"

@@ -24,6 +24,7 @@ def stems() -> Stems:
 def test_stems_are_a_mapping_in_the_models_order(stems: Stems) -> None:
     assert list(stems) == ["vocals", "AC/DC"]
     assert len(stems) == 2
+    assert str(stems.keys()) == "dict_keys(['vocals', 'AC/DC'])"
     assert stems["vocals"].shape == (2, 72_000)
     assert "drums" not in stems
     with pytest.raises(KeyError):
