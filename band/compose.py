@@ -185,7 +185,7 @@ def _held(notes: Sequence[_Held], start_s: float, duration_s: float) -> tuple[_H
 def _held_parts(
     parts: Sequence[OtherPart], start_s: float, duration_s: float
 ) -> tuple[OtherPart, ...]:
-    """The same of each instrument; one that is silent in the window stays, without notes.
+    """Each instrument in a window of the song; a silent one stays, without notes.
 
     Its place among the instruments is what gives it its sound.
     """

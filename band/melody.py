@@ -1,4 +1,4 @@
-"""Tunes: a motif of rhythm and contour, heard again over other chords."""
+"""Tunes: a motif of rhythm and contour, repeated over other chords."""
 
 from dataclasses import dataclass
 

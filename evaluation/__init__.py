@@ -1,1 +1,1 @@
-"""How good it is: parity with PyTorch, SI-SDR of stems, scores of beats, on held-out songs."""
+"""How good an artifact is: parity with PyTorch; SI-SDR and scores of beats on held-out songs."""

@@ -1,4 +1,4 @@
-"""How well a beat network hears: beats and sections of held-out songs, before any separation."""
+"""How well a beat network finds beats and sections of held-out songs, before any separation."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 Beats = NDArray[np.float64]
 
 CARD_BEAT_SONGS = held_out(6, 30.0)
-"""What a card's beats are measured on; shorter songs have too few bars to tell a metre."""
+"""The songs of a card's beats; shorter ones have too few bars for their metre to be found."""
 LOSS = 0.01
 """How far a mean F-measure may lie below export's: logits within the fp32 budget of 80 dB move a
 beat only where two paths are as good as each other."""
@@ -33,31 +33,31 @@ class BeatQuality:
     """Means over songs, each 0 to 1; `beat_quality` on an artifact's card."""
 
     seeds: tuple[int, ...]
-    """Of the songs the band played."""
+    """Seeds of the songs that the band played."""
     seconds_each: float
-    heard: str
-    """What of them: `true stems`, which no separator made, or `mixtures`."""
+    inputs: str
+    """What the network took in: `true stems`, which no separator made, or `mixtures`."""
     n_beats: int
-    """In all songs together: they are other songs where it differs."""
+    """True beats in all songs together: where it differs, the songs are others."""
     beat: float
-    """F-measure, 70 ms."""
+    """F-measure of beats within 70 ms."""
     downbeat: float
-    """The same."""
+    """F-measure of downbeats within 70 ms."""
     boundary: float | None
-    """F-measure of the sections' boundaries, 3 s, beginning and end among them; None of a network
-    that tells no sections."""
+    """F-measure of the sections' boundaries within 3 s, beginning and end among them; None for a
+    network without sections."""
     label: float | None
-    """Share of the time that has the right label; None as above."""
+    """Share of the time with the right label; None for a network without sections."""
 
     @property
     def songs(self) -> HeldOut:
-        """What it was measured on."""
+        """The songs it was measured on."""
         return HeldOut(self.seeds, self.seconds_each)
 
     def check(self, stored: "BeatQuality", name: str) -> None:
         """Raise BeatQualityError when beats or downbeats are below `stored` by more than LOSS.
 
-        What was measured on other songs says nothing, and is let pass.
+        A measurement on other songs says nothing, and is accepted.
         """
         if (self.songs, self.n_beats) != (stored.songs, stored.n_beats):
             return
@@ -75,7 +75,7 @@ class BeatQuality:
 
 
 def beat_quality_from_json(values: Mapping[str, Any]) -> BeatQuality:
-    """What `to_json` gave. Raises KeyError, TypeError or ValueError when it is none."""
+    """A BeatQuality from `to_json`'s values. Raises KeyError, TypeError or ValueError."""
     kept = {name: values[name] for name in BeatQuality.__dataclass_fields__}
     found = BeatQuality(**{**kept, "seeds": tuple(int(seed) for seed in kept["seeds"])})
     for name in ("beat", "downbeat", "boundary", "label"):
@@ -86,7 +86,7 @@ def beat_quality_from_json(values: Mapping[str, Any]) -> BeatQuality:
 
 
 def can_measure_beats(info: ModelInfo) -> bool:
-    """Whether the band has what a model hears, and what it says is more than noise."""
+    """Whether the band has a model's input stems, and its weights are trained."""
     beats = info.beats
     return info.trained and beats is not None and (not beats.stems or knows_stems(beats.stems))
 
@@ -114,7 +114,7 @@ def measure_beats(engine: Engine, info: BeatInfo, songs: HeldOut = CARD_BEAT_SON
     return BeatQuality(
         seeds=songs.seeds,
         seconds_each=songs.seconds_each,
-        heard="true stems" if info.stems else "mixtures",
+        inputs="true stems" if info.stems else "mixtures",
         n_beats=n_beats,
         beat=beat,
         downbeat=downbeat,

@@ -17,10 +17,10 @@ BOUNDARY_WINDOWS_S = (0.5, 3.0)
 
 
 def n_matched(reference_s: Times, found_s: Times, window_s: float) -> int:
-    """Most pairs of a reference event and a found one that lie within `window_s`, each used once.
+    """The most pairs of a reference event and a found one within `window_s`, each used once.
 
-    Both ascending, in seconds. All windows are equally long, so giving each found event in turn
-    the first reference that is left in its window is a greatest matching.
+    Both ascending, in seconds. All windows are equally long, so pairing each found event in order
+    with the first reference that is left in its window is a greatest matching.
     """
     # Windows around what was found, as in mir_eval: events on the very edge count alike.
     first, last = found_s - window_s, found_s + window_s
@@ -54,10 +54,11 @@ def section_scores(
     found: tuple[Sequence[float] | Times, Sequence[str]],
     duration_s: float,
 ) -> tuple[float, float, float, float, float]:
-    """Of sections, (starts from 0 in seconds, labels) each, in a song of `duration_s`.
+    """Scores of sections, (starts from 0 in seconds, labels) each, in a song of `duration_s`.
 
-    F-measures of the boundaries within 0.5 s and 3 s, the same without the song's beginning and
-    end (NaN for a song of one section), and the share of the time that has the right label.
+    They are F-measures of the boundaries within 0.5 s and 3 s, the same without the song's
+    beginning and end (NaN for a song of one section), and the share of the time that has the right
+    label.
     """
     starts_s, found_s = reference[0], found[0]
     half, three = (
@@ -76,7 +77,7 @@ def boundary_f_measure(
     duration_s: float,
     window_s: float,
 ) -> float:
-    """Of sections by their starts, ascending from 0; the song's beginning and end count.
+    """F-measure of boundaries: starts, ascending from 0 s, with the song's beginning and end.
 
     `mir_eval.segment.detection` with trim=False.
     """
@@ -92,7 +93,10 @@ def inner_boundary_f_measure(
     found_starts_s: Sequence[float] | Times,
     window_s: float,
 ) -> float:
-    """The same without the song's beginning and end, which nobody can miss (trim=True)."""
+    """F-measure of boundaries without the song's beginning and end, which are always found.
+
+    `mir_eval.segment.detection` with trim=True.
+    """
     reference, found = _boundaries(reference_starts_s)[1:], _boundaries(found_starts_s)[1:]
     return f_measure(reference, found, window_s)
 

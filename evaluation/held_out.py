@@ -1,4 +1,4 @@
-"""Songs that no training has heard, and what each of a model's stems should be in them.
+"""Songs that no training used, and what each of a model's stems should be in them.
 
 They are the synthetic band's (`stemline.band`): every stem is known exactly.
 """
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 
 FIRST_SEED = 1_000_000
-"""Training stays below it."""
+"""Seed of the first held-out song; training's seeds stay below it."""
 SHORTEST_S, LONGEST_S = 0.5, 600.0
-"""Of a song: the band plays none shorter, and a minute of all stems takes 200 MB of memory."""
+"""Limits of a song's length: none is shorter, and a minute of all stems takes 200 MB."""
 MOST_SONGS = 1000
-"""Measured at once."""
+"""The most songs of one measurement."""
 
 
 class Recording(Protocol):
@@ -66,18 +66,19 @@ def held_out(n_songs: int, seconds_each: float) -> HeldOut:
 
 
 CARD_SONGS = held_out(6, 12.0)
-"""What a card is measured on: little over a minute, so that export and verify stay quick."""
+"""The songs of a card: little over a minute, so that export and verify stay quick."""
 BENCH_SONGS = held_out(24, 30.0)
-"""What published figures are measured on: twelve minutes."""
+"""The songs of published figures: twelve minutes."""
 
 
 @dataclass(frozen=True)
 class _Source:
-    """What a model takes apart, and which of its parts a stem of some name is."""
+    """A sound that models separate, and the parts of it that a stem of some name is."""
 
     named: dict[str, tuple[str, ...]]
+    """Stems with parts of their own."""
     rest: dict[str, tuple[str, ...]]
-    """Stems that are what of these parts no other stem of the model is."""
+    """Stems that are the remainder of these parts, without those of the model's other stems."""
 
     def parts(self, stems: Sequence[str]) -> dict[str, tuple[str, ...]] | None:
         """The parts of each stem; None when one of the names is not known."""
@@ -120,10 +121,10 @@ def knows_stems(stems: Sequence[str]) -> bool:
 
 
 def truth_for(stems: Sequence[str], song: Recording) -> tuple[Array, dict[str, Array]] | None:
-    """What a model of these stems is given of a song, and what it should make of it.
+    """The input of a model of these stems from a song, and the stems it should output.
 
-    A model of drum sounds is given the drums alone, any other the mixture. None where the song
-    cannot tell what one of the stems should be. Raises KeyError for a part the song has not.
+    A model of drum sounds takes in the drums alone, any other the mixture. None where the truth of
+    one of the stems is not known. Raises KeyError for a part the song has not.
     """
     if tuple(stems) == ("other",):  # the band's: a model of one stem was trained on four
         return song.mixture, {"other": song.stems["other"]}

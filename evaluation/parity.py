@@ -1,4 +1,4 @@
-"""How far an engine's output lies from the reference's, and a sample of the reference to keep."""
+"""How far an engine's output lies from the reference's, and golden values of the reference."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,7 @@ class Parity:
     batch: int
     max_abs: float
     snr_db: float
-    """Infinite where both are the same; NaN where either is not finite."""
+    """SNR in dB: infinite where both are equal, NaN where either is not finite."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Sampled:
     positions: NDArray[np.int64]
     """(S, n): flat positions within one stem's output of the first row."""
     values: Array
-    """(S, n)."""
+    """The values there, (S, n)."""
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,9 @@ class Golden:
     """Some values of the reference's outputs, for where the reference cannot be run."""
 
     seed: int
-    """Of the music-like signal that went in."""
+    """Seed of the music-like signal that was the input."""
     outputs: dict[str, Sampled]
-    """By the output's name."""
+    """Sampled values by the output's name."""
 
     def save(self, path: Path) -> None:
         """Write an `.npz`: `seed`, and `<output>.positions` and `<output>.values`."""
@@ -52,7 +52,7 @@ class Golden:
 
 
 def load_golden(path: Path) -> Golden:
-    """What `Golden.save` wrote.
+    """Golden values from the file that `Golden.save` wrote.
 
     Raises ValueError, KeyError or OSError when it is damaged or missing.
     """

@@ -1,4 +1,4 @@
-"""How well a model separates: SI-SDR of its stems, and what of it the separation brought."""
+"""How well a model separates: SI-SDR of its stems, and its improvement over the mixture's."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -48,11 +48,11 @@ __all__ = [
 
 
 SAMPLE_RATE_HZ = 44100
-"""Of the songs; a model of another rate is not measured."""
+"""Sample rate of the songs; a model of another rate is not measured."""
 ALONE_DB = 30.0
 """Where the mixture is a stem's to this SI-SDR, nothing sounds beside it: nothing to separate."""
 LIMIT_DB = 100.0
-"""Figures end here: a stem that is missing, −∞ dB, must not swallow the mean of all songs."""
+"""The limit of figures: a stem that is missing, −∞ dB, must not swallow the mean of all songs."""
 LOSS_DB = 0.1
 """How far a mean may lie below export's. A runtime within the fp32 budget is off by −70 dB of a
 stem, which moves an SI-SDR of 10 dB by no more than 0.01 dB, and one of 30 dB by 0.09 dB."""
@@ -66,19 +66,19 @@ class StemScore:
     stem: str
     si_sdr_db: float
     improvement_db: float
-    """Over the mixture taken for the stem."""
+    """SI-SDR less that of the mixture taken for the stem."""
 
 
 @dataclass(frozen=True)
 class StemQuality:
-    """One stem: means over the songs it can be told in."""
+    """One stem: means over the songs it can be measured in."""
 
     stem: str
     si_sdr_db: float
     improvement_db: float
-    """Over the mixture taken for the stem."""
+    """SI-SDR less that of the mixture taken for the stem."""
     n_songs: int
-    """In which it sounds, and not alone."""
+    """Number of songs in which the stem sounds, and not alone."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class Quality:
     """A model's stems on held-out songs; `quality` on an artifact's card."""
 
     seeds: tuple[int, ...]
-    """Of the songs the band played."""
+    """Seeds of the songs that the band played."""
     seconds_each: float
     overlap: float
     stems: tuple[StemQuality, ...]
@@ -94,23 +94,23 @@ class Quality:
 
     @property
     def mean_si_sdr_db(self) -> float:
-        """Over stems."""
+        """Mean SI-SDR over the stems."""
         return float(np.mean([stem.si_sdr_db for stem in self.stems]))
 
     @property
     def mean_improvement_db(self) -> float:
-        """Over stems."""
+        """Mean improvement of SI-SDR over the stems."""
         return float(np.mean([stem.improvement_db for stem in self.stems]))
 
     @property
     def songs(self) -> HeldOut:
-        """What it was measured on."""
+        """The songs it was measured on."""
         return HeldOut(self.seeds, self.seconds_each)
 
     def has_songs_of(self, other: "Quality") -> bool:
         """Whether both were measured on the same sound: the mixture is as far from each stem.
 
-        Seeds do not tell it: the band of another version plays another song.
+        Seeds do not show it: the band of another version plays another song.
         """
         return [stem.stem for stem in self.stems] == [stem.stem for stem in other.stems] and all(
             abs(_of_mixture(own) - _of_mixture(its)) < _SAME_SONGS_DB
@@ -120,7 +120,7 @@ class Quality:
     def check(self, stored: "Quality", name: str) -> None:
         """Raise QualityError when the mean is below `stored` by more than LOSS_DB.
 
-        What was measured on other songs says nothing, and is let pass.
+        A measurement on other songs says nothing, and is accepted.
         """
         lost_db = stored.mean_improvement_db - self.mean_improvement_db
         if self.has_songs_of(stored) and lost_db > LOSS_DB:
@@ -140,7 +140,7 @@ class Quality:
 
 
 def quality_from_json(values: Mapping[str, Any]) -> Quality:
-    """What `to_json` gave. Raises KeyError, TypeError or ValueError when it is none."""
+    """A Quality from `to_json`'s values. Raises KeyError, TypeError or ValueError."""
     seeds, stems = values["seeds"], values["stems"]
     if not isinstance(seeds, list | tuple) or not isinstance(stems, list | tuple):
         raise TypeError("seeds and stems are lists")
@@ -166,7 +166,7 @@ def _stem_from_json(values: Mapping[str, Any]) -> StemQuality:
 
 
 def _number(name: str, value: object, least: float, most: float) -> float:
-    """As it is, an int too; NaN and the infinities are in no range."""
+    """Check a number, which is returned unchanged; NaN and the infinities are in no range."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError(f"{name} is a number; got {value!r}")
     if not least <= value <= most:
@@ -183,7 +183,7 @@ def _whole(name: str, value: object, least: int) -> int:
 
 
 def can_measure(info: ModelInfo) -> bool:
-    """Whether the band has the truth for a model, and its stems are more than noise."""
+    """Whether the band has the truth for a model's stems, and its weights are trained."""
     return (
         info.trained
         and info.family in FAMILIES
@@ -226,7 +226,7 @@ def estimated_seconds(
     songs: HeldOut = CARD_SONGS,
     overlap: float | None = None,
 ) -> float:
-    """What the engine takes to measure these songs."""
+    """Seconds that the engine takes to separate these songs."""
     family = separator_family(info.family, info.model)
     if info.dynamic_length:  # those seconds are a test chunk's, and go with the length
         test_s = family.test_chunk(info).n_samples / info.sample_rate_hz
@@ -238,7 +238,7 @@ def estimated_seconds(
 def scores_of(
     separated: Mapping[str, Array], mixture: Array, truth: Mapping[str, Array]
 ) -> list[StemScore]:
-    """The stems of one song (channels, n) that sound in it, and not alone.
+    """Scores of the stems of one song (channels, n) that sound in it, and not alone.
 
     The truth may have more or fewer channels than the network; it is brought to the network's.
     """
@@ -280,5 +280,5 @@ def _of_mixture(stem: StemQuality) -> float:
 
 
 def _limited(value_db: float) -> float:
-    """Within ±LIMIT_DB; what is not a number has nothing of the stem."""
+    """The value within ±LIMIT_DB; NaN, from an estimate that is not finite, is the lowest."""
     return -LIMIT_DB if np.isnan(value_db) else float(np.clip(value_db, -LIMIT_DB, LIMIT_DB))

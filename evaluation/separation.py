@@ -12,7 +12,7 @@ from stemline.families.separation import Piece, ProcessingOptions, TrackProcessi
 from stemline.serving.pipeline import run_pieces
 
 Song = tuple[int, Piece]
-"""Which song a piece is of, and the piece."""
+"""The index of a piece's song, and the piece."""
 
 
 def separate_whole(
@@ -47,7 +47,7 @@ def separate_together(
             track.prepare([mixture])
     stems = [np.zeros((len(info.stems), *mixture.shape), np.float32) for mixture in mixtures]
     n_done = [0] * len(mixtures)
-    pieces = _in_turn(tracks, mixtures)
+    pieces = _alternating(tracks, mixtures)
     while rows := list(islice(pieces, batch)):
         outputs = run_pieces([piece for _, piece in rows], {0: engine}, batch)
         for (song, piece), output in zip(rows, outputs, strict=True):
@@ -57,8 +57,8 @@ def separate_together(
     return [dict(zip(info.stems, song, strict=True)) for song in stems]
 
 
-def _in_turn(tracks: Sequence[TrackProcessing], mixtures: Sequence[Array]) -> Iterator[Song]:
-    """One piece of each song, again and again, until all have ended."""
+def _alternating(tracks: Sequence[TrackProcessing], mixtures: Sequence[Array]) -> Iterator[Song]:
+    """One piece of each song after the other, again and again, until all have ended."""
     waiting = {
         song: track.pieces([mixture])
         for song, (track, mixture) in enumerate(zip(tracks, mixtures, strict=True))

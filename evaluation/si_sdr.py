@@ -1,4 +1,4 @@
-"""How good a separated stem is: SI-SDR, and how much of it the separation brought.
+"""How good a separated stem is: SI-SDR, and its improvement over the mixture's.
 
 Le Roux, Wisdom, Erdogan and Hershey, "SDR – half-baked or well done?" (ICASSP 2019), eq. 5. The
 channels of a stem are taken as one signal, and no mean is removed.

@@ -16,7 +16,7 @@ def music_like(
 ) -> NDArray[np.float32]:
     """Chords of decaying harmonics, a kick on the beat, noise bursts off it -> (channels, n).
 
-    The channels differ, and so do seeds; the same arguments give the same samples. Peaks near 0.7.
+    The channels differ, and so do seeds; equal arguments make equal samples. Peaks near 0.7.
     """
     random = np.random.default_rng(seed)
     time_s = np.arange(n_samples) / sample_rate_hz + random.uniform(0, _BEAT_S)
@@ -42,7 +42,7 @@ def _chords(time_s: NDArray[np.float64], random: np.random.Generator) -> NDArray
         playing = which % len(_CHORDS_HZ) == index
         for tone_hz in chord:
             for harmonic in range(1, _N_HARMONICS + 1):
-                turn = random.uniform(0, 2 * np.pi)
-                wave = np.sin(2 * np.pi * tone_hz * harmonic * time_s + turn)
+                phase = random.uniform(0, 2 * np.pi)
+                wave = np.sin(2 * np.pi * tone_hz * harmonic * time_s + phase)
                 out += playing * decay * wave / harmonic**1.3 / len(chord)
     return out

@@ -28,11 +28,11 @@ class NumberedBeat(Protocol):
 
     @property
     def position(self) -> int:
-        """From 1."""
+        """Place in the bar, from 1."""
 
 
 class FoundInSong(Protocol):
-    """What a tracker found, as far as it is scored."""
+    """The part of a tracker's result that is scored."""
 
     @property
     def bpm(self) -> float | None:
@@ -40,7 +40,7 @@ class FoundInSong(Protocol):
 
     @property
     def beats(self) -> Sequence[NumberedBeat]:
-        """Ascending."""
+        """Beats in ascending order of time."""
 
     @property
     def segments(self) -> Sequence[Section]:
@@ -52,19 +52,19 @@ class BeatScore:
     """The figures of one song, or the means of several; each 0 to 1."""
 
     beat: float
-    """F-measure, 70 ms; nothing is trimmed."""
+    """F-measure of beats within 70 ms; nothing is trimmed."""
     downbeat: float
-    """The same."""
+    """F-measure of downbeats within 70 ms."""
     tempo: float
     """1 where it is within 4 % of the true one."""
     boundary_half: float
-    """F-measure of the sections' boundaries, 0.5 s, the song's beginning and end among them."""
+    """F-measure of boundaries within 0.5 s, the song's beginning and end among them."""
     boundary_three: float
-    """The same within 3 s."""
+    """F-measure of boundaries within 3 s, the song's beginning and end among them."""
     inner_half: float
-    """Without beginning and end, 0.5 s; NaN for a song of one section."""
+    """F-measure within 0.5 s without beginning and end; NaN for a song of one section."""
     inner_three: float
-    """The same within 3 s."""
+    """F-measure within 3 s without beginning and end; NaN for a song of one section."""
     label: float
     """Share of the time that has the right label."""
 

@@ -18,16 +18,16 @@ from stemline.evaluation.quality import Quality, quality_from_json
 from .precisions import Budget
 
 _LATER = ("quality", "quality_skipped", "beat_agreement", "beat_quality")
-"""What cards of before these were measured have not."""
+"""Fields that older cards lack."""
 _PACKAGES = ("stemline", "torch", "onnx", "onnxscript", "onnxruntime", "numpy")
 
 
 @dataclass(frozen=True)
 class Card:
-    """What was measured of one artifact; `card` in manifest.json."""
+    """The measurements of one artifact; `card` in manifest.json."""
 
     reference: str
-    """`pytorch`, or `golden`: the values of PyTorch that export stored."""
+    """What it was compared with: `pytorch`, or `golden`, the values that export stored."""
     budget_db: float
     parity: tuple[Parity, ...]
     node_dtypes: dict[str, float]
@@ -36,25 +36,25 @@ class Card:
     """Share of the weights' bytes by dtype."""
     size_bytes: int
     seconds: float
-    """Of one chunk at batch 1 in ONNX Runtime; the best of the runs the check made."""
+    """Seconds of one chunk at batch 1 in ONNX Runtime; the best of the check's runs."""
     reference_seconds: float | None
-    """The same in PyTorch; None when it was not run."""
+    """Seconds of the chunk in PyTorch; None when it was not run."""
     machine: dict[str, str | int]
     versions: dict[str, str]
     quality: Quality | None = None
-    """On held-out songs; None of random weights, of stems that the songs do not have, and where
-    measuring would have taken long."""
+    """Quality on held-out songs; None for random weights, for stems that the songs do not have, and
+    where measuring would have taken long."""
     quality_skipped: str = ""
-    """Why it was not measured though it could have been, and the command that does."""
+    """Why quality was not measured though it could have been, and the command that does."""
     beat_agreement: float | None = None
     """F-measure of the beats and downbeats found, the lowest of all runs, against those that the
-    reference's logits give; None of a separator, and where the reference was not run."""
+    reference's logits decode to; None for a separator, and where the reference was not run."""
     beat_quality: BeatQuality | None = None
-    """On held-out songs; None of a separator and of random weights."""
+    """Beats' quality on held-out songs; None for a separator and for random weights."""
 
     @property
     def snr_db(self) -> float:
-        """Of the worst stem; NaN counts as worst."""
+        """SNR of the worst stem in dB; NaN counts as worst."""
         return min((row.snr_db for row in self.parity), key=lambda db: -np.inf if db != db else db)
 
     @property
@@ -78,7 +78,7 @@ class Card:
             )
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values; where an SNR is infinite, null stands: JSON has no infinity."""
+        """Plain values; an infinite SNR becomes null: JSON has no infinity."""
         values = asdict(self)
         for row in values["parity"]:
             row["snr_db"] = _finite(row["snr_db"])
@@ -91,7 +91,7 @@ class Card:
 
 
 def card_from_json(values: dict[str, Any]) -> Card:
-    """The card in a manifest. Raises KeyError, TypeError or ValueError when it is none."""
+    """A card from a manifest's values. Raises KeyError, TypeError or ValueError when it is none."""
     kept = {name: values[name] for name in Card.__dataclass_fields__ if name not in _LATER}
     rows = [{**row, "snr_db": _infinite(row["snr_db"])} for row in kept["parity"]]
     quality, skipped = values.get("quality"), values.get("quality_skipped", "")

@@ -39,7 +39,7 @@ class _Source:
     urls: tuple[str, ...]
     sha256: str | None
     path: Path
-    """In the cache."""
+    """Its place in the cache."""
 
 
 def _sources(spec: ModelSpec) -> list[_Source]:
@@ -75,7 +75,7 @@ def cached_checkpoint(spec: ModelSpec) -> tuple[Path, str] | None:
 def fetch(spec: ModelSpec, report: Report) -> tuple[Path, str]:
     """Download a checkpoint from the first address that has it -> its path and SHA-256.
 
-    Raises DownloadError when none answers, IntegrityError when one gives another file. What was
+    Raises DownloadError when none answers, IntegrityError when one has another file. What was
     only partly fetched is removed.
     """
     failures = []
@@ -95,7 +95,7 @@ def fetch(spec: ModelSpec, report: Report) -> tuple[Path, str]:
 
 
 def _retrieve(url: str, spec: ModelSpec, source: _Source) -> None:
-    """Pooch writes to a temporary name beside the path and renames once the digest is right."""
+    """Download with pooch, which renames a temporary file once the digest is right."""
     path = source.path
     pooch.get_logger().setLevel("ERROR")
     bar = _Bar(spec.artifact_stem) if sys.stderr.isatty() else None
@@ -174,7 +174,7 @@ def _reason(error: requests.RequestException) -> str:
 
 
 class _Bar:
-    """What pooch wants of a progress bar, drawn by rich on stderr."""
+    """A progress bar as pooch calls it, drawn by rich on stderr."""
 
     def __init__(self, name: str) -> None:
         self._progress = Progress(

@@ -45,18 +45,19 @@ Report = Callable[[str], None]
 
 @dataclass(frozen=True)
 class ExportResult:
-    """What came of one artifact."""
+    """The outcome of exporting one artifact."""
 
     artifact: str
     folder: Path
     status: Literal["exported", "unchanged", "kept"]
-    """`kept`: its trained weights could not be fetched again, so the older artifact stays."""
+    """Whether it was written; `kept`: its trained weights could not be fetched again, so the older
+    artifact stays."""
     trained: bool
     reason: str
     """Why its weights are random though nobody asked for that, or why it was kept."""
     card: Card
     seconds: float
-    """That this export took."""
+    """Seconds that this export took."""
 
 
 def export_model(
@@ -68,7 +69,7 @@ def export_model(
 ) -> list[ExportResult]:
     """Export a model of the table into `root`, one artifact a variant; unchanged ones are kept.
 
-    A bag gives one artifact for each of its networks. `weights` may be a file, for a bag a folder
+    A bag makes one artifact for each of its networks. `weights` may be a file, for a bag a folder
     of its networks' files.
 
     Raises
@@ -220,7 +221,7 @@ def _find_installed(spec: ModelSpec) -> Path | None:
 
 
 def _expected_digest(spec: ModelSpec, previous: dict[str, Any] | None) -> str | None:
-    """What a download would have, or an installation had.
+    """The digest that a download would have, or an installation had.
 
     An artifact made of it is up to date without fetching again.
     """

@@ -1,4 +1,4 @@
-"""What an artifact was made from, as one digest: the same one, the same artifact.
+"""What an artifact was made from, as one digest: equal digests, equal artifacts.
 
 Nothing is listed by hand. The sources are those that the export of this very artifact imports: its
 family, its precision, export and evaluation with what they stand on, and the band where its songs
@@ -24,7 +24,7 @@ from .precisions import PRECISIONS
 _PACKAGE = "stemline"
 _BAND = "stemline.band"
 _ROOTS = ("stemline.export.export",)
-# Of the graph and of the signal that it is judged on; and of songs and what separates them.
+# Packages that shape the graph and its test signal; and those that shape songs and separate them.
 _PACKAGES = ("numpy", "onnx", "onnx-ir", "onnxscript", "torch")
 _QUALITY_PACKAGES = ("onnxruntime", "scipy")
 # What an extension module is built from lies beside it, but in a wheel.

@@ -1,4 +1,4 @@
-"""What export writes beside a graph, and reads back: config, weights, card, digests."""
+"""The manifest that export writes beside a graph: configuration, weights, card, digests."""
 
 import json
 from collections.abc import Callable
@@ -68,7 +68,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def stored_card(manifest: dict[str, Any], folder: Path) -> Card:
-    """The card export wrote. Raises ArtifactError."""
+    """The card that export wrote. Raises ArtifactError."""
     try:
         return card_from_json(manifest["card"])
     except (AttributeError, KeyError, TypeError, ValueError) as error:
@@ -84,7 +84,7 @@ def stored_quality(folder: Path) -> Quality | None:
 
 
 def stored_beat_quality(folder: Path) -> BeatQuality | None:
-    """How well an artifact hears beats, as export measured it; None where it did not.
+    """How well an artifact finds beats, as export measured it; None where it did not.
 
     Raises ArtifactError.
     """
@@ -101,7 +101,7 @@ def _of_card(folder: Path, name: str, read: Callable[[dict[str, Any]], _Found]) 
 
 
 def stored_config(manifest: dict[str, Any], folder: Path) -> NetworkConfig:
-    """The configuration export wrote. Raises ArtifactError."""
+    """The configuration that export wrote. Raises ArtifactError."""
     try:
         return find_family(manifest["model"]["family"]).config_from_json(manifest["config"])
     except (KeyError, TypeError, ConfigError) as error:

@@ -17,7 +17,7 @@ def is_random(digest: str) -> bool:
 
 
 def model_info(spec: ModelSpec, variant: str, digest: str) -> ModelInfo:
-    """What a run has to know; `digest` is the weights' SHA-256 or `random:SEED`."""
+    """The info of a row's artifact; `digest` is the weights' SHA-256 or `random:SEED`."""
     network = find_family(spec.family).describe(spec.config, spec.trained_on_stems_of)
     return ModelInfo(
         model=spec.name,

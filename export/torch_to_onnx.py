@@ -23,7 +23,7 @@ from .winograd import winograd_convolutions
 
 # A batch of 1 would be taken for a constant.
 _TRACED_BATCH = 2
-# Of the other free axes, for the exporter: a length of 1 it would take for a constant.
+# The least length of the other free axes: the exporter would take 1 for a constant.
 _LEAST_FREE = 2
 
 
@@ -42,8 +42,8 @@ def export_onnx(
     Parameters
     ----------
     network
-        Takes its inputs by position, gives a tensor or a tuple; runs in evaluation mode and is left
-        as it was.
+        Takes its inputs by position, returns a tensor or a tuple; runs in evaluation mode and is
+        left as it was.
     inputs, outputs
         Their names and axes in the file; the first axis is `batch`.
     metadata
@@ -56,7 +56,12 @@ def export_onnx(
 
     Returns
     -------
-    How many are. Raises OnnxExportError or OSError.
+    int
+        The number of convolutions written as Winograd's.
+
+    Raises
+    ------
+    OnnxExportError, OSError
     """
     weights_bytes = sum(value.nbytes for value in network.state_dict().values())
     if weights_bytes >= MAX_FILE_BYTES:
@@ -110,7 +115,7 @@ def export_onnx(
 
 
 def trace(network: nn.Module, target: GraphTarget, lengths: Mapping[str, int]) -> int:
-    """`export_onnx`, as families call it; see `families.family.Trace`."""
+    """Call `export_onnx` for a family; see `families.family.Trace`."""
     inputs, outputs = target.tensors.inputs, target.tensors.outputs
     return export_onnx(network, inputs, outputs, target.path, target.metadata, traced=lengths)
 
@@ -120,7 +125,7 @@ def _shape(tensor: TensorSpec, lengths: Mapping[str, int]) -> tuple[int, ...]:
 
 
 def _check_axes(value: Any, wanted: TensorSpec) -> None:
-    """Numbers where numbers are wanted, and the names of the free axes.
+    """Require numbers where numbers are wanted, and name the free axes.
 
     An output's length may come out as a formula of the inputs'; it then gets the name that stands
     for it.
@@ -142,7 +147,7 @@ def _check_axes(value: Any, wanted: TensorSpec) -> None:
 
 @contextlib.contextmanager
 def evaluating(network: nn.Module) -> Iterator[None]:
-    """Every submodule in evaluation mode, and afterwards each in the mode it was in."""
+    """Put every submodule in evaluation mode, and afterwards each back in its own."""
     modes = {module: module.training for module in network.modules()}
     network.eval()
     try:
@@ -154,7 +159,7 @@ def evaluating(network: nn.Module) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """The exporter's progress and advice kept off the terminal; what fails is raised."""
+    """Keep the exporter's progress and advice off the terminal; errors are raised as ever."""
     levels = {name: logging.getLogger(name).level for name in ("torch.onnx", "onnxscript")}
     try:
         for name in levels:

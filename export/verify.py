@@ -46,21 +46,21 @@ from .precisions import Budget, find_precision
 
 SEED = 0
 LONGEST_QUALITY_S = 120.0
-"""What of a card's time its quality may take: the largest models would need an hour."""
+"""The longest that quality may take to measure: the largest models would need an hour."""
 _N_ROWS = 3
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What running an artifact on the test signal showed."""
+    """The results of running an artifact on the test signal."""
 
     parity: tuple[Parity, ...]
     seconds: float
-    """Of the fastest run at batch 1."""
+    """Seconds of the fastest run at batch 1."""
     reference_seconds: float | None
-    """The same in PyTorch, run by turns with it; None when it was not run."""
+    """Seconds of the fastest run in PyTorch, alternating with it; None when it was not run."""
     golden: Golden
-    """What of PyTorch's output is, or was, kept beside the artifact."""
+    """The values of PyTorch's output that are kept beside the artifact."""
     beat_agreement: float | None = None
     """See `Card.beat_agreement`."""
 
@@ -77,7 +77,7 @@ def verify_artifact(folder: Path, weights: Path | None = None) -> Card:
     ParityError
         A stem lies below the budget of the artifact's precision.
     QualityError, BeatQualityError
-        It separates, or hears, worse than when it was exported.
+        It separates, or finds beats, worse than when it was exported.
     ArtifactError
         A file is missing, damaged, or not what the manifest says.
     WeightsError
@@ -158,7 +158,7 @@ def first_quality(
 def first_beat_quality(
     path: Path, info: ModelInfo, report: Callable[[str], None] = lambda _: None
 ) -> BeatQuality | None:
-    """How well a graph hears the card's songs; None where the band has no truth for it."""
+    """How well a graph finds the beats of the card's songs; None where the band has no truth."""
     if not can_measure_beats(info):
         return None
     report(f"{info.artifact_stem}.{info.precision}: finding the beats of held-out songs")
@@ -166,7 +166,7 @@ def first_beat_quality(
 
 
 def measured_beats(path: Path, info: ModelInfo, songs: HeldOut) -> BeatQuality | None:
-    """How well a graph hears these songs; None of a separator."""
+    """How well a graph finds the beats of these songs; None for a separator."""
     if info.beats is None:
         return None
     engine = open_engine(path, device="cpu")
@@ -208,7 +208,7 @@ def new_card(path: Path, info: ModelInfo, measured: Measured) -> Card:
 
 
 def _budget(info: ModelInfo) -> Budget:
-    """What an artifact of this precision may be off by. Raises ArtifactError."""
+    """The budget of an artifact of this precision. Raises ArtifactError."""
     try:
         precision = find_precision(info.precision)
     except UnknownVariantError as error:
@@ -217,9 +217,9 @@ def _budget(info: ModelInfo) -> Budget:
 
 
 def against_reference(path: Path, info: ModelInfo, reference: Engine) -> Measured:
-    """Run a graph and PyTorch by turns, and compare; `reference` is closed.
+    """Run a graph and PyTorch alternately, and compare; `reference` is closed.
 
-    PyTorch runs each row alone: what a graph makes of three rows together must be that too.
+    PyTorch runs each row alone: the graph's outputs for three rows together must equal that too.
     """
     rows = signal_rows(info)
     family = family_of(info.family, info.model)

@@ -24,19 +24,19 @@ class Weights:
     """Where a network's weights come from."""
 
     kind: Literal["official", "bundled", "installed", "file", "random"]
-    """`installed`: with a package of others that the user has."""
+    """Where they are from; `installed`: from a package that the user has."""
     path: Path | None
-    """A file; a folder, of networks that are several files; None when random."""
+    """Their file, or the folder of networks that are several files; None when random."""
     sha256: str
-    """Of the file; `random:SEED`; of several files that of their digests."""
+    """Digest of the file, or of several files' digests; or `random:SEED`."""
     reason: str = ""
     """Why random weights were taken when they were not asked for."""
     parts: tuple["Weights", ...] = ()
-    """Of each of the folds that one graph has; `path` is None then."""
+    """The weights of each fold of one graph; `path` is None then."""
 
     @property
     def trained(self) -> bool:
-        """Whether these are a trained model's."""
+        """Whether they are a trained model's, not random."""
         return self.kind != "random"
 
 
@@ -107,7 +107,7 @@ def _resolve_folds(spec: ModelSpec, choice: str | Path, report: Callable[[str], 
 
 
 def _resolve_installed(spec: ModelSpec, choice: str | Path) -> Weights:
-    """Of the package that is installed, here or where the choice says."""
+    """Weights from an installed package, this environment's or that of the choice."""
     family, package = find_family(spec.family), spec.installed_package
     given = None if choice in ("auto", "official") else Path(choice)
     folder = family.find_installed(given)
@@ -133,7 +133,7 @@ def parts_digest(parts: Iterable[Weights]) -> str:
 
 
 def member_weights(spec: ModelSpec, network: ModelSpec, weights: str | Path) -> str | Path:
-    """What `--weights` means for one network of a model.
+    """The value of `--weights` for one network of a model.
 
     Raises CheckpointError, or WeightsError for one file where a bag needs several.
     """
@@ -173,5 +173,5 @@ def random_network(config: NetworkConfig, seed: int = 0) -> nn.Module:
 
 
 def random_digest(spec: ModelSpec) -> str:
-    """What stands for the SHA-256 of a model's random weights."""
+    """The text that stands for the SHA-256 of a model's random weights."""
     return f"{RANDOM}{spec.seed}"

@@ -120,7 +120,7 @@ def _slab_borders(channels: int, height: int, width: int) -> list[int]:
 def winograd_convolutions(
     network: nn.Module, input_shapes: Sequence[tuple[int, ...]]
 ) -> Iterator[int]:
-    """Within, the convolutions of `network` that gain by it are Winograd's; yields how many.
+    """Make the convolutions of `network` that gain by it Winograd's; yields how many.
 
     The shapes are without the batch; the network then takes inputs of those shapes only.
     """

@@ -1,4 +1,4 @@
-"""All that one kind of network has of its own: one folder a family, one line here."""
+"""The families of networks: one folder each, one line each in the table below."""
 
 from importlib import import_module
 
@@ -42,7 +42,7 @@ def family_of(name: str, model: str) -> Family:
 
 
 def separator_family(name: str, model: str) -> SeparatorFamily:
-    """The same of a model that separates. Raises ArtifactError for a family that does not."""
+    """The family of a model that separates. Raises ArtifactError for one that does not."""
     family = family_of(name, model)
     if not isinstance(family, SeparatorFamily):
         raise ArtifactError(f"{model} is of family {name!r}, which separates nothing")
@@ -50,7 +50,7 @@ def separator_family(name: str, model: str) -> SeparatorFamily:
 
 
 def beat_family(name: str, model: str) -> BeatFamily:
-    """The same of a model that finds beats. Raises ArtifactError for a family that does not."""
+    """The family of a model that finds beats. Raises ArtifactError for one that does not."""
     family = family_of(name, model)
     if not isinstance(family, BeatFamily):
         raise ArtifactError(f"{model} is of family {name!r}, which finds no beats")
@@ -58,5 +58,5 @@ def beat_family(name: str, model: str) -> BeatFamily:
 
 
 def beat_decoder(info: BeatInfo) -> BeatDecoder:
-    """What makes beats and sections of a network's outputs. Raises ArtifactError."""
+    """The decoder of a network's outputs to beats and sections. Raises ArtifactError."""
     return BeatDecoder(info, beat_family(info.family, "a beat network").processing(info))

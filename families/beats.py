@@ -23,18 +23,18 @@ from .family import Family, Tensors
 
 @dataclass(frozen=True, eq=False)
 class BeatActivations:
-    """Probabilities of every frame, which beats and sections were found in."""
+    """The probabilities of every frame that beats and sections were found in."""
 
     beat: Array
-    """Of a beat, (n_frames,). All-In-One's is of a beat that is a downbeat or not; madmom's, like
-    its downbeat, of one that is none."""
+    """Probability of a beat, (n_frames,); All-In-One's includes downbeats, madmom's does not."""
     downbeat: Array
+    """Probability of a downbeat, (n_frames,)."""
     section: Array
-    """Of a section's beginning, (n_frames,); (0,) of a network that tells no sections."""
+    """Probability of a section's beginning, (n_frames,); (0,) from a network without sections."""
     function: Array
-    """Of each label, (n_labels, n_frames); over the labels they add up to 1."""
+    """Probability of each label, (n_labels, n_frames); over the labels they add up to 1."""
     labels: tuple[str, ...]
-    """None of a network that tells no sections."""
+    """The labels in the order of `function`; empty for a network without sections."""
     frame_rate_hz: float
     """Frame i is at i / frame_rate_hz seconds."""
 
@@ -67,26 +67,26 @@ class InputStream:
 
 
 class BeatProcessing(Protocol):
-    """A model's way in and out, without its engine; the outputs have no batch axis here."""
+    """What a model does before and after its engine; the outputs have no batch axis here."""
 
     def input_stream(self) -> InputStream:
         """The features of one track, from its first sample on."""
 
     def n_frames(self, outputs: Mapping[str, Array]) -> int:
-        """Frames of the outputs."""
+        """The number of frames in the outputs."""
 
     def decoder_input(self, outputs: Mapping[str, Array]) -> NDArray[np.float32]:
         """(n_frames, 2): the probabilities of beats that are no downbeats, and of downbeats."""
 
     def sections(self, outputs: Mapping[str, Array], *, is_silent: bool) -> tuple[Section, ...]:
-        """From the beginning to the end; none of a network that has no sections."""
+        """Sections from beginning to end without a gap; empty for a network without sections."""
 
     def activations(self, outputs: Mapping[str, Array]) -> BeatActivations:
         """The outputs as probabilities."""
 
 
 class BeatFamily(Family):
-    """What a family of beat networks has besides what every family has."""
+    """A family of beat networks: what `Family` asks for, and the processing of tracks."""
 
     task = "beats"
 
@@ -95,7 +95,7 @@ class BeatFamily(Family):
         """The inputs and outputs of a model's artifact; a track's frames are a free axis."""
 
     def tensors(self, info: ModelInfo) -> Tensors:
-        """As Family."""
+        """See `Family`."""
         return self.beat_tensors(beats_of(info))
 
     @abstractmethod
@@ -108,11 +108,12 @@ class BeatFamily(Family):
 
 @dataclass(frozen=True)
 class Decoded:
-    """What the outputs of a track say."""
+    """The beats and sections that a track's outputs stand for."""
 
     beats: NDArray[np.float64]
     """(n_beats, 2): times in seconds, and positions in the bar from 1."""
     sections: tuple[Section, ...]
+    """From the beginning to the end; empty for a network without sections."""
     n_frames: int
 
 
@@ -143,7 +144,7 @@ class BeatDecoder:
 
 
 def beats_of(info: ModelInfo) -> BeatInfo:
-    """What a run of a beat network needs. Raises ArtifactError of a separator."""
+    """The `beats` of a model's info. Raises ArtifactError for a separator, which has none."""
     if info.beats is None:
         raise ArtifactError(f"{info.model}: no field beats; export it again")
     return info.beats

@@ -1,4 +1,4 @@
-"""What a family of networks is to the rest of the house: the one contract that it implements."""
+"""The contract that every family of networks implements for export and serving."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -43,7 +43,7 @@ class NetworkInfo:
 
 @dataclass(frozen=True)
 class TestChunk:
-    """What of a test signal an artifact is judged on, as one input."""
+    """The size of one input that an artifact is compared with its reference on."""
 
     __test__ = False  # no test of pytest's
 
@@ -56,14 +56,14 @@ class LoadedNetwork:
     """A network with its weights."""
 
     network: "nn.Module"
-    """In evaluation mode."""
+    """The network in evaluation mode."""
     config: NetworkConfig
-    """What it was built by: the checkpoint's own, where it has one."""
+    """The configuration it was built by: the checkpoint's own, where it has one."""
 
 
 @dataclass(frozen=True)
 class GraphTarget:
-    """Where a graph is written to, and what has to be in it."""
+    """The file that a graph is written to, and what it has to hold."""
 
     path: Path
     tensors: Tensors
@@ -73,17 +73,17 @@ class GraphTarget:
 
 Trace = Callable[["nn.Module", GraphTarget, Mapping[str, int]], int]
 """Write a network with torch's exporter: the network, the target, and the lengths that free axes
-besides the batch have while it is traced → how many convolutions were written as Winograd's."""
+besides the batch have while it is traced → the number of convolutions written as Winograd's."""
 
 
 class Family(ABC):
-    """A kind of networks. What needs torch is imported when it is called."""
+    """One family of networks. A method that needs torch imports it when it is called."""
 
     name: ClassVar[str]
-    """As users and artifacts name it."""
+    """The name that users and artifacts call it by."""
     task: ClassVar[Task]
     config_help: ClassVar[str] = ""
-    """What `--config` is for a checkpoint of this family; empty where it takes none."""
+    """The file that `--config` names for a checkpoint of this family; empty where it takes none."""
     takes_custom: ClassVar[bool] = True
     """Whether checkpoints that are not in the table can be exported."""
 
@@ -95,11 +95,11 @@ class Family(ABC):
 
     @abstractmethod
     def config_from_json(self, values: Mapping[str, Any]) -> NetworkConfig:
-        """A configuration from what `to_json` gave. Raises ConfigError."""
+        """A configuration from `to_json`'s values. Raises ConfigError."""
 
     @abstractmethod
     def describe(self, config: Any, trained_on_stems_of: str = "") -> NetworkInfo:
-        """What a run has to know of a network; the second is `ModelSpec.trained_on_stems_of`."""
+        """The numbers that a run needs; `trained_on_stems_of` is the ModelSpec's."""
 
     @abstractmethod
     def tensors(self, info: ModelInfo) -> Tensors:
@@ -113,15 +113,15 @@ class Family(ABC):
         """Chunks (batch, channels, n) → the network's inputs; see `test_chunk` for both sizes."""
 
     def output_parts(self, info: ModelInfo, output: str) -> tuple[str, ...]:
-        """What one output holds, each to be judged by itself: stems, labels, or one thing."""
+        """Names of the parts of one output, each compared by itself: stems, labels, or one name."""
         return info.stems
 
     def test_chunk(self, info: ModelInfo) -> TestChunk:
-        """What an artifact is judged on."""
+        """The size of the input that an artifact is compared with its reference on."""
         return TestChunk(info.chunk_samples, info.channels)
 
     def traced_lengths(self, info: ModelInfo) -> dict[str, int]:
-        """Of the free axes besides the batch, while the network is traced."""
+        """Lengths of the free axes besides the batch, while the network is traced."""
         return {}
 
     # Needs torch ------------------------------------------------------------------------------
@@ -142,7 +142,7 @@ class Family(ABC):
     def write_graph(
         self, network: "nn.Module", info: ModelInfo, target: GraphTarget, trace: Trace
     ) -> dict[str, int]:
-        """Write the ONNX file; what is worth knowing of the graph, for the manifest.
+        """Write the ONNX file -> numbers that describe the graph, for the manifest.
 
         Raises OnnxExportError or OSError.
         """
@@ -150,7 +150,7 @@ class Family(ABC):
     def custom(
         self, name: str, config_path: Path | None, weights: str | Path, licence: str
     ) -> tuple[ModelSpec, str | Path]:
-        """A row for a checkpoint that is not in the table, and what `--weights` is for it.
+        """A row for a checkpoint that is not in the table, and the weights to load for it.
 
         Raises ConfigError, CheckpointError, or WeightsError where there is no such file.
         """
@@ -169,7 +169,7 @@ class Family(ABC):
         raise ConfigError(f"networks of family {self.name} are not averaged")
 
     def find_installed(self, given: Path | None = None) -> Path | None:
-        """Where the package that has the weights is installed: here, or below `given`."""
+        """The folder of weights in an installed package: this environment's, or below `given`."""
         return None
 
     def installed_digest(self, folder: Path) -> str:

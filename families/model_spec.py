@@ -23,7 +23,7 @@ class NetworkConfig(Protocol):
 
     @property
     def sample_rate_hz(self) -> int:
-        """Of the audio that the network was trained on."""
+        """Sample rate of the audio that the network was trained on."""
 
     @property
     def inputs(self) -> Mapping[str, Axes]:
@@ -43,7 +43,7 @@ class CheckpointFile:
 
     url: str
     sha256: str | None
-    """None where nobody has published it: recorded on first use."""
+    """Digest of the file; None where none is published: recorded on first use."""
     size_bytes: int | None = None
 
     @property
@@ -60,11 +60,11 @@ class ModelSpec:
     family: str
     title: str
     config: NetworkConfig
-    """Of its network; where a checkpoint brings its own, what random weights are made by."""
+    """Its network's configuration; where checkpoints bring their own, that of random weights."""
     urls: tuple[str, ...]
     """The original first, then its mirrors; all hold the same file."""
     sha256: str | None
-    """Of the checkpoint file; None where nobody has published it: recorded on first use."""
+    """Digest of the checkpoint file; None where none is published: recorded on first use."""
     size_bytes: int | None
     licence: str
     bundled: Path | None = None
@@ -103,7 +103,7 @@ class ModelSpec:
 
     @property
     def artifact_stem(self) -> str:
-        """The name of its artifact but for the precision."""
+        """The name of its artifact without the precision."""
         return f"{self.name}-{self.member.signature}" if self.member else self.name
 
     @property
@@ -116,5 +116,5 @@ class ModelSpec:
 
     @property
     def seed(self) -> int:
-        """Of random weights: each network of a bag has its own."""
+        """Seed of its random weights: each network of a bag has its own."""
         return self.member.index if self.member else self.fold

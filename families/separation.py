@@ -1,4 +1,4 @@
-"""How a separator's tracks go in and come out: the contract that every such family implements.
+"""How a separator's tracks are processed: the contract that every such family implements.
 
     blocks of a track ─► pieces: inputs of a network ─► [engine] ─► outputs ─► stems that are final
 
@@ -18,7 +18,7 @@ from .family import Family
 
 @dataclass(frozen=True)
 class ProcessingOptions:
-    """What a caller may choose of how a track is processed; a family refuses what it has not."""
+    """How a caller wants a track processed; a family refuses what it does not support."""
 
     overlap: float | None = None
     """N of 2 or more: hop = chunk // N; below 1: hop = chunk × (1 − fraction); the model's own
@@ -27,17 +27,17 @@ class ProcessingOptions:
     """Separations that are averaged, each begun elsewhere within half a second; 0 is one, as the
     track is, without anything random."""
     seed: int = 0
-    """Of the shifts; the same one, the same stems."""
+    """Seed of the shifts' random offsets: equal seeds make equal stems."""
 
 
 @dataclass(frozen=True)
 class Piece:
-    """One input of a network, and what its processing remembers of it."""
+    """One run of a network: its inputs, and what the processing remembers of them."""
 
     network: int
     """Which of the model's networks it is for, by its place in the bag."""
     inputs: dict[str, Array]
-    """By name; each with a batch axis of length 1."""
+    """Each input by its name, with a batch axis of length 1."""
     memory: Any
     """Whatever `TrackProcessing.add` needs besides the outputs; nobody else looks at it."""
 
@@ -48,17 +48,17 @@ class PieceLayout:
 
     piece_samples: int
     hop_samples: int
-    """From the beginning of a piece to the beginning of the next."""
+    """Samples from the beginning of a piece to the beginning of the next."""
     border_samples: int = 0
-    """What a track longer than two of them is reflected by at either end."""
+    """Samples reflected at either end of a track; a track of up to two borders has none."""
 
     def n_pieces(self, n_samples: int) -> int:
-        """Pieces of a track of so many samples."""
+        """The number of pieces of a track of so many samples."""
         border = self.border_samples if n_samples > 2 * self.border_samples else 0
         return -(-(n_samples + border) // self.hop_samples)  # begun before the track ends
 
     def longest_track(self, most_pieces: int) -> int:
-        """The most samples that are no more than `most_pieces` (≥ 1) pieces."""
+        """The greatest number of samples that make no more than `most_pieces` (≥ 1) pieces."""
         border, hop = self.border_samples, self.hop_samples
         if most_pieces >= self.n_pieces(2 * border + 1):
             return most_pieces * hop - border
@@ -66,7 +66,7 @@ class PieceLayout:
 
 
 class TrackProcessing(Protocol):
-    """One track's way in and out; its state is bounded, however long the track.
+    """The processing of one track; its state is bounded, however long the track.
 
     Blocks are (channels, n) at the model's rate and of its channels, of any lengths. `pieces` and
     `add` may be called from two threads, `add` in the order of the pieces.
@@ -86,11 +86,11 @@ class TrackProcessing(Protocol):
 
 
 class SeparationProcessing(Protocol):
-    """A model's way in and out; immutable, so that one object serves all tracks and threads."""
+    """A model's processing; immutable, so that one object serves all tracks and threads."""
 
     @property
     def reads_twice(self) -> bool:
-        """Whether a track is read once more, first, for `TrackProcessing.prepare`."""
+        """Whether a track is read twice, the first time for `TrackProcessing.prepare`."""
 
     def check(self, wanted: Sequence[int], options: ProcessingOptions) -> None:
         """Raise RequestError or OverlapError for options that the model cannot be run with."""
@@ -103,7 +103,7 @@ class SeparationProcessing(Protocol):
 
 
 class SeparatorFamily(Family):
-    """What a family of separators has besides what every family has."""
+    """A family of separators: what `Family` asks for, and the processing of tracks."""
 
     task = "separate"
 

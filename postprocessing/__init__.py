@@ -1,1 +1,1 @@
-"""What a network gives back, to stems."""
+"""The outputs of networks to stems, beats, sections, and files of them."""

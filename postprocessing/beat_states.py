@@ -40,7 +40,7 @@ class BeatStates:
 
     @cached_property
     def n_states(self) -> int:
-        """Over all beats of the bar."""
+        """Number of states over all beats of the bar."""
         return self.n_beats * int(self.intervals.sum())
 
     @cached_property

@@ -241,7 +241,7 @@ def _by_frame(path: BeatPath, values: NDArray[Any], n_frames: int) -> NDArray[An
 
 
 def _sounding(path: BeatPath, states: BeatStates, n_frames: int) -> NDArray[np.bool_]:
-    """Frames in which the path hears a beat, (n_frames,)."""
+    """Whether a beat sounds on the path in each frame, (n_frames,)."""
     ends = path.starts + states.heads[path.beats, path.intervals]
     return np.arange(n_frames) < _by_frame(path, ends, n_frames)
 
@@ -258,9 +258,9 @@ def _peaks(activations: Activations, sounding: NDArray[np.bool_]) -> NDArray[np.
     frames = np.flatnonzero(sounding)
     if not len(frames):
         return frames
-    heard = activations[frames]
+    sounded = activations[frames]
     is_first = np.diff(frames, prepend=-2) > 1
     run = np.cumsum(is_first) - 1
-    highest = np.maximum.reduceat(heard, np.flatnonzero(is_first))
-    hits = np.flatnonzero(heard == highest[run])
+    highest = np.maximum.reduceat(sounded, np.flatnonzero(is_first))
+    hits = np.flatnonzero(sounded == highest[run])
     return frames[hits[np.diff(run[hits], prepend=-1) > 0]]

@@ -108,7 +108,7 @@ class StemWriter:
         self._file = None
 
     def _given_up(self, error: OSError) -> OSError:
-        """The same error, naming the file that was asked for, once nothing is left of it."""
+        """The error with the name of the file that was asked for, once nothing is left of it."""
         self.abort()
         if self._path is None:
             return error
@@ -171,7 +171,7 @@ class _WavEncoder:
         self._wav.close()
 
     def abandon(self) -> None:
-        """Nothing is held."""
+        """Do nothing: nothing is held."""
 
 
 class _SoundEncoder:
@@ -228,7 +228,7 @@ class _Sink:
         self.muted = False
 
     def check(self) -> None:
-        """Raise what went wrong since."""
+        """Raise the first error of a write, if there was one."""
         if self._error is not None:
             raise self._error
 

@@ -33,9 +33,9 @@ class OutputFormat:
     container: str
     """`wav`, `flac` or `mp3`; the file's extension too."""
     bits: int = 16
-    """Of a sample: 16, 24, or 32 which is float and never clips; MP3 has none."""
+    """Bits of a sample: 16, 24, or 32, which is float and never clips; MP3 has none."""
     bitrate_kbps: int = 192
-    """Of MP3, constant. Below 64 the frames have no room to tell the encoder's delay, so
+    """Constant bitrate of MP3. Below 64 the frames have no room for the encoder's delay, so
     that such a file plays about 25 ms late and a little longer."""
 
     def __post_init__(self) -> None:
@@ -94,7 +94,7 @@ def _listed(values: Sequence[int]) -> str:
 
 
 def compression_level(bitrate_kbps: int, sample_rate_hz: int) -> float:
-    """Libsndfile's word for a constant MP3 bitrate: 0 is the greatest of the rate, 1 the least.
+    """Libsndfile's level for a constant MP3 bitrate: 0 is the greatest of the rate, 1 the least.
 
     Measured: it takes the nearest bitrate there is, and refuses 1 itself.
     """
@@ -103,7 +103,7 @@ def compression_level(bitrate_kbps: int, sample_rate_hz: int) -> float:
 
 
 def mp3_level(bitrate_kbps: int) -> float:
-    """What LAME multiplies samples by at a constant bitrate, to leave room below full scale.
+    """The factor that LAME applies at a constant bitrate, to leave room below full scale.
 
     Divided out before encoding, so that stems have the level they would have as WAV and add
     up to the mixture. LAME's `abr_switch_map`, and measured at every rate and bitrate.

@@ -61,7 +61,7 @@ class Istft:
     def _overlap_added(self, pieces: NDArray[np.float32]) -> NDArray[np.float32]:
         """Frames (..., T, n_fft), frame t laid at t · hop -> (..., (T − 1) · hop), centred.
 
-        Cut into K = ceil(n_fft / hop) parts of one hop, part k of frame t belongs to hop
+        Divided into K = ceil(n_fft / hop) parts of one hop, part k of frame t belongs to hop
         t + k: K shifted additions do it, whatever T.
         """
         hop, (*lead, n_frames, n_fft) = self.hop_samples, pieces.shape

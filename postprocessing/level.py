@@ -1,4 +1,4 @@
-"""Stems of a mixture that was brought to a common level, back to the mixture's own."""
+"""Stems of a mixture that was normalised, back to the mixture's own level."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -1,4 +1,4 @@
-"""Several results for one track, of shifts or of a bag's members, to their mean."""
+"""Several results for one track, from shifts or a bag's members, to their mean."""
 
 from collections import deque
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 class WeightedMean:
     """Σ w·y / Σ w over results that come in blocks, as far as all of them have come.
 
-    Holds what some results have and others not yet.
+    It holds the samples that some results have and others have not yet.
     """
 
     def __init__(self, weights: NDArray[np.float32]) -> None:
@@ -23,7 +23,7 @@ class WeightedMean:
         self._n_held = [0 for _ in weights]
 
     def add(self, result: int, block: NDArray[np.float32]) -> NDArray[np.float32]:
-        """A result's next block (S, channels, n) -> what all have by now, (S, channels, m)."""
+        """A result's next block (S, channels, n) -> the mean of all by now, (S, channels, m)."""
         if len(self._held) == 1:  # (w·y) / w
             return block
         self._held[result].append(block)
@@ -38,7 +38,7 @@ class WeightedMean:
     def _add_taken(
         self, index: int, weight: NDArray[np.float32], mean: NDArray[np.float32]
     ) -> None:
-        """Take as many samples of one result as the mean is long, and add them to it."""
+        """Take as many samples of one result as the mean is long, and add them to the mean."""
         held, at = self._held[index], 0
         self._n_held[index] -= mean.shape[-1]
         while at < mean.shape[-1]:

@@ -1,4 +1,4 @@
-"""Overlapping chunks of stems to one track, given out as soon as it is final."""
+"""Overlapping chunks of stems to one track, returned as soon as it is final."""
 
 from collections.abc import Iterator
 
@@ -53,7 +53,7 @@ class OverlapAdd:
         """Add the stems (S, channels, chunk) of one chunk -> what is now final (S, channels, n).
 
         The arguments are those of the chunk (`Chunk` says what they mean), which come in the
-        order of the track. What is given back begins where the previous block ended, the
+        order of the track. What is returned begins where the previous block ended, the
         first one at track sample 0; n may be 0. Raises ValueError when a chunk is missing.
         """
         if self._next_start not in (None, start):

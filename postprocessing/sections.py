@@ -140,7 +140,7 @@ def _means_beside(peaks: NDArray[np.float32], side: int) -> NDArray[np.float32]:
 def _likeliest(logits: NDArray[Any], bounds: Sequence[int]) -> list[int]:
     """Logits (n_labels, n_frames) -> for each part between two bounds the label, by its index.
 
-    That of the greatest mean of softmax over the part's frames.
+    It is the label of the greatest mean of softmax over the part's frames.
     """
     logits = np.asarray(logits, np.float32)
     with np.errstate(over="ignore"):

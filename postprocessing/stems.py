@@ -1,4 +1,4 @@
-"""What is derived from stems: the rest of the mixture, and names."""
+"""Derived from stems: the rest of the mixture, and names of files."""
 
 from collections.abc import Sequence
 

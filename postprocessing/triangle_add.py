@@ -1,4 +1,4 @@
-"""Overlapping segments of stems to one track, as Demucs weighs them, given out once final."""
+"""Overlapping segments of stems to one track, as Demucs weighs them, returned once final."""
 
 from collections.abc import Iterator
 
@@ -45,7 +45,7 @@ class TriangleAdd:
         """Add the stems (S, channels, n) of one segment -> what is now final (S, channels, m).
 
         The numbers are those of the segment (`Segment` says what they mean); segments come in
-        the order of the track. What is given back begins where the previous block ended, the
+        the order of the track. What is returned begins where the previous block ended, the
         first one at track sample 0; m may be 0. Raises ValueError when a segment is missing.
         """
         if self._next_start not in (None, start):

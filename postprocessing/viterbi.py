@@ -25,7 +25,7 @@ class BeatPath:
     """The most probable way through a track."""
 
     log_probability: float
-    """Of the path together with the observations; -inf when none is possible."""
+    """Log probability of the path and the observations; -inf when no path is possible."""
 
     starts: NDArray[np.int32]
     """Frames in which a beat is in its first position, ascending, (n_beats,).
@@ -40,7 +40,7 @@ class BeatPath:
     """Each beat's index among the intervals of its states, (n_beats,)."""
 
     by_sums: bool
-    """Whether the quick way was taken: proven, for this track, to give the exact path."""
+    """Whether the quick computation was used: proven, for this track, to find the exact path."""
 
 
 class BeatViterbi:
@@ -59,7 +59,7 @@ class BeatViterbi:
         """`instruction_set`: one of `instruction_sets()`; None for the widest.
 
         The path is the same either way, and so is its log probability; `exact` does not try the
-        quick way first.
+        quick computation first.
         """
         self._spaces = [
             Space(one.intervals, one.heads, one.sources, one.offsets, one.weights, one.log_initial)
@@ -87,7 +87,7 @@ class BeatViterbi:
         return paths
 
     def _workspace(self, size: int) -> NDArray[np.float64]:
-        """The one kept if no other thread has it and it is large enough, else a new one."""
+        """The workspace kept, if no other thread has it and it is large enough; else a new one."""
         try:
             kept = self._kept.pop()
         except IndexError:

@@ -12,7 +12,7 @@ class WavFile:
     """A RIFF/WAVE file that becomes RF64 when 32 bits no longer hold its size.
 
     EBU Tech 3306: a chunk named JUNK keeps the place; if the file grows past 4 GB, it is
-    renamed ds64 and told the sizes, and RIFF is renamed RF64.
+    renamed ds64 and holds the sizes, and RIFF is renamed RF64.
     """
 
     def __init__(self, file: BinaryIO, sample_rate_hz: int, channels: int, bits: int) -> None:

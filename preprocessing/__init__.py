@@ -1,1 +1,1 @@
-"""Audio to what a network takes in."""
+"""Audio to the arrays that networks take in."""

@@ -24,7 +24,7 @@ _GREATEST_SAMPLE = np.float32(2.0**31)
 
 @dataclass(frozen=True)
 class AudioFormat:
-    """What a stream of blocks is.
+    """The sample rate, channels and length of a stream of blocks.
 
     Raises AudioError for a rate outside 1 to 768 kHz (a file of a few bytes that claims
     1 Hz would be days of audio) and for no channels.
@@ -33,7 +33,7 @@ class AudioFormat:
     sample_rate_hz: int
     channels: int
     n_samples: int | None
-    """Of each channel; None where only reading to the end would tell."""
+    """Samples of each channel; None where the file must be read to its end to know."""
 
     def __post_init__(self) -> None:
         if not _LEAST_RATE_HZ <= self.sample_rate_hz <= _GREATEST_RATE_HZ:
@@ -51,7 +51,7 @@ class _Source:
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self.endless = False
-        """Say that the length is unknown: libsndfile then decodes whatever there is."""
+        """Whether to report an unknown length: libsndfile then decodes whatever there is."""
         self._at_end = False
 
     def read(self, size: int = -1) -> bytes:
@@ -65,7 +65,7 @@ class _Source:
         return _UNKNOWN_LENGTH if self._at_end else self._file.tell()
 
     def is_mp3_of_unknown_length(self) -> bool:
-        """No Xing, Info or VBRI header in the first frame, so the length is only guessed."""
+        """Whether the first frame lacks a Xing, Info or VBRI header: the length is then a guess."""
         before = self.tell()  # libsndfile may be reading on from there
         self.seek(0)
         head = self.read(10)
@@ -191,8 +191,8 @@ def _opened_sound(file: BinaryIO, name: str) -> _ForwardFile:
     try:
         sound = _ForwardFile(source)
         if sound.format == "MP3" and source.is_mp3_of_unknown_length():
-            # libsndfile would stop at a length it guesses from the first frame; told that
-            # the file has no end, it counts the frames.
+            # libsndfile would stop at a length it guesses from the first frame; where the
+            # file seems to have no end, it counts the frames.
             sound.close()
             source.endless = True
             source.seek(0)
@@ -224,7 +224,7 @@ _BYTES_OF = {"f32le": 4, "s16le": 2, "s24le": 3}
 def decode_pcm(
     parts: Iterable[bytes], encoding: str, channels: int
 ) -> Iterator[NDArray[np.float32]]:
-    """Raw interleaved PCM in pieces of any size -> blocks (channels, n) float32.
+    """Raw interleaved PCM in parts of any size -> blocks (channels, n) float32.
 
     `encoding` is f32le, s16le or s24le; integers are divided by 2^15 or 2^23. Raises
     AudioError for another encoding, at once, and where the bytes end within a frame.
@@ -269,14 +269,14 @@ def _to_float(pcm: bytes, encoding: str) -> NDArray[np.float32]:
 def checked(
     blocks: Iterable[NDArray[np.float32]], name: str = "the audio"
 ) -> Iterator[NDArray[np.float32]]:
-    """The same blocks, once every sample is known to be a finite number of at most ±2^31.
+    """Yield the blocks, once every sample is known to be a finite number of at most ±2^31.
 
     Raises AudioError that names the first NaN, infinite or greater sample, and at the end when
     there was none at all; `name` is the subject of the message.
     """
     n_samples = 0
     for block in blocks:
-        # NaN passes neither comparison. A track may come as one block: no copy of it is made.
+        # NaN fails both comparisons. A track may come as one block: no copy of it is made.
         fits = (
             -_GREATEST_SAMPLE <= block.min(initial=0) and block.max(initial=0) <= _GREATEST_SAMPLE
         )

@@ -1,4 +1,4 @@
-"""The channels a track has to those a network takes, and back."""
+"""The channels of a track to those a network takes in, and back."""
 
 import numpy as np
 from numpy.typing import NDArray

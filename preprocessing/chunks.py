@@ -9,17 +9,17 @@ from numpy.typing import NDArray
 from stemline.errors import OverlapError
 
 MAX_OVERLAP = 64
-"""Chunks over a sample. Each costs a run of the network: a typing error must not cost days."""
+"""The most chunks over a sample. Each costs a run: a typing error must not cost days."""
 
 
 @dataclass(frozen=True)
 class ChunkPlan:
-    """How a track is cut. Raises OverlapError unless 0 < hop < chunk."""
+    """How a track is divided into chunks. Raises OverlapError unless 0 < hop < chunk."""
 
     chunk_samples: int
-    """Length of a chunk: what the network takes in."""
+    """Length of a chunk, which is what the network takes in."""
     hop_samples: int
-    """From the beginning of a chunk to the beginning of the next."""
+    """Samples from the beginning of a chunk to the beginning of the next."""
 
     def __post_init__(self) -> None:
         if not 0 < self.hop_samples < self.chunk_samples:
@@ -30,7 +30,7 @@ class ChunkPlan:
 
     @property
     def border_samples(self) -> int:
-        """What a long enough track is reflected by at either end."""
+        """Samples that a long enough track is reflected by at either end."""
         return self.chunk_samples - self.hop_samples
 
 
@@ -56,7 +56,7 @@ def hop_samples_for(chunk_samples: int, overlap: float) -> int:
             "only the cost grows"
         )
     # A fade is chunk // 10 long at either end of a chunk: closer to the edge than this, a
-    # sample would only be heard through fades that do not add up.
+    # sample would only come through fades that do not add up.
     longest = chunk_samples - chunk_samples // 10
     if hop > longest:
         raise OverlapError(
@@ -71,15 +71,15 @@ class Chunk:
     """One chunk of a track, as long as the network wants it."""
 
     samples: NDArray[np.float32]
-    """(channels, chunk_samples)."""
+    """The samples, (channels, chunk_samples)."""
     start: int
     """Track sample of the first; negative inside the front border."""
     valid: int
     """Samples before the fill at the right."""
     first: bool
-    """The first of the track: its output has no fade-in."""
+    """Whether it is the first of the track: its output has no fade-in."""
     last: bool
-    """The last of the bordered track, and not the first: its output has no fade-out."""
+    """Whether it is the last of the bordered track, but not the first: there is no fade-out."""
     final_until: int
     """Track sample up to which the result is final once this chunk's output is added."""
 
@@ -90,9 +90,9 @@ def iter_chunks(blocks: Iterable[NDArray[np.float32]], plan: ChunkPlan) -> Itera
     MSST's `demix` (generic mode, batch size 1): a track longer than two borders is reflected
     by one border at either end; chunks begin at every hop of that; a short one at the end is
     filled by reflecting itself when more than half full, else with zeros. Chunks that begin
-    behind the end of the track are left out: all of their output would be cut away.
+    behind the end of the track are left out: all of their output would be dropped.
 
-    Holds a chunk and two borders, however long the track; nothing at all gives no chunk.
+    Holds a chunk and two borders, however long the track; an empty track has no chunk.
     Raises ValueError when the number of channels changes.
     """
     chunk, hop, border = plan.chunk_samples, plan.hop_samples, plan.border_samples

@@ -61,7 +61,7 @@ class Product:
     bins: slice
     bands: slice
     weights: NDArray[np.float32]
-    """(bins, bands)."""
+    """The weights, (bins, bands)."""
 
 
 def products(bands: Sequence[Band], n_together: int) -> tuple[Product, ...]:

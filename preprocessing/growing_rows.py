@@ -1,4 +1,4 @@
-"""Rows of which nobody knows yet how many there will be."""
+"""An array of rows whose number is not known in advance."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ class GrowingRows:
         self._n_rows = 0
 
     def append(self, rows: NDArray[np.float32]) -> None:
-        """The next rows, (n, n_columns)."""
+        """Append rows (n, n_columns)."""
         end = self._n_rows + len(rows)
         if end > len(self._places):
             grown = np.empty((max(end, 2 * len(self._places)), self._places.shape[1]), np.float32)
@@ -26,5 +26,5 @@ class GrowingRows:
 
     @property
     def rows(self) -> NDArray[np.float32]:
-        """All so far, (n_rows, n_columns): a view, until the next come."""
+        """All rows so far, (n_rows, n_columns): a view that is valid until the next `append`."""
         return self._places[: self._n_rows]

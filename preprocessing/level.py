@@ -1,6 +1,6 @@
 """A track's level, which Demucs takes out of the mixture and puts back into the stems.
 
-It is that of the whole track: measure it in a first pass, separate in a second.
+It is that of the whole track: measure it in a first reading, separate in a second.
 """
 
 from collections.abc import Iterable
@@ -14,15 +14,16 @@ _LEAST_SCALE = 1e-8  # added to the deviation: digital silence stays silence
 
 @dataclass(frozen=True)
 class Level:
-    """Of the mean of all channels."""
+    """The level of a track's mean over its channels."""
 
     mean: float
+    """Mean of the samples."""
     scale: float
-    """The standard deviation, a little above 0 for silence."""
+    """Standard deviation of the samples, a little above 0 for silence."""
 
 
 class LevelMeter:
-    """Counts blocks of a track in; its level can be asked for at any time.
+    """Measures the level of a track block by block; `level` is that of all so far.
 
     The mean m and the sum of squares M = Σ (x − m)² of two stretches of a and b samples add up,
     with d the difference of their means, to m + d·b / (a + b) and M_a + M_b + d²·a·b / (a + b)
@@ -35,7 +36,7 @@ class LevelMeter:
         self._squares = 0.0
 
     def push(self, block: NDArray[np.float32]) -> None:
-        """Count a block (channels, n) in."""
+        """Take in a block (channels, n)."""
         n_new = block.shape[1]
         if n_new == 0:
             return
@@ -50,9 +51,9 @@ class LevelMeter:
 
     @property
     def level(self) -> Level:
-        """That of all blocks so far; the deviation is the unbiased one, √(M / (n − 1)).
+        """The level of all blocks so far; the deviation is the unbiased one, √(M / (n − 1)).
 
-        One sample has no deviation: 0 is taken for it, where the original gives no number.
+        One sample has no deviation: 0 is taken for it, where the original has no number.
         """
         deviation = (self._squares / max(1, self._n_samples - 1)) ** 0.5
         return Level(mean=self._mean, scale=deviation + _LEAST_SCALE)

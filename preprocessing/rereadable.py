@@ -11,14 +11,14 @@ import numpy as np
 from stemline.arrays import Array
 
 IN_MEMORY_BYTES = 64 << 20
-"""What is kept of blocks that come once, three minutes of stereo; longer tracks go to a file."""
+"""Bytes kept in memory of blocks that come once: 3 minutes of stereo; more goes to a file."""
 _COUNT = np.dtype("<i8")
 
 
 class Rereadable:
     """Blocks (channels, n) of one track, any number of times.
 
-    What can be iterated over again is; an iterator, which gives its blocks once, is kept while it
+    What can be iterated over again is; an iterator, which yields its blocks once, is kept while it
     is read for the first time, in memory and beyond a limit in a temporary file without a name.
     """
 

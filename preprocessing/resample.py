@@ -6,11 +6,11 @@ from numpy.typing import NDArray
 
 
 class Resampler:
-    """libsoxr's high-quality resampler, block by block; of one stream.
+    """libsoxr's high-quality resampler, block by block, for one stream.
 
     The delay of its filter is made up for: output sample k is at the time of input sample
     k · from_hz / to_hz. Cutting the stream into other blocks changes no bit of the result,
-    which is round(n · to_hz / from_hz) samples long. Equal rates pass through untouched.
+    which is round(n · to_hz / from_hz) samples long. At equal rates the samples are unchanged.
     """
 
     def __init__(self, from_hz: int, to_hz: int, channels: int) -> None:
@@ -22,7 +22,7 @@ class Resampler:
         )
 
     def push(self, block: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Samples (channels, n) -> those that can be told by now, (channels, m), m maybe 0."""
+        """Samples (channels, n) -> those that are complete by now, (channels, m), m maybe 0."""
         if self._stream is None:
             return block
         return self._resampled(self._stream, block, last=False)
@@ -37,7 +37,7 @@ class Resampler:
     def _resampled(
         self, stream: soxr.ResampleStream, block: NDArray[np.float32], *, last: bool
     ) -> NDArray[np.float32]:
-        """Libsoxr takes and gives (n, channels), and for one channel takes it flat too."""
+        """Call libsoxr, whose arrays are (n, channels), or flat for one channel."""
         interleaved = np.ascontiguousarray(block.T)
         resampled = stream.resample_chunk(interleaved, last=last)
         return np.ascontiguousarray(resampled.T, dtype=np.float32)

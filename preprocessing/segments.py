@@ -18,19 +18,19 @@ from .chunks import MAX_OVERLAP
 
 @dataclass(frozen=True)
 class SegmentPlan:
-    """How a track is cut.
+    """How a track is divided into segments.
 
     Raises OverlapError unless 0 < hop <= segment, ValueError when the network takes in less than
     a segment.
     """
 
     segment_samples: int
-    """From a segment's beginning to its end; only the last ones of a track are shorter."""
+    """Length of a segment; only the last ones of a track are shorter."""
     hop_samples: int
-    """From the beginning of a segment to the beginning of the next."""
+    """Samples from the beginning of a segment to the beginning of the next."""
     network_samples: int | None
-    """What the network takes in, a segment or more; None where any length will do, and segments
-    are given as long as they are."""
+    """Length that the network takes in, a segment or more; None where it takes any length, and
+    segments keep their own."""
 
     def __post_init__(self) -> None:
         if not 0 < self.hop_samples <= self.segment_samples:
@@ -46,7 +46,7 @@ class SegmentPlan:
 
     @property
     def context_samples(self) -> int:
-        """The most that is taken from before a segment's beginning to fill it."""
+        """The most samples that are taken from before a segment's beginning to fill it."""
         return 0 if self.network_samples is None else (self.segment_samples - 1) // 2
 
 
@@ -82,7 +82,7 @@ def shift_leads(n_shifts: int, sample_rate_hz: int, drawn: random.Random) -> tup
     """The zeros to put in front of the track, in samples, for each of n shifts; (0,) for none.
 
     `apply_model` pads the track by half a second of zeros and begins at a random offset into
-    them: offset o leaves max_shift − o zeros. A `random.Random(seed)` gives the offsets that
+    them: offset o leaves max_shift − o zeros. A `random.Random(seed)` draws the offsets that
     HDemucs gets after `random.seed(seed)`; HTDemucs draws from the same generator in between, for
     an option that its checkpoints do not use, so its later offsets differ.
     """
@@ -95,7 +95,7 @@ class Segment:
     """One segment of a track, as the network takes it in."""
 
     samples: NDArray[np.float32]
-    """(channels, network_samples), or (channels, valid) where any length will do."""
+    """The samples, (channels, network_samples), or (channels, valid) for any length."""
     start: int
     """Track sample of the first valid one; negative within the zeros of a shift."""
     valid: int
@@ -105,7 +105,7 @@ class Segment:
     final_until: int
     """Track sample up to which the result of its shift is final once this one's output is in."""
     shift: int
-    """Which of the shifts it is of, counted from 0."""
+    """Index of its shift, from 0."""
 
 
 def iter_segments(
@@ -118,30 +118,30 @@ def iter_segments(
     before it; these and those behind it are the track's own, or zeros where the track has none.
     Then zeros at the right make up the network's length.
 
-    Each number in `leads` is one shift: the track is cut once more, with so many zeros in front
-    of it. The segments of one shift come in the order of the track, those of several mixed.
+    Each number in `leads` is one shift: the track is divided once more, with so many zeros in
+    front of it. The segments of one shift come in the order of the track, those of several mixed.
 
-    Holds one and a half segments a shift, however long the track; nothing at all gives no
+    Holds one and a half segments a shift, however long the track; an empty track has no
     segment. Raises ValueError when the number of channels changes.
     """
-    cutters: list[_Cutter] = []
+    dividers: list[_Divider] = []
     channels = 0
     for block in blocks:
-        if not cutters and block.shape[1]:
+        if not dividers and block.shape[1]:
             channels = block.shape[0]
             for shift, lead in enumerate(leads):
-                cutters.append(_Cutter(plan, channels, lead, shift))
-                yield from cutters[-1].push(np.zeros((channels, lead), np.float32))
-        if cutters and block.shape[0] != channels:
+                dividers.append(_Divider(plan, channels, lead, shift))
+                yield from dividers[-1].push(np.zeros((channels, lead), np.float32))
+        if dividers and block.shape[0] != channels:
             raise ValueError(f"a block of {block.shape[0]} channels in a track of {channels}")
-        for cutter in cutters:
-            yield from cutter.push(block)
-    for cutter in cutters:
-        yield from cutter.finish()
+        for divider in dividers:
+            yield from divider.push(block)
+    for divider in dividers:
+        yield from divider.finish()
 
 
-class _Cutter:
-    """Cuts one track, led by so many zeros, which count as its samples before sample 0."""
+class _Divider:
+    """Divides one track, led by so many zeros, which count as its samples before sample 0."""
 
     def __init__(self, plan: SegmentPlan, channels: int, lead: int, shift: int) -> None:
         self._plan = plan

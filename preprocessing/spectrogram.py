@@ -1,9 +1,9 @@
 """Audio to the logarithmic spectrograms that the beat networks were trained on.
 
 madmom's chain of FramedSignal, ShortTimeFourierTransform, FilteredSpectrogram (30 Hz to 17 kHz,
-normalised) and LogarithmicSpectrogram, on samples in memory. All-In-One hears stems, in frames of
-2048 samples and 12 bands an octave; madmom_features.py has what madmom's own network hears, and
-spectrogram_stream.py takes in stems of which there is only a part yet.
+normalised) and LogarithmicSpectrogram, on samples in memory. All-In-One takes in stems, in frames
+of 2048 samples and 12 bands an octave; families/madmom/features.py makes the features of madmom's
+own network, and spectrogram_stream.py takes stems block by block.
 """
 
 from collections.abc import Iterator
@@ -34,7 +34,7 @@ _BANDS_OF_A_PRODUCT = 16
 
 
 def n_frames(n_samples: int) -> int:
-    """Frames of so many samples: one for every hop begun."""
+    """The number of frames of so many samples: one for every hop begun."""
     return -(-n_samples // HOP_SAMPLES)
 
 
@@ -46,7 +46,7 @@ def log_spectrogram(
     A band's value is log10(1 + its mean magnitude), weighted. Frame i is of the 2048 samples from
     441 · i − 1024 on, zeros where there are none, under a symmetric Hann window. Transformed in the
     precision of the stems: within 1e-6 of madmom in float64 and 4e-6 in float32. allin1 reads
-    16-bit files, and of stereo ones the mean cut to 16 bits: some 3e-4 away from the stems.
+    16-bit files, and of stereo ones the mean truncated to 16 bits: some 3e-4 away from the stems.
 
     Raises ValueError when the stems are of another shape, type or sample rate.
     """
@@ -66,7 +66,7 @@ def log_spectrogram(
 
 
 class LogBands:
-    """What does not depend on the samples: the window and the bands, in one precision."""
+    """The parts that do not depend on the samples: window and bands, in one precision."""
 
     def __init__(self, frame_samples: int, bands_per_octave: int, dtype: str) -> None:
         n_bins = frame_samples // 2  # that of half the sample rate is left out
@@ -78,7 +78,7 @@ class LogBands:
     def write(self, framed: NDArray[Any], out: NDArray[np.float32]) -> None:
         """Samples of the precision, from the first frame's on → log10(1 + bands), (count, n_bands).
 
-        Those of as many frames as `out` has, each of them whole.
+        `out` decides how many frames are computed; each of them must be whole in `framed`.
         """
         high = self._products[-1].bins.stop
         magnitudes = self._magnitudes(framed, len(out), high)
@@ -88,7 +88,7 @@ class LogBands:
         np.log10(out, out=out)
 
     def _magnitudes(self, framed: NDArray[Any], count: int, n_bins: int) -> NDArray[np.float32]:
-        """Of the first `count` frames, (count, n_bins)."""
+        """Magnitudes of the first `count` frames, (count, n_bins)."""
         if framed.dtype == np.float32 and len(self._window) == KERNEL_FRAME_SAMPLES:
             power = np.empty((count, n_bins), np.float32)
             power_spectra(framed, HOP_SAMPLES, power)
@@ -110,16 +110,16 @@ class LogBands:
 
 @cache
 def log_bands(frame_samples: int, bands_per_octave: int, dtype: str) -> LogBands:
-    """One for each of a kind."""
+    """The LogBands of these sizes, made once for all streams."""
     return LogBands(frame_samples, bands_per_octave, dtype)
 
 
 class LogBandStream:
     """Mono streams, block by block, to their bands; frames lie as in `log_spectrogram`.
 
-    How the streams are cut changes no bit: frames are worked on in the same groups as those of the
+    The lengths of the blocks change no bit: frames are worked on in the same groups as those of the
     whole, for sums of a matrix product depend on how many rows it has. Of the samples no more are
-    held than one group of frames hears.
+    held than one group of frames covers.
     """
 
     def __init__(
@@ -135,7 +135,7 @@ class LogBandStream:
 
     @property
     def n_frames(self) -> int:
-        """Of the samples so far, those included that still wait for samples."""
+        """Frames of the samples so far, with those that still wait for samples."""
         return n_frames(self._n_samples)
 
     def push(self, samples: NDArray[Any]) -> Iterator[NDArray[np.float32]]:
@@ -177,7 +177,7 @@ class LogBandStream:
                 held[:, : self._n_held] = held[:, -self._n_held :]
 
     def _group(self) -> NDArray[np.float32]:
-        """Of what is held, but no frame that begins no hop."""
+        """The next group of frames from the samples held; none after the last hop begun."""
         count = min(_FRAMES_AT_A_TIME, self.n_frames - self._n_given)
         self._n_given += count
         out = np.empty((len(self._held), count, self._bands.n_bands), np.float32)
@@ -187,5 +187,5 @@ class LogBandStream:
 
 
 def _samples_of(count: int, frame_samples: int) -> int:
-    """That `count` frames hear."""
+    """Samples that `count` frames cover."""
     return (count - 1) * HOP_SAMPLES + frame_samples

@@ -16,7 +16,7 @@ class SpectrogramStream:
     """
 
     def __init__(self, n_stems: int, sample_rate_hz: int, dtype: str = "float32") -> None:
-        """Of stems at that rate, in that precision; ValueError for a rate other than 44.1 kHz."""
+        """Take stems of that rate and precision; ValueError for a rate other than 44.1 kHz."""
         if sample_rate_hz != SAMPLE_RATE_HZ:
             raise ValueError(f"the spectrogram is of {SAMPLE_RATE_HZ} Hz; got {sample_rate_hz} Hz")
         self._bands = LogBandStream(n_stems, FRAME_SAMPLES, BANDS_PER_OCTAVE, dtype)

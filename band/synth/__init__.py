@@ -1,1 +1,1 @@
-"""The band's instruments: each turns its part of a score into dry stereo."""
+"""The band's instruments: each renders its part of a score as dry stereo."""

@@ -238,7 +238,7 @@ class Struck:
     stiffness: float
     """B of a stiff string, f_k = k f₁ √(1 + B k²); see Fletcher and Rossing, section 2.18."""
     ratios: tuple[float, ...]
-    """Of a bar or a bell instead; empty for a string."""
+    """Ratios of the partials of a bar or a bell; empty for a string."""
     slope: float
     """Amplitudes fall as k^−slope."""
     pluck_at: float
@@ -319,7 +319,7 @@ class Modulated:
     attack_s: float
     release_s: float
     second_ratio: float = 0.0
-    """Of a second pair that rings briefly; 0 for none."""
+    """Frequency ratio of a second pair that rings briefly; 0 for none."""
     second: float = 0.0
     second_decay_s: float = 0.1
     knock: Attack | None = None

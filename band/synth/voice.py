@@ -110,7 +110,7 @@ class _Singer:
         self.lead_s = LEAD_S + (0.6 if character.intake else 0.0)
 
     def _standing(self) -> NDArray[np.complex64]:
-        """What of the tract's response never moves, levelled on an /a/ at 160 Hz."""
+        """The part of the tract's response that never moves, levelled on an /a/ at 160 Hz."""
         character = self._character
         upper: NDArray[np.complex64] = upper_tract(character.tract_scale)
         if character.lowpass_hz:

@@ -1,4 +1,4 @@
-"""What numbers a graph computes with: one file a precision, one line each here."""
+"""The precisions of artifacts: one file each, one line each in the table below."""
 
 from importlib import import_module
 

@@ -12,12 +12,12 @@ Rewrite = Callable[[Path], None]
 
 @dataclass(frozen=True)
 class Budget:
-    """What an artifact may differ from PyTorch in float32 by."""
+    """How far an artifact may differ from PyTorch in float32."""
 
     snr_db: float
     """Least SNR of the worst part of the outputs."""
     beat_agreement: float = 0.0
-    """Least F-measure of the beats found, against those that the reference's outputs give."""
+    """Least F-measure of the beats found, against those that the reference's outputs decode to."""
 
 
 @dataclass(frozen=True)
@@ -25,8 +25,8 @@ class Precision:
     """One precision of artifacts."""
 
     name: str
-    """As in `--variants` and at the end of artifacts' names."""
+    """The name in `--variants` and at the end of artifacts' names."""
     budgets: Mapping[Task, Budget]
-    """By what a model does: logits of beats are judged more strictly than samples of stems."""
+    """Budgets by task: logits of beats are judged more strictly than samples of stems."""
     rewrite: Rewrite | None = None
-    """None where the graph that the exporter wrote is it."""
+    """How the float32 graph is rewritten; None where it stays as it was exported."""

@@ -24,15 +24,15 @@ if TYPE_CHECKING:
 
     from .network.all_in_one import AllInOne
 
-# A beat network takes whole tracks: this is what an artifact is judged on. Padding to the widest
-# window of attention makes shorter ones cost as much.
+# A beat network takes in whole tracks; an artifact is compared on so many seconds. Padding to the
+# widest window of attention makes shorter ones cost as much.
 _TEST_S = 30.0
 _MIN_BPM, _MAX_BPM = 55.0, 215.0
 """The tempi that All-In-One's decoder tries, whatever a fold's configuration names."""
 
 
 class AllInOneFamily(BeatFamily):
-    """One network, or the mean of several folds in one graph."""
+    """One All-In-One network, or the mean of several folds in one graph."""
 
     name = "allin1"
 
@@ -41,11 +41,11 @@ class AllInOneFamily(BeatFamily):
         return MODELS
 
     def config_from_json(self, values: Mapping[str, Any]) -> AllInOneConfig:
-        """As Family."""
+        """See `Family`."""
         return allin1_config_from_json(values)
 
     def describe(self, config: AllInOneConfig, trained_on_stems_of: str = "") -> NetworkInfo:
-        """As Family; mono stems, whole tracks."""
+        """See `Family`; mono stems, whole tracks."""
         return NetworkInfo(
             stems=(),
             sample_rate_hz=config.sample_rate_hz,
@@ -68,7 +68,7 @@ class AllInOneFamily(BeatFamily):
         )
 
     def beat_tensors(self, info: BeatInfo) -> Tensors:
-        """`spectrogram` (batch, stems, frames, bins) → logits (batch, frames), and of labels."""
+        """`spectrogram` (batch, stems, frames, bins) → logits (batch, [labels,] frames)."""
         frames = (BATCH, FRAMES)
         spectrogram = (BATCH, len(info.stems), FRAMES, info.n_bins)
         return Tensors(
@@ -85,25 +85,25 @@ class AllInOneFamily(BeatFamily):
         return {SPECTROGRAM: np.stack([log_spectrogram(chunk, rate_hz) for chunk in chunks])}
 
     def output_parts(self, info: ModelInfo, output: str) -> tuple[str, ...]:
-        """Labels, or one thing."""
+        """The labels of `function`; the other outputs are one part each."""
         return beats_of(info).labels if output == FUNCTION else (output,)
 
     def test_chunk(self, info: ModelInfo) -> TestChunk:
-        """A channel for each stem."""
+        """One chunk with a channel for each stem."""
         return TestChunk(info.chunk_samples, len(beats_of(info).stems))
 
     def processing(self, info: BeatInfo) -> AllInOneProcessing:
-        """As BeatFamily."""
+        """See `BeatFamily`."""
         return AllInOneProcessing(info)
 
     def build(self, config: AllInOneConfig) -> "nn.Module":
-        """As Family."""
+        """See `Family`."""
         from .network.all_in_one import AllInOne
 
         return AllInOne(config).eval()
 
     def load(self, spec: ModelSpec, path: Path) -> LoadedNetwork:
-        """As Family; a fold describes its network itself."""
+        """See `Family`; a fold describes its network itself."""
         from .checkpoint.fold import read_fold
 
         assert isinstance(spec.config, AllInOneConfig)
@@ -111,7 +111,7 @@ class AllInOneFamily(BeatFamily):
         return LoadedNetwork(fold.network(), fold.config)
 
     def average(self, networks: "Sequence[nn.Module]") -> LoadedNetwork:
-        """The mean of the folds' logits."""
+        """One network whose logits are the means of the folds'."""
         from .network.all_in_one import FoldMean
 
         mean = FoldMean(cast("AllInOne", network) for network in networks)
@@ -120,7 +120,7 @@ class AllInOneFamily(BeatFamily):
     def write_graph(
         self, network: "nn.Module", info: ModelInfo, target: GraphTarget, trace: Trace
     ) -> dict[str, int]:
-        """Node by node: see graph/writer.py."""
+        """Write it node by node; see graph/writer.py."""
         from .graph.writer import export_allin1
         from .network.all_in_one import AllInOne, FoldMean
 
@@ -131,13 +131,13 @@ class AllInOneFamily(BeatFamily):
     def custom(
         self, name: str, config_path: Path | None, weights: str | Path, licence: str
     ) -> tuple[ModelSpec, str | Path]:
-        """As Family; `weights` may be a folder of several folds."""
+        """See `Family`; `weights` may be a folder of several folds."""
         from .checkpoint.custom import custom_allin1
 
         return custom_allin1(name, config_path, weights, licence)
 
     def fold_files(self, folder: Path) -> list[Path]:
-        """As Family."""
+        """See `Family`."""
         from .checkpoint.fold import fold_files
 
         return fold_files(folder)

@@ -1,4 +1,4 @@
-"""What All-In-One says of beats and downbeats, as the dynamic Bayesian network wants it."""
+"""All-In-One's logits of beats and downbeats to the activations that are decoded."""
 
 from typing import Any
 
@@ -17,8 +17,8 @@ def downbeat_activations(
     """Logits of beats and downbeats (n_frames,) -> activations for DownbeatTracker (n_frames, 2).
 
     A downbeat is a beat too: the first column is b - d, a beat that is no downbeat, the second d.
-    With (1 - b + 1 - d) / 2, neither, they are scaled to sum to 1; that third column is not
-    given back. All-In-One's `postprocess_metrical_structure`.
+    With (1 - b + 1 - d) / 2, neither, they are scaled to sum to 1; that third column is left
+    out. All-In-One's `postprocess_metrical_structure`.
     """
     beat, downbeat = sigmoid(beat_logits), sigmoid(downbeat_logits)
     other_beat = np.maximum(_LEAST, beat - downbeat)

@@ -15,7 +15,7 @@ from stemline.engines.beat_info import BEAT, DOWNBEAT, FUNCTION, SECTION, SPECTR
 from stemline.errors import ConfigError
 
 OUTPUTS = (BEAT, DOWNBEAT, SECTION, FUNCTION)
-"""Names of the network's outputs in an artifact: logits, all of them."""
+"""Names of the network's outputs in an artifact; all are logits."""
 
 STEMS = ("bass", "drums", "other", "vocals")
 LABELS = (
@@ -43,9 +43,9 @@ class AllInOneConfig:
 
     family: ClassVar[str] = "allin1"
     stems: tuple[str, ...] = STEMS
-    """In the order of the network's input."""
+    """Names of the stems in the order of the network's input."""
     labels: tuple[str, ...] = LABELS
-    """Of sections, in the order of the output `function`."""
+    """Labels of sections, in the order of the output `function`."""
     n_bins: int = 81
     """Bands of the spectrogram."""
     sample_rate_hz: int = 44100
@@ -55,7 +55,7 @@ class AllInOneConfig:
     """Numbers that describe one frame of one stem inside the network."""
     num_heads: int = 2
     depth: int = 11
-    """Blocks; block i looks 2 · min(factor^i, most) frames from neighbour to neighbour."""
+    """Number of blocks; neighbours in block i lie up to 2 · min(factor^i, most) frames apart."""
     kernel_size: int = 5
     """Neighbours that a frame attends to, itself one of them."""
     dilation_factor: int = 2
@@ -65,12 +65,12 @@ class AllInOneConfig:
     qkv_bias: bool = True
     layer_norm_eps: float = 1e-5
     best_threshold_beat: float | None = None
-    """What the activation of a beat must reach, found after the training; None where it was not."""
+    """The least activation of a beat, found after the training; None where it was not."""
     best_threshold_downbeat: float | None = None
-    """The same of a downbeat; the decoder's threshold."""
+    """The least activation of a downbeat, the decoder's threshold; None where none was found."""
     bpm_min: int = 55
     bpm_max: int = 240
-    """The tempi that the fold names; its decoder goes to 215."""
+    """The fastest tempo that the fold names; its decoder goes to 215."""
     min_hops_per_beat: int = 24
     """Frames of the shortest beat; the peaks of sections are as far apart as four of it."""
 
@@ -84,12 +84,12 @@ class AllInOneConfig:
 
     @property
     def head_size(self) -> int:
-        """Numbers of one head."""
+        """Numbers of one frame that one head attends with."""
         return self.dim_embed // self.num_heads
 
     @property
     def dilations(self) -> tuple[int, ...]:
-        """Of each block's first attention, in frames; the second's are twice these."""
+        """Dilation of each block's first attention, in frames; the second's are twice these."""
         return tuple(min(self.dilation_factor**i, self.dilation_max) for i in range(self.depth))
 
     @property
@@ -118,7 +118,7 @@ class AllInOneConfig:
 
 
 def allin1_config_from_json(values: Mapping[str, Any]) -> AllInOneConfig:
-    """A configuration from what `to_json` gave. Raises ConfigError when a field is not known."""
+    """A configuration from `to_json`'s values. Raises ConfigError for an unknown field."""
     try:
         return AllInOneConfig(
             **{**values, "stems": tuple(values["stems"]), "labels": tuple(values["labels"])}
@@ -146,7 +146,7 @@ _THEIR_NAMES = {"n_bins": "dim_input", "sample_rate_hz": "sample_rate", "hop_sam
 
 
 def config_from_fold(values: Mapping[str, Any]) -> AllInOneConfig:
-    """What a fold's `config` says of its network; the rest of it is about training.
+    """The configuration in a fold's `config`; the rest of that is about training.
 
     Raises ConfigError when it is of a network or a spectrogram that is not known here.
     """

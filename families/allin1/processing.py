@@ -1,4 +1,4 @@
-"""How stems go into All-In-One and what its logits mean."""
+"""The processing of All-In-One: stems → spectrograms, logits → beats and sections."""
 
 from collections.abc import Mapping
 
@@ -42,15 +42,15 @@ class AllInOneProcessing:
         return InputStream(SPECTROGRAM, stream)
 
     def n_frames(self, outputs: Mapping[str, Array]) -> int:
-        """As BeatProcessing."""
+        """See `BeatProcessing`."""
         return len(outputs[BEAT])
 
     def decoder_input(self, outputs: Mapping[str, Array]) -> NDArray[np.float32]:
-        """As BeatProcessing."""
+        """See `BeatProcessing`."""
         return downbeat_activations(outputs[BEAT], outputs[DOWNBEAT])
 
     def sections(self, outputs: Mapping[str, Array], *, is_silent: bool) -> tuple[Section, ...]:
-        """At least one; of a silent track one."""
+        """At least one section; exactly one for a silent track."""
         info, boundaries = self._info, outputs[SECTION]
         if is_silent:  # where all frames are alike, peaks are everywhere
             boundaries = np.full_like(boundaries, -np.inf)
@@ -64,7 +64,7 @@ class AllInOneProcessing:
         return tuple(found)
 
     def activations(self, outputs: Mapping[str, Array]) -> BeatActivations:
-        """As BeatProcessing."""
+        """See `BeatProcessing`."""
         powers = np.exp(outputs[FUNCTION] - outputs[FUNCTION].max(axis=0))
         return BeatActivations(
             beat=sigmoid(outputs[BEAT]),

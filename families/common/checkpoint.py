@@ -49,7 +49,7 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
 
 
 def load_strictly(network: nn.Module, state: Mapping[str, Tensor], source: str) -> None:
-    """Give `network` the tensors of `state`; they are taken over, not copied.
+    """Load the tensors of `state` into `network`; they are taken over, not copied.
 
     Raises CheckpointError that names the first key that is missing, of another shape, or unknown.
     """
@@ -115,7 +115,7 @@ def _load(path: Path) -> object:
 
 
 def _refusal(message: str) -> str:
-    """What torch's long answer comes down to."""
+    """The short form of torch's long message."""
     if any(words in message for words in ("GLOBAL ", "Unsupported global", "Unsupported class")):
         return "it holds more than tensors, and what else it holds could run code"
     return "it is no checkpoint torch can read, or is cut short; fetch it again"

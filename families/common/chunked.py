@@ -1,4 +1,4 @@
-"""Tracks that go once through one network, in chunks that overlap and fade into each other.
+"""Processing for models of one network: chunks that overlap and fade into each other.
 
 MSST's `demix` in generic mode: see `preprocessing/chunks.py` and `postprocessing/overlap_add.py`.
 """
@@ -31,7 +31,7 @@ def chunk_plan(info: ModelInfo, overlap: float | None = None) -> ChunkPlan:
 
 
 def chunk_layout(info: ModelInfo, overlap: float | None = None) -> PieceLayout:
-    """The same for counting chunks. Raises OverlapError."""
+    """The layout of a track in chunks, for counting them. Raises OverlapError."""
     plan = chunk_plan(info, overlap)
     return PieceLayout(plan.chunk_samples, plan.hop_samples, plan.border_samples)
 
@@ -47,7 +47,7 @@ class ChunkedProcessing:
         self._decode = decode
 
     def check(self, wanted: Sequence[int], options: ProcessingOptions) -> None:
-        """Raise RequestError for shifts, which chunks have not, or OverlapError."""
+        """Raise RequestError for shifts, which these models do not support, or OverlapError."""
         if options.shifts:
             raise RequestError(
                 "shifts",
@@ -56,18 +56,18 @@ class ChunkedProcessing:
         chunk_plan(self._info, options.overlap)
 
     def track(self, wanted: Sequence[int], options: ProcessingOptions) -> "ChunkedTrack":
-        """One track. Raises as `check` does."""
+        """The processing of one track. Raises as `check` does."""
         self.check(wanted, options)
         plan = chunk_plan(self._info, options.overlap)
         return ChunkedTrack(plan, wanted, self._info.channels, self._encode, self._decode)
 
     def pieces_under_way(self, batch_size: int, device: str) -> int:
-        """Two batches, and one more: the engine always has a batch waiting."""
+        """Two batches and one piece more: the engine always has a batch waiting."""
         return 2 * batch_size + 1
 
 
 class ChunkedTrack:
-    """One track, once through the network."""
+    """The processing of one track, each chunk of which the network runs once."""
 
     def __init__(
         self, plan: ChunkPlan, wanted: Sequence[int], channels: int, encode: Encode, decode: Decode
@@ -79,16 +79,16 @@ class ChunkedTrack:
         self._overlap_add = OverlapAdd(len(wanted), channels, plan.chunk_samples, plan.hop_samples)
 
     def prepare(self, blocks: Iterable[Array]) -> None:
-        """Nothing: the track is read once."""
+        """Do nothing: the track is read once."""
 
     def pieces(self, blocks: Iterable[Array]) -> Iterator[Piece]:
-        """Chunks; see `iter_chunks`."""
+        """Yield the track's chunks; see `iter_chunks`."""
         for chunk in iter_chunks(blocks, self._plan):
             inputs = self._encode(chunk.samples[np.newaxis])  # name → (1, ...)
             yield Piece(0, inputs, replace(chunk, samples=_NO_SAMPLES))
 
     def add(self, piece: Piece, outputs: Mapping[str, Array]) -> Array:
-        """Overlap-add; see `OverlapAdd`."""
+        """Overlap-add the stems of one chunk; see `OverlapAdd`."""
         chunk: Chunk = piece.memory
         stems = self._decode(outputs, self._wanted)[0]  # (n_stems, channels, chunk_samples)
         return self._overlap_add.add(

@@ -1,7 +1,7 @@
 """An ONNX graph written node by node, where what torch's exporter writes is too slow or not free.
 
-It gives equal nodes and equal constants one name, so that what does not depend on weights may be
-written anew wherever it is wanted.
+Equal nodes and equal constants get one name, so that callers may write what does not depend on
+weights again wherever they need it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,18 +19,18 @@ from stemline.errors import OnnxExportError
 # profiled on one core, 4.8 s of a chunk of MDX23C in place of 2.8 s.
 OPSET = 20
 MAX_FILE_BYTES = 2**31 - 1
-"""What one protobuf message can hold."""
+"""The most bytes that one protobuf message can hold."""
 Value = str
-"""The name of what a node gives."""
+"""The name of a node's output, or of a constant."""
 Axes = tuple[int | str, ...]
-"""Of an input or output; a free one has a name."""
+"""The axes of an input or output; a free one has a name."""
 
-# Of ONNX 1.15, which brought opset 20: newer ones are refused by runtimes of that time.
+# That of ONNX 1.15, which brought opset 20: runtimes of that time refuse newer ones.
 _IR_VERSION = 9
 
 
 class OnnxGraph:
-    """The nodes and constants so far."""
+    """A graph under construction: the nodes and constants written so far."""
 
     def __init__(self) -> None:
         self._nodes: list[onnx.NodeProto] = []
@@ -39,7 +39,7 @@ class OnnxGraph:
         self._axes: dict[Value, Axes] = {}
 
     def constant(self, value: NDArray[Any] | Sequence[int] | int) -> Value:
-        """An array as it is, or whole numbers as int64."""
+        """A constant: an array in its own dtype, or whole numbers as int64."""
         array = value if isinstance(value, np.ndarray) else np.array(value, np.int64)
         key = (array.dtype.str, array.shape, array.tobytes())
         if key not in self._known:
@@ -50,7 +50,7 @@ class OnnxGraph:
     def __call__(
         self, op: str, *inputs: Value | NDArray[Any] | Sequence[int] | int, **attributes: Any
     ) -> Value:
-        """The output of one node; inputs that are no values become constants."""
+        """Add a node -> its output; inputs that are not values become constants."""
         names = [x if isinstance(x, str) else self.constant(x) for x in inputs]
         key = (op, *names, *sorted((key, repr(value)) for key, value in attributes.items()))
         if key not in self._known:
@@ -59,7 +59,7 @@ class OnnxGraph:
         return self._known[key]
 
     def shape(self, *axes: Value | int) -> Value:
-        """Scalars and numbers as the one vector that Reshape and Expand take."""
+        """Scalars and numbers joined to the one vector that Reshape and Expand take."""
         return self(
             "Concat",
             *(self("Unsqueeze", axis, [0]) if isinstance(axis, str) else [axis] for axis in axes),
@@ -67,7 +67,7 @@ class OnnxGraph:
         )
 
     def named(self, value: Value, *axes: int | str) -> Value:
-        """The float32 `value`, and what its axes are where shape inference cannot tell.
+        """The float32 `value`, with its axes stated where shape inference cannot find them.
 
         ONNX Runtime compares each tensor with all that are free, to take the memory of one of its
         shape. Where all shapes are unknown it never finds one, and takes minutes over a large

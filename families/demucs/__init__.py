@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     from torch import nn
 
 DEFAULT_OVERLAP = 0.25
-"""What `apply_model` has segments overlap by, as a share of their length."""
+"""The share of a segment that the next one overlaps, as in demucs's `apply_model`."""
 # Networks of any length are judged on so much: more than two frames of HDemucs's LSTMs and no
 # round number of hops. Its usual 44 s would take minutes at a batch of 3, and show no more.
 _DYNAMIC_LENGTH_S = 10.01
 
 
 class DemucsFamily(SeparatorFamily):
-    """Tracks at one level, in weighted segments, through one network or a bag of them."""
+    """One network, or a bag of them, on levelled tracks in weighted segments."""
 
     name = "demucs"
     config_help = "Demucs: the YAML of a bag"
@@ -43,11 +43,11 @@ class DemucsFamily(SeparatorFamily):
         return MODELS
 
     def config_from_json(self, values: Mapping[str, Any]) -> DemucsConfig:
-        """As Family."""
+        """See `Family`."""
         return demucs_config_from_json(values)
 
     def describe(self, config: DemucsConfig, trained_on_stems_of: str = "") -> NetworkInfo:
-        """As Family."""
+        """See `Family`."""
         return NetworkInfo(
             stems=config.stems,
             sample_rate_hz=config.sample_rate_hz,
@@ -61,7 +61,7 @@ class DemucsFamily(SeparatorFamily):
         )
 
     def tensors(self, info: ModelInfo) -> Tensors:
-        """`waveform` and `spectrogram` → `waveforms` and `spectrograms`, once a stem."""
+        """`waveform` and `spectrogram` → `waveforms` and `spectrograms`, which have every stem."""
         params, stft = stft_info(info), forward_stft(info)
         n_samples: int | str = SAMPLES if info.dynamic_length else info.chunk_samples
         n_frames: int | str = FRAMES if info.dynamic_length else stft.n_frames(info.chunk_samples)
@@ -80,25 +80,25 @@ class DemucsFamily(SeparatorFamily):
         )
 
     def encode(self, info: ModelInfo, chunks: Array) -> dict[str, Array]:
-        """As Family."""
+        """See `Family`."""
         return Ends(info).encode(chunks)[0]
 
     def test_chunk(self, info: ModelInfo) -> TestChunk:
-        """A chunk, of networks of any length a shorter one: their time goes with the length."""
+        """One chunk; for networks of any length a shorter one: their time grows with the length."""
         n_samples = info.chunk_samples
         if info.dynamic_length:
             n_samples = min(n_samples, int(_DYNAMIC_LENGTH_S * info.sample_rate_hz))
         return TestChunk(n_samples, info.channels)
 
     def traced_lengths(self, info: ModelInfo) -> dict[str, int]:
-        """As Family."""
+        """See `Family`."""
         if not info.dynamic_length:
             return {}
         n_samples = self.test_chunk(info).n_samples
         return {SAMPLES: n_samples, FRAMES: -(-n_samples // stft_info(info).hop_samples)}
 
     def layout(self, info: ModelInfo, overlap: float | None = None) -> PieceLayout:
-        """As SeparatorFamily."""
+        """See `SeparatorFamily`."""
         return segment_layout(info, overlap)
 
     def processing(
@@ -107,17 +107,17 @@ class DemucsFamily(SeparatorFamily):
         networks: Sequence[ModelInfo | None],
         weights: Sequence[Sequence[float]],
     ) -> SegmentedProcessing:
-        """As SeparatorFamily."""
+        """See `SeparatorFamily`."""
         return SegmentedProcessing(info, networks, weights)
 
     def build(self, config: DemucsConfig) -> "nn.Module":
-        """As Family."""
+        """See `Family`."""
         from .network import build_demucs
 
         return build_demucs(config)
 
     def load(self, spec: ModelSpec, path: Path) -> LoadedNetwork:
-        """As Family; a package describes its network itself."""
+        """See `Family`; a package describes its network itself."""
         from .checkpoint.load import load
 
         return load(spec, path)
@@ -125,19 +125,19 @@ class DemucsFamily(SeparatorFamily):
     def write_graph(
         self, network: "nn.Module", info: ModelInfo, target: GraphTarget, trace: Trace
     ) -> dict[str, int]:
-        """As torch's exporter has it."""
+        """Write it with torch's exporter."""
         return {"winograd_convolutions": trace(network, target, self.traced_lengths(info))}
 
     def custom(
         self, name: str, config_path: Path | None, weights: str | Path, licence: str
     ) -> tuple[ModelSpec, str | Path]:
-        """As Family; `config_path` is demucs's YAML of a bag, `weights` then a folder."""
+        """See `Family`; `config_path` is demucs's YAML of a bag, `weights` then a folder."""
         from .checkpoint.custom import custom_demucs
 
         return custom_demucs(name, config_path, weights, licence)
 
     def member_file(self, folder: Path, signature: str) -> Path:
-        """As Family."""
+        """See `Family`."""
         from .checkpoint.bag_file import find_member
 
         return find_member(folder, signature)

@@ -1,6 +1,6 @@
 """The official Demucs models: bags of networks, their weights in the mix, and their files.
 
-A bag runs its networks each by itself. With y_m[s] what network m says stem s is,
+A bag runs each of its networks by itself. With y_m[s] network m's output for stem s,
 
     stem s = Σ_m w[m][s] · y_m[s] / Σ_m w[m][s]
 
@@ -26,7 +26,7 @@ LICENCE = "MIT (Meta Platforms; Alexandre Défossez)"
 
 @dataclass(frozen=True)
 class Bag:
-    """Networks and what each counts for in each stem."""
+    """Networks, and the weight of each in each stem."""
 
     members: tuple[str, ...]
     """Signatures of the networks; the order is that of `weights`."""
@@ -75,15 +75,15 @@ def _check_weights(weights: tuple[tuple[float, ...], ...], n_members: int) -> No
 
 @dataclass(frozen=True)
 class OfficialBag:
-    """A model that users of demucs ask for by name."""
+    """A model that demucs knows by name."""
 
     name: str
     title: str
     stems: tuple[str, ...]
-    """In the order of the networks' output."""
+    """Names in the order of the networks' output."""
     bag: Bag
     files: tuple[tuple[CheckpointFile, ...], ...]
-    """Of each member, one or more files with the same network, in the order to try them: they
+    """One or more files a member, of the same network, in the order to try them: they
     differ in form (`.th`, safetensors), and so in their digests."""
 
 

@@ -1,6 +1,6 @@
 """What shapes a network of the Demucs family: its stems, spectrogram and sizes, checked.
 
-Needs no torch; the arguments a checkpoint was made with are read in demucs_kwargs.py.
+Needs no torch; the arguments a checkpoint was made with are read in kwargs.py.
 """
 
 import re
@@ -25,7 +25,7 @@ class CrossTransformerConfig:
     """The transformer between HTDemucs's encoder and decoder."""
 
     bottom_channels: int = 0
-    """Its width; 0 for that of the last encoder, with no convolution to and from it."""
+    """The transformer's width; 0 for that of the last encoder, without convolutions between."""
     layers: int = 5
     heads: int = 8
     hidden_scale: float = 4.0
@@ -36,11 +36,11 @@ class CrossTransformerConfig:
     norm_out: bool = True
     layer_scale: bool = True
     gelu: bool = True
-    """Else ReLU."""
+    """Whether the activation is GELU; else it is ReLU."""
     max_period: float = 10000.0
     """Base of the wave lengths of the positional codes."""
     position_weight: float = 1.0
-    """What the positional codes are multiplied by."""
+    """Factor of the positional codes."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class DemucsConfig:
     family: ClassVar[str] = "demucs"
     architecture: Architecture
     stems: tuple[str, ...]
-    """In the order of the network's output."""
+    """Names in the order of the network's output."""
     segment: Fraction
     """Seconds of one chunk. HTDemucs was trained on just this length and takes no other."""
     audio_channels: int = 2
@@ -64,22 +64,22 @@ class DemucsConfig:
     hybrid_old: bool = False
     """Whether the STFT pads with zeros where it should mirror, as one checkpoint was trained."""
     channels: int = 48
-    """Of the first layer."""
+    """Channels of the first layer."""
     growth: float = 2
-    """What a layer multiplies the channels by."""
+    """Factor of the channels from one layer to the next."""
     depth: int = 4
     kernel_size: int = 8
     stride: int = 4
     time_stride: int = 2
-    """Of the layers after frequency has shrunk to one bin (HDemucs)."""
+    """Stride of the layers after frequency has shrunk to one bin (HDemucs)."""
     context: int = 1
-    """Neighbours on either side that a decoder layer's first convolution sees."""
+    """Neighbours on either side that a decoder layer's first convolution takes in."""
     context_enc: int = 0
-    """The same of an encoder layer's second convolution."""
+    """Neighbours on either side that an encoder layer's second convolution takes in."""
     freq_emb: float = 0.2
     """Weight of the learnt code of each frequency; 0 for none."""
     emb_scale: float = 10
-    """What that code is multiplied by besides."""
+    """A further factor of that code."""
     norm_starts: int = 4
     """The first layer with group norms."""
     norm_groups: int = 4
@@ -87,20 +87,20 @@ class DemucsConfig:
     """Where the residual branches are: bit 0 for the encoder, bit 1 for the decoder."""
     dconv_depth: int = 2
     dconv_comp: float = 8
-    """How many times narrower those branches are."""
+    """How many times narrower than their layer those branches are."""
     dconv_attn: int = 4
     """The first layer whose branches have attention over time (HDemucs)."""
     dconv_lstm: int = 4
     """The first layer whose branches have an LSTM (HDemucs)."""
     transformer: CrossTransformerConfig | None = None
-    """HTDemucs's; None for HDemucs."""
+    """HTDemucs's transformer; None for HDemucs."""
 
     def __post_init__(self) -> None:
         _check(self)
 
     @property
     def chunk_samples(self) -> int:
-        """L; samples of one chunk, exactly: 39/5 s at 44,100 Hz are 343,980."""
+        """L, the samples of one chunk, exactly: 39/5 s at 44,100 Hz are 343,980."""
         return int(self.segment * self.sample_rate_hz)
 
     @property
@@ -110,22 +110,22 @@ class DemucsConfig:
 
     @property
     def n_frames(self) -> int:
-        """T; frames of one chunk, the last one begun counts."""
+        """T, the frames of one chunk; the last one begun counts."""
         return -(-self.chunk_samples // self.hop_samples)
 
     @property
     def n_bins(self) -> int:
-        """F; the bin of half the sample rate is left out."""
+        """F, the bins of a frame; that of half the sample rate is left out."""
         return self.n_fft // 2
 
     @property
     def spectrogram_channels(self) -> int:
-        """2C with `cac`, else C."""
+        """Channels of a spectrogram: 2C with `cac`, else C."""
         return self.audio_channels * (2 if self.cac else 1)
 
     @property
     def widths(self) -> tuple[int, ...]:
-        """Channels that each layer of the encoder gives, outermost first."""
+        """Channels that each layer of the encoder outputs, outermost first."""
         widths = [self.channels]
         while len(widths) < self.depth:
             widths.append(int(self.growth * widths[-1]))
@@ -170,7 +170,7 @@ class DemucsConfig:
 
 
 def demucs_config_from_json(values: Mapping[str, Any]) -> DemucsConfig:
-    """A configuration from what `to_json` gave. Raises ConfigError when a field is not known."""
+    """A configuration from `to_json`'s values. Raises ConfigError for an unknown field."""
     try:
         transformer = values["transformer"]
         return DemucsConfig(
@@ -188,7 +188,7 @@ def demucs_config_from_json(values: Mapping[str, Any]) -> DemucsConfig:
 
 
 def _fraction(text: object) -> Fraction:
-    """What `str` makes of a fraction; no exponents, which can be numbers of a billion digits."""
+    """A fraction from its `str`; no exponents, which can be numbers of a billion digits."""
     if not isinstance(text, str) or not re.fullmatch(r"\d{1,12}(/\d{1,12})?", text):
         raise ConfigError(f"segment: must be a fraction such as 39/5; got {text!r:.100}")
     return Fraction(text)
@@ -282,7 +282,7 @@ def _check(config: DemucsConfig) -> None:
 
 
 def _check_types(config: DemucsConfig | CrossTransformerConfig) -> None:
-    """Numbers are numbers, within their range, and switches are switches."""
+    """Require that numbers are numbers within their range, and switches are switches."""
     for field in fields(config):
         value = getattr(config, field.name)
         key = _THEIR_NAMES.get(field.name, field.name)
@@ -326,7 +326,7 @@ def _check_widths(config: DemucsConfig) -> None:
 
 
 def _check_groups(config: DemucsConfig, index: int) -> None:
-    """Every norm of a layer: on its inner side, and what its decoder gives on the outer."""
+    """Require that groups divide every norm of a layer, on its inner and its outer side."""
     n_stems = len(config.stems)
     outer = (
         (config.widths[index - 1],)
@@ -382,7 +382,7 @@ HTDEMUCS = DemucsConfig(
     segment=Fraction(39, 5),
     transformer=CrossTransformerConfig(bottom_channels=512),
 )
-"""htdemucs and each member of htdemucs_ft."""
+"""The network of htdemucs and of each member of htdemucs_ft."""
 HTDEMUCS_6S = DemucsConfig(
     architecture="htdemucs",
     stems=(*HTDEMUCS.stems, "guitar", "piano"),
@@ -397,5 +397,5 @@ HDEMUCS = DemucsConfig(
     dconv_mode=1,
     dconv_comp=4,
 )
-"""hdemucs_mmi and the members of mdx_extra, but for `cac` and `hybrid_old`; the segment is that
-their bags ask for."""
+"""The network of hdemucs_mmi and, but for `cac` and `hybrid_old`, of mdx_extra's members; the
+segment is that of their bags."""

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from stemline.postprocessing.istft import Istft
 
 _BINS_AT_ONCE = 64  # 64 rows of frames stay in the first cache
-_DROPPED_FRAMES = 2  # at either end the front end leaves out what only padding would be heard in
+_DROPPED_FRAMES = 2  # at either end, which hold padding alone: the front end leaves them out
 
 
 class DemucsIstft:
@@ -31,7 +31,7 @@ class DemucsIstft:
         self._gain = np.float32(n_fft) ** np.float32(0.5)  # undoes `normalized=True`
 
     def empty_frames(self, n_frames: int) -> NDArray[np.complex64]:
-        """Room for all bins of so many frames and of those left out: zeros."""
+        """Zeros for all bins of so many frames, and of the frames left out at the ends."""
         return np.zeros((n_frames + 2 * _DROPPED_FRAMES, self.n_fft // 2 + 1), np.complex64)
 
     def within(self, frames: NDArray[np.complex64]) -> NDArray[np.complex64]:

@@ -106,7 +106,7 @@ def config_from_kwargs(klass: str, kwargs: Mapping[str, Any]) -> DemucsConfig:
     Parameters
     ----------
     klass
-        The class it names, as `HTDemucs` or `demucs.htdemucs.HTDemucs`.
+        The class that the checkpoint names, such as `HTDemucs` or `demucs.htdemucs.HTDemucs`.
     kwargs
         The arguments of its constructor. One that the class does not know is dropped with a
         warning, as demucs does.
@@ -162,7 +162,7 @@ def _stems(sources: object) -> tuple[str, ...]:
 
 
 def _seconds(segment: object) -> Fraction:
-    """A float is taken as the decimal that is meant: 7.8 is 39/5."""
+    """A length in seconds; a float stands for the decimal that is meant: 7.8 is 39/5."""
     if isinstance(segment, float) and isfinite(segment):
         return Fraction(repr(segment))
     if isinstance(segment, int | Fraction) and not isinstance(segment, bool):

@@ -8,8 +8,8 @@ from ..model_spec import CheckpointFile, ModelSpec
 from .bags import BAGS, LICENCE, OfficialBag
 from .config import HDEMUCS, HTDEMUCS, HTDEMUCS_6S, DemucsConfig
 
-# What the members of mdx_extra differ in; those of mdx_extra_q are said to be the same, quantised,
-# and where they are not, their packages tell.
+# What the members of mdx_extra differ in; those of mdx_extra_q are said to be the same, quantised;
+# where one is not, its package describes it.
 _MAGNITUDES = replace(HDEMUCS, cac=False)
 _MDX_EXTRA = (HDEMUCS, replace(_MAGNITUDES, hybrid_old=True), _MAGNITUDES, HDEMUCS)
 _DEMUCS_CONFIGS: dict[str, tuple[DemucsConfig, ...]] = {
@@ -31,7 +31,7 @@ def bag_of(
     files: tuple[tuple[CheckpointFile, ...], ...],
     licence: str,
 ) -> ModelSpec:
-    """A model of Demucs networks: of one alone, or the bag of them."""
+    """A model of Demucs networks: one alone, or a bag of several."""
     members = tuple(
         ModelSpec(
             name=name,

@@ -1,8 +1,8 @@
-"""How a track goes into Demucs networks and comes out: `apply_model` of demucs, block by block.
+"""The processing of Demucs networks: `apply_model` of demucs, block by block.
 
-A track is brought to a common level, which is measured in a first reading. It then goes once
-through each network of the bag for each shift, in segments that triangles weigh, and a stem is the
-weighted mean over all of these.
+A track is brought to a common level, which is measured in a first reading. Each network of the bag
+then runs on it once for each shift, in segments that triangles weigh. One shift of one network is a
+reading; a stem is the weighted mean over all readings.
 """
 
 import random
@@ -32,7 +32,7 @@ from .istft import DemucsIstft, stem_chunks
 from .stft import DemucsStft, Spectra, network_inputs
 
 MOST_STATE_BYTES = 1 << 30
-"""Of what one track's shifts may hold: each has the overlap of one segment of every stem."""
+"""The most bytes of one track's shifts: each holds the overlap of a segment of every stem."""
 
 _NO_SAMPLES = np.empty((0, 0), np.float32)
 
@@ -62,16 +62,16 @@ def segment_plan(info: ModelInfo, overlap: float | None = None) -> SegmentPlan:
 
 
 def segment_layout(info: ModelInfo, overlap: float | None = None) -> PieceLayout:
-    """The same for counting segments. Raises OverlapError."""
+    """The layout of a track in segments, for counting them. Raises OverlapError."""
     plan = segment_plan(info, overlap)
     return PieceLayout(plan.segment_samples, plan.hop_samples)
 
 
 class Ends:
-    """The two ends of one network: segments to its inputs, its outputs to stems of a segment."""
+    """The two ends of one network: segments → its inputs, its outputs → stems of a segment."""
 
     def __init__(self, info: ModelInfo) -> None:
-        """Raises ArtifactError."""
+        """Raises ArtifactError for a model that Demucs cannot have."""
         self._stft = forward_stft(info)
         self._istft = DemucsIstft(self._stft.n_fft, zero_ends=stft_info(info).zero_ends)
         self._is_complex = stft_info(info).complex_as_channels
@@ -90,7 +90,7 @@ class Ends:
 
 
 class SegmentedProcessing:
-    """A model of one network, or of a bag of them."""
+    """The processing of a model of one network, or of a bag of them."""
 
     reads_twice = True
 
@@ -119,14 +119,14 @@ class SegmentedProcessing:
             )
 
     def track(self, wanted: Sequence[int], options: ProcessingOptions) -> "SegmentedTrack":
-        """One track. Raises as `check` does."""
+        """The processing of one track. Raises as `check` does."""
         self.check(wanted, options)
         rows = [[row[stem] for stem in wanted] for row in self._weights]
         plan = segment_plan(self._info, options.overlap)
         return SegmentedTrack(self._info, plan, self._ends, wanted, rows, options)
 
     def pieces_under_way(self, batch_size: int, device: str) -> int:
-        """One at a time on a CPU.
+        """One piece at a time on a CPU, else two batches and one piece more.
 
         Their outputs are large, and live in the runtime's memory: to make some while others are
         held costs 150 MB, and on a CPU would save a hundredth of the time.
@@ -136,15 +136,15 @@ class SegmentedProcessing:
 
 @dataclass(frozen=True)
 class _Memory:
-    """What is remembered of a segment."""
+    """What `add` needs of a segment besides the outputs."""
 
     segment: Segment
-    """Where it lies in the track, and of which pass; without its samples."""
+    """Its place in the track, and its reading as `shift`; without its samples."""
     spectra: Spectra | None
 
 
 class SegmentedTrack:
-    """One track, once for each shift of each network that counts, and the mean of all."""
+    """The processing of one track: a reading for each shift of each network, and their mean."""
 
     def __init__(
         self,
@@ -155,9 +155,9 @@ class SegmentedTrack:
         weights: Sequence[Sequence[float]],
         options: ProcessingOptions,
     ) -> None:
-        """`weights` (n_networks, n_stems) is what each counts for in the wanted stems.
+        """`weights` (n_networks, n_stems) are the networks' weights in the wanted stems.
 
-        Those that count for none are not run. Each network of the bag draws its own offsets, run
+        Networks that count for none are not run. Each network of the bag draws its own offsets, run
         or not, in the bag's order, as demucs does.
         """
         drawn = random.Random(options.seed)
@@ -176,10 +176,10 @@ class SegmentedTrack:
         self._wanted = wanted
         self._leads = leads
         self._network_of = networks
-        """Of each pass: one shift of one network."""
+        """The network of each reading."""
         self._mean = WeightedMean(np.array(rows, np.float32))
         self._stems_of = [tuple(i for i, weight in enumerate(row) if weight) for row in rows]
-        """Of each pass, which of the wanted stems its network counts for."""
+        """Indices of the wanted stems that each reading counts for."""
         self._adders = [
             TriangleAdd(len(stems), info.channels, plan.segment_samples, plan.hop_samples)
             for stems in self._stems_of
@@ -191,7 +191,7 @@ class SegmentedTrack:
         self._level = level_of(blocks)
 
     def pieces(self, blocks: Iterable[Array]) -> Iterator[Piece]:
-        """Segments of all passes, mixed; see `iter_segments`."""
+        """Yield the segments of all readings, mixed; see `iter_segments`."""
         for segment in iter_segments(self._normalised(blocks), self._plan, self._leads):
             network = self._network_of[segment.shift]
             ends = self._ends[network]
@@ -200,7 +200,7 @@ class SegmentedTrack:
             yield Piece(network, inputs, _Memory(replace(segment, samples=_NO_SAMPLES), spectra))
 
     def add(self, piece: Piece, outputs: Mapping[str, Array]) -> Array:
-        """Weigh, and give the mean as far as all passes have come."""
+        """Weigh a segment's stems -> the mean, as far as all readings have come."""
         memory: _Memory = piece.memory
         segment, ends = memory.segment, self._ends[piece.network]
         assert ends is not None
@@ -222,6 +222,6 @@ class SegmentedTrack:
 
 
 def state_bytes(plan: SegmentPlan, n_stems: int, channels: int) -> int:
-    """What one pass over a track holds at the most: its overlap and its next segment."""
+    """The most bytes that one reading of a track holds: its overlap and its next segment."""
     rows = n_stems * channels + 2 + 2 * channels
     return 4 * rows * plan.segment_samples

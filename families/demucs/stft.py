@@ -13,7 +13,7 @@ Spectra = NDArray[np.complex64]
 class DemucsStft:
     """`torch.stft(normalized=True)` with a hop of n_fft / 4, framed so that hops are frames.
 
-    n samples give ceil(n / hop) frames, as the network's time branch has it with its strides:
+    n samples make ceil(n / hop) frames, like the strides of the network's time branch:
     frame t covers samples t·hop − 3·hop/2 ... t·hop + 5·hop/2, its middle the middle of hop t.
     The bin at half the sample rate is dropped. `HTDemucs._spec`, `HDemucs._spec`.
 
@@ -35,13 +35,13 @@ class DemucsStft:
         self._window = hann(n_fft) / np.float32(n_fft) ** np.float32(0.5)
 
     def n_frames(self, n_samples: int) -> int:
-        """Frames of so many samples."""
+        """The number of frames of so many samples."""
         return -(-n_samples // self.hop_samples)
 
     def __call__(self, samples: NDArray[np.float32]) -> NDArray[np.complex64]:
         """Samples (..., n) -> spectra (..., n_fft / 2, ceil(n / hop)).
 
-        The result is a view whose memory lies frame by frame, as `Stft` gives it.
+        The result is a view whose memory lies frame by frame, like that of `Stft`.
         Raises ValueError for no samples.
         """
         if samples.shape[-1] == 0:

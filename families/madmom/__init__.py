@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from .network import MadmomBlstm
 
 _TEST_S = 30.0
-"""A beat network takes whole tracks: this is what an artifact is judged on."""
+"""Length of the test signal that an artifact is compared on; tracks are taken in whole."""
 
 
 class MadmomFamily(BeatFamily):
@@ -36,15 +36,15 @@ class MadmomFamily(BeatFamily):
     takes_custom = False
 
     def models(self) -> tuple[ModelSpec, ...]:
-        """The one that madmom has."""
+        """The one model of madmom's."""
         return MODELS
 
     def config_from_json(self, values: Mapping[str, Any]) -> MadmomConfig:
-        """As Family."""
+        """See `Family`."""
         return madmom_config_from_json(values)
 
     def describe(self, config: MadmomConfig, trained_on_stems_of: str = "") -> NetworkInfo:
-        """As Family; the mixture in mono, whole tracks."""
+        """See `Family`; the mixture in mono, whole tracks."""
         return NetworkInfo(
             stems=(),
             sample_rate_hz=config.sample_rate_hz,
@@ -80,21 +80,21 @@ class MadmomFamily(BeatFamily):
         return {FEATURES: np.stack([downbeat_features(c.mean(0), rate_hz) for c in chunks])}
 
     def output_parts(self, info: ModelInfo, output: str) -> tuple[str, ...]:
-        """One thing."""
+        """The output's name: each output is one part."""
         return (output,)
 
     def processing(self, info: BeatInfo) -> MadmomProcessing:
-        """As BeatFamily."""
+        """See `BeatFamily`."""
         return MadmomProcessing(info)
 
     def build(self, config: MadmomConfig) -> "nn.Module":
-        """As Family."""
+        """See `Family`."""
         from .network import MadmomBlstm
 
         return MadmomBlstm(config).eval()
 
     def load(self, spec: ModelSpec, path: Path) -> LoadedNetwork:
-        """As Family; `path` is the folder that `find_installed` found."""
+        """See `Family`; `path` is the folder that `find_installed` found."""
         from .checkpoint.installed import read_madmom
 
         madmom = read_madmom(path)
@@ -103,7 +103,7 @@ class MadmomFamily(BeatFamily):
     def write_graph(
         self, network: "nn.Module", info: ModelInfo, target: GraphTarget, trace: Trace
     ) -> dict[str, int]:
-        """Node by node: see graph.py."""
+        """Write it node by node; see graph.py."""
         from .graph import export_madmom
 
         export_madmom(cast("MadmomBlstm", network), target.path, target.metadata)
@@ -112,17 +112,17 @@ class MadmomFamily(BeatFamily):
     def custom(
         self, name: str, config_path: Path | None, weights: str | Path, licence: str
     ) -> tuple[ModelSpec, str | Path]:
-        """None: there is one such network."""
+        """Raise ConfigError: there is one such network, and it is in the table."""
         raise ConfigError("madmom's network is in the table: stemline export madmom-downbeats")
 
     def find_installed(self, given: Path | None = None) -> Path | None:
-        """As Family."""
+        """See `Family`."""
         from .checkpoint.installed import find_madmom
 
         return find_madmom(given)
 
     def installed_digest(self, folder: Path) -> str:
-        """As Family."""
+        """See `Family`."""
         from .checkpoint.installed import madmom_digest
 
         return madmom_digest(folder)

@@ -1,4 +1,4 @@
-"""What shapes madmom's network of beats and downbeats, and what it hears; checked, needs no torch.
+"""What shapes madmom's network of beats and downbeats and its features; checked, needs no torch.
 
 The defaults are those of the eight networks that madmom 0.16.1 installs (`downbeats_blstm_1` to
 `_8`).
@@ -14,9 +14,9 @@ from stemline.engines.beat_info import BEAT, DOWNBEAT, FEATURES
 from stemline.errors import ConfigError
 
 OUTPUTS = (BEAT, DOWNBEAT)
-"""Names of its outputs: probabilities, of a beat that begins no bar and of one that does."""
+"""Names of the outputs: probabilities of a beat within a bar, and of one that begins it."""
 CLASSES = ("none", *OUTPUTS)
-"""In the order of the last layer: of each frame one is true."""
+"""Classes of a frame, in the order of the last layer: one of them is true."""
 
 
 @dataclass(frozen=True)
@@ -37,33 +37,33 @@ class MadmomConfig:
     hop_samples: int = 441
     """Samples between frames."""
     frame_samples: tuple[int, ...] = (1024, 2048, 4096)
-    """Of each resolution of the features."""
+    """Length of a frame at each resolution of the features."""
     bands_per_octave: tuple[int, ...] = (3, 6, 12)
-    """Of each resolution."""
+    """Bands an octave at each resolution."""
     low_hz: float = 30.0
     high_hz: float = 17000.0
-    """Between them lie the bands."""
+    """Upper limit of the bands; `low_hz` is the lower one."""
     rise_ratio: float = 0.5
     """Rises are measured from the frame whose middle is where the window falls to this."""
     threshold: float = 0.05
-    """What an activation must reach for the decoder to begin, and to go on to it."""
+    """Tracks are decoded from the first to the last frame whose activation reaches it."""
     min_bpm: float = 55.0
     max_bpm: float = 215.0
-    """The tempi that the decoder tries."""
+    """The fastest tempo that the decoder tries; `min_bpm` is the slowest."""
     beats_per_bar: tuple[int, ...] = (3, 4)
-    """The bars that it tries."""
+    """The lengths of bars that the decoder tries, in beats."""
 
     def __post_init__(self) -> None:
         _check(self)
 
     @property
     def stems(self) -> tuple[str, ...]:
-        """None: the network hears the mixture."""
+        """Empty: the network takes in the mixture."""
         return ()
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """None: the network says nothing of sections."""
+        """Empty: the network finds no sections."""
         return ()
 
     @property
@@ -91,7 +91,7 @@ _TUPLES = ("frame_samples", "bands_per_octave", "beats_per_bar")
 
 
 def madmom_config_from_json(values: Mapping[str, Any]) -> MadmomConfig:
-    """A configuration from what `to_json` gave. Raises ConfigError when a field is not known."""
+    """A configuration from `to_json`'s values. Raises ConfigError for an unknown field."""
     kept: dict[str, Any] = dict(values)
     try:
         kept.update({name: tuple(kept[name]) for name in _TUPLES if name in kept})

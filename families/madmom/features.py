@@ -1,4 +1,4 @@
-"""A mixture to what madmom's network of beats and downbeats hears.
+"""A mixture to the features that madmom's network of beats and downbeats takes in.
 
 Three logarithmic spectrograms of ever longer frames, each beside its rises: what madmom's
 RNNDownBeatProcessor makes before its networks (Böck, Krebs and Widmer, "Joint Beat and Downbeat
@@ -17,14 +17,14 @@ from stemline.preprocessing.spectrogram import HOP_SAMPLES, SAMPLE_RATE_HZ, LogB
 
 @dataclass(frozen=True)
 class Resolution:
-    """One of the spectrograms."""
+    """The sizes of one of the spectrograms."""
 
     frame_samples: int
     bands_per_octave: int
     n_bands: int
-    """That so many an octave become: low ones that would share a bin are one."""
+    """Bands in all; low ones that would share a bin are one."""
     rise_frames: int
-    """A rise is against the frame so many before."""
+    """Frames from a frame back to the one that its rise is measured from."""
 
 
 RESOLUTIONS = (Resolution(1024, 3, 21, 1), Resolution(2048, 6, 45, 1), Resolution(4096, 12, 91, 2))
@@ -47,8 +47,8 @@ def downbeat_features(
 ) -> NDArray[np.float32]:
     """Mono samples (n_samples,), full scale 1 -> (n_frames, 314).
 
-    Of each resolution in turn, its bands as `log_spectrogram` has them, then how much each has
-    risen since `rise_frames` before: nothing where it fell, and nothing in the first frames.
+    For one resolution after the other, its bands as `log_spectrogram` has them, then how much each
+    has risen since `rise_frames` before: nothing where it fell, and nothing in the first frames.
     Computed in the precision of the samples: within 1e-6 of madmom in float64 and 4e-6 in
     float32, as that is. Of 16-bit files madmom takes 32767 for full scale, where it is 32768
     elsewhere: 1.3e-5 at most, log10(32768 / 32767).
@@ -69,7 +69,7 @@ class DownbeatFeatureStream:
     """
 
     def __init__(self, sample_rate_hz: int, dtype: str = "float32") -> None:
-        """Of a mixture at that rate, in that precision; ValueError for another than 44.1 kHz."""
+        """Take a mixture of that rate and precision; ValueError for a rate other than 44.1 kHz."""
         if sample_rate_hz != SAMPLE_RATE_HZ:
             raise ValueError(f"the features are of {SAMPLE_RATE_HZ} Hz; got {sample_rate_hz} Hz")
         self._streams = [

@@ -1,4 +1,4 @@
-"""The model of this family."""
+"""The one model of this family."""
 
 from ..model_spec import ModelSpec
 from .config import MadmomConfig

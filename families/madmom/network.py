@@ -53,7 +53,7 @@ class BlstmLayer(nn.Module):
         self.recurrent_weights = nn.Parameter(torch.randn(*first, units, units))
         self.bias = nn.Parameter(torch.zeros(*first, units))
         self.peepholes = nn.Parameter(0.5 * torch.randn(*first[:2], 3, units))
-        """Of the gates of input, forgetting and output; the cell has none."""
+        """Peepholes of the gates of input, forgetting and output; the cell has none."""
         with torch.no_grad():
             self.input_weights.mul_(_INPUT_GAIN / n_in**0.5)
             self.recurrent_weights.mul_(_RECURRENT_GAIN / units**0.5)

@@ -1,4 +1,4 @@
-"""How a mixture goes into madmom's networks and what their probabilities mean."""
+"""The processing of madmom's networks: mixture → features, probabilities → beats."""
 
 from collections.abc import Mapping
 
@@ -40,19 +40,19 @@ class MadmomProcessing:
         return InputStream(FEATURES, DownbeatFeatureStream(self._info.sample_rate_hz))
 
     def n_frames(self, outputs: Mapping[str, Array]) -> int:
-        """As BeatProcessing."""
+        """See `BeatProcessing`."""
         return len(outputs[BEAT])
 
     def decoder_input(self, outputs: Mapping[str, Array]) -> NDArray[np.float32]:
-        """The outputs as they are."""
+        """The outputs side by side, (n_frames, 2), unchanged."""
         return np.stack([outputs[BEAT], outputs[DOWNBEAT]], axis=1)
 
     def sections(self, outputs: Mapping[str, Array], *, is_silent: bool) -> tuple[Section, ...]:
-        """None."""
+        """Empty: the network finds no sections."""
         return ()
 
     def activations(self, outputs: Mapping[str, Array]) -> BeatActivations:
-        """The outputs as they are."""
+        """The outputs, unchanged: they are probabilities."""
         return BeatActivations(
             beat=outputs[BEAT],
             downbeat=outputs[DOWNBEAT],

@@ -29,15 +29,15 @@ class Mdx23cFamily(SeparatorFamily):
     config_help = "MDX23C's YAML, as MSST or UVR write it"
 
     def models(self) -> tuple[ModelSpec, ...]:
-        """The official ones, and `mini`, which ships."""
+        """The official models, and `mini`, which ships."""
         return MODELS
 
     def config_from_json(self, values: Mapping[str, Any]) -> Mdx23cConfig:
-        """As Family."""
+        """See `Family`."""
         return config_from_json(dict(values))
 
     def describe(self, config: Mdx23cConfig, trained_on_stems_of: str = "") -> NetworkInfo:
-        """As Family."""
+        """See `Family`."""
         return NetworkInfo(
             stems=config.stems,
             sample_rate_hz=config.sample_rate_hz,
@@ -58,12 +58,12 @@ class Mdx23cFamily(SeparatorFamily):
         )
 
     def encode(self, info: ModelInfo, chunks: Array) -> dict[str, Array]:
-        """As Family."""
+        """See `Family`."""
         stft = stft_info(info)
         return {INPUT: network_input(chunks, Stft(stft.n_fft, stft.hop_samples, stft.n_bins))}
 
     def layout(self, info: ModelInfo, overlap: float | None = None) -> PieceLayout:
-        """As SeparatorFamily."""
+        """See `SeparatorFamily`."""
         return chunk_layout(info, overlap)
 
     def processing(
@@ -72,17 +72,17 @@ class Mdx23cFamily(SeparatorFamily):
         networks: Sequence[ModelInfo | None],
         weights: Sequence[Sequence[float]],
     ) -> ChunkedProcessing:
-        """As SeparatorFamily; a model is one network."""
+        """See `SeparatorFamily`; a model is one network."""
         return processing(info)
 
     def build(self, config: Mdx23cConfig) -> "nn.Module":
-        """As Family."""
+        """See `Family`."""
         from .network import Mdx23c
 
         return Mdx23c(config).eval()
 
     def load(self, spec: ModelSpec, path: Path) -> LoadedNetwork:
-        """As Family."""
+        """See `Family`."""
         from .checkpoint import load
 
         return load(spec, path)
@@ -90,13 +90,13 @@ class Mdx23cFamily(SeparatorFamily):
     def write_graph(
         self, network: "nn.Module", info: ModelInfo, target: GraphTarget, trace: Trace
     ) -> dict[str, int]:
-        """As torch's exporter has it, its convolutions as Winograd's where that pays."""
+        """Write it with torch's exporter, convolutions as Winograd's where that pays."""
         return {"winograd_convolutions": trace(network, target, {})}
 
     def custom(
         self, name: str, config_path: Path | None, weights: str | Path, licence: str
     ) -> tuple[ModelSpec, str | Path]:
-        """As Family; the YAML beside the checkpoint is `config_path`."""
+        """See `Family`; the YAML beside the checkpoint is `config_path`."""
         from .config_file import read_config
 
         if config_path is None:

@@ -25,11 +25,11 @@ class Mdx23cConfig:
 
     family: ClassVar[str] = "mdx23c"
     stems: tuple[str, ...]
-    """Lower case, in the order of the network's output."""
+    """Names in lower case, in the order of the network's output."""
     n_fft: int
     hop_samples: int
     n_bins: int
-    """F; `audio.dim_f`."""
+    """F, the bins kept from 0 Hz upward; `audio.dim_f` in the YAML."""
     chunk_samples: int
     sample_rate_hz: int = 44100
     audio_channels: int = 2
@@ -38,7 +38,7 @@ class Mdx23cConfig:
     act: str = "gelu"
     num_scales: int = 5
     scale: tuple[int, int] = (2, 2)
-    """What one scale divides (time, frequency) by."""
+    """Factors that one scale divides (time, frequency) by."""
     num_blocks_per_scale: int = 2
     num_channels: int = 128
     growth: int = 128
@@ -62,17 +62,17 @@ class Mdx23cConfig:
 
     @property
     def n_frames(self) -> int:
-        """T; frames of one chunk."""
+        """T, the frames of one chunk."""
         return self.chunk_samples // self.hop_samples + 1
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
-        """`mixture` without its batch: (2C, F, T)."""
+        """Shape of `mixture` without its batch: (2C, F, T)."""
         return (2 * self.audio_channels, self.n_bins, self.n_frames)
 
     @property
     def output_shape(self) -> tuple[int, int, int, int]:
-        """`stems` without its batch: (S, 2C, F, T)."""
+        """Shape of `stems` without its batch: (S, 2C, F, T)."""
         return (len(self.stems), *self.input_shape)
 
     @property
@@ -194,7 +194,7 @@ def _check_norm(config: Mdx23cConfig) -> None:
 
 
 def norm_groups(norm: str | None) -> int | None:
-    """N of `GroupNormN`; None for BatchNorm, InstanceNorm and no norm.
+    """The N of `GroupNormN`; None for BatchNorm, InstanceNorm and no norm.
 
     Raises ConfigError for any other name.
     """
@@ -210,7 +210,7 @@ def norm_groups(norm: str | None) -> int | None:
 
 
 def elu_alpha(act: str) -> float | None:
-    """X of `eluX`; None for gelu and relu.
+    """The X of `eluX`; None for gelu and relu.
 
     Raises ConfigError for any other name.
     """
@@ -227,7 +227,7 @@ def _no_act(act: str) -> float:
 
 
 def config_from_json(values: dict[str, Any]) -> Mdx23cConfig:
-    """A configuration from what `to_json` gave. Raises ConfigError when a field is not known."""
+    """A configuration from `to_json`'s values. Raises ConfigError for an unknown field."""
     try:
         return Mdx23cConfig(
             **{**values, "stems": tuple(values["stems"]), "scale": tuple(values["scale"])}

@@ -174,7 +174,7 @@ class Mdx23c(nn.Module):
         return x.reshape(-1, *self.config.output_shape)
 
     def _last_weight(self) -> Tensor:
-        """Of the last convolution, (S·2C·k, c, 1, 1).
+        """The weight of the last convolution, (S·2C·k, c, 1, 1).
 
         Stems that must add up to the mixture are s' = s + (mixture − Σ s) / S. The last layer is
         linear, so − Σ s / S is in its weight, where it costs nothing: W' = W − mean of W over S.
@@ -189,14 +189,14 @@ class Mdx23c(nn.Module):
 def frequency_gain(n_bins: int, exponent: float, device: torch.device) -> Tensor:
     """((bin + 3) / 30)^exponent, (n_bins, 1).
 
-    Music's spectrum falls with frequency; unscaled, the loss would hear bass only.
+    Music's spectrum falls with frequency; unscaled, the loss would be that of the bass alone.
     """
     bins = torch.arange(n_bins, dtype=torch.float32, device=device)[:, None]
     return ((bins + 3) / 30) ** exponent
 
 
 def norm_of(config: Mdx23cConfig) -> Norm:
-    """What makes the configured normalisation of so many channels."""
+    """The configured normalisation: a number of channels → the layer."""
     groups = norm_groups(config.norm)
     if groups is not None:
         return lambda channels: nn.GroupNorm(groups, channels)

@@ -1,4 +1,4 @@
-"""How a track goes into an MDX23C network and comes out: chunks ↔ complex spectrograms."""
+"""The processing of MDX23C networks: chunks ↔ complex spectrograms."""
 
 from collections.abc import Mapping, Sequence
 
@@ -24,7 +24,7 @@ def stft_info(info: ModelInfo) -> StftInfo:
 
 
 def processing(info: ModelInfo) -> ChunkedProcessing:
-    """A model's way in and out. Raises ArtifactError."""
+    """A model's processing. Raises ArtifactError."""
     params = stft_info(info)
     stft = Stft(params.n_fft, params.hop_samples, params.n_bins)
     istft = Istft(params.n_fft, params.hop_samples, params.n_bins)

@@ -13,6 +13,7 @@ import pytest
 import soundfile
 from helpers import in_blocks, music
 
+from stemline.atomic_files import replaced
 from stemline.errors import EncodingError, MissingExtraError
 from stemline.families.beats import BeatActivations
 from stemline.postprocessing.sections import Section
@@ -21,12 +22,10 @@ from stemline.serving.beat_files import (
     beats_csv,
     beats_json,
     beats_text,
-    whole_file,
     write_activations,
     write_text,
 )
 from stemline.serving.beat_plot import plot_beats, waveform_of
-from stemline.serving.beat_tracker import Beat, Beats
 from stemline.serving.click_track import (
     BEAT_HZ,
     CLICK_GAIN,
@@ -39,6 +38,7 @@ from stemline.serving.click_track import (
     click_format,
     write_click_track,
 )
+from stemline.serving.jobs import Beat, Beats
 
 FOUND = Beats(
     bpm=120,
@@ -196,7 +196,7 @@ def test_a_click_track_is_refused_beforehand_exactly_where_it_would_be(
 
 def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     path = tmp_path / "song.beats"
-    with pytest.raises(OSError, match="No space left") as raised, whole_file(path):
+    with pytest.raises(OSError, match="No space left") as raised, replaced(path):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # as a write does: of no name
     assert raised.value.filename == str(path)
     assert list(tmp_path.iterdir()) == []
@@ -217,7 +217,7 @@ def test_a_click_track_that_fails_half_way_leaves_no_file(tmp_path: Path) -> Non
 def test_a_file_is_whole_or_what_it_was(tmp_path: Path) -> None:
     path = tmp_path / "song.beats"
     write_text(path, beats_text(FOUND))
-    with pytest.raises(RuntimeError), whole_file(path) as part:
+    with pytest.raises(RuntimeError), replaced(path) as part:
         part.write_text("half of")
         raise RuntimeError
     assert path.read_bytes() == b"0.570\t4\n1.070\t1\n1.580\t2\n"

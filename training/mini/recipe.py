@@ -1,4 +1,4 @@
-"""What decides the weights of `mini`."""
+"""The recipe of `mini`: everything that decides its weights."""
 
 from dataclasses import dataclass, replace
 
@@ -7,11 +7,11 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Recipe:
-    """What decides the weights, with the number of workers and the kind of CPU."""
+    """The settings that decide the weights, with the kind of CPU."""
 
     steps: int = 9_500
     decay_steps: int = 5_500
-    """The last ones, over which the learning rate falls; before them it is flat."""
+    """The last steps, over which the learning rate falls; before them it is flat."""
     batch: int = 2
     """Examples of each worker in a step."""
     workers: int = 2
@@ -21,9 +21,9 @@ class Recipe:
     clip_norm: float = 1.0
     songs: int = 600
     excerpt_s: float = 12.0
-    """Of each song, at a place its seed decides."""
+    """Seconds of each song, from a place its seed decides."""
     held_out_songs: int = 12
-    """What the log's decibels are measured on, while training."""
+    """Number of songs that the log's decibels are measured on, while training."""
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -47,7 +47,7 @@ class Recipe:
         return replace(self, **lengths) == replace(other, **lengths) and step <= flat_steps + 1
 
     def rate_at(self, step: int) -> float:
-        """Up over the warm-up, flat, then down along half a cosine to 2 %."""
+        """Learning rate: up over the warm-up, flat, then down along half a cosine to 2 %."""
         if step < self.warm_up_steps:
             return self.learning_rate * (step + 1) / self.warm_up_steps
         done = (step - (self.steps - self.decay_steps)) / self.decay_steps

@@ -45,7 +45,7 @@ def render(folder: Path, n_songs: int, excerpt_s: float, n_workers: int) -> NDAr
 
 
 def _band_digest() -> str:
-    """Of the sources of the band and of this file: others would make other songs."""
+    """Digest of the sources of the band and of this file: others would make other songs."""
     digest = hashlib.sha256(Path(__file__).read_bytes())
     for path in sorted(Path(stemline.band.__file__).parent.rglob("*.py")):
         digest.update(path.read_bytes())

@@ -15,7 +15,7 @@ class Spectrogram:
         self._window = torch.hann_window(config.n_fft, device=device)
 
     def encode(self, mixture: Tensor) -> Tensor:
-        """(batch, C, chunk_samples) -> (batch, 2C, F, T), as preprocessing.mdx23c does."""
+        """(batch, C, chunk_samples) -> (batch, 2C, F, T), as families.mdx23c.processing does."""
         config = self._config
         spectra = torch.stft(
             mixture.reshape(-1, config.chunk_samples),
@@ -29,7 +29,7 @@ class Spectrogram:
         return parts.reshape(shape).permute(0, 1, 4, 2, 3).reshape(-1, *config.input_shape)
 
     def decode(self, stems: Tensor) -> Tensor:
-        """(batch, S, 2C, F, T) -> (batch, S, C, chunk_samples), as postprocessing.mdx23c does."""
+        """(batch, S, 2C, F, T) -> (batch, S, C, chunk_samples), as families.mdx23c does."""
         config = self._config
         channels, (_, n_bins, n_frames) = config.audio_channels, config.input_shape
         n_stems = len(config.stems)

@@ -40,7 +40,7 @@ from .spectrogram import Spectrogram
 
 CHECKPOINT = "checkpoint.pt"
 CONFIG = Path(__file__).parents[2] / "families" / "mdx23c" / "weights" / "mini.yaml"
-# Memory is kept rather than given back after every step: a step takes two thirds of the time.
+# Memory is kept rather than freed after every step: a step takes two thirds of the time.
 _ENVIRONMENT = {
     "MALLOC_MMAP_THRESHOLD_": "1073741824",
     "MALLOC_TRIM_THRESHOLD_": "2147483648",

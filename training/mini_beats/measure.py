@@ -1,4 +1,4 @@
-"""What a network makes of songs: beats and sections beside the truth.
+"""A network's beats and sections of songs, beside the truth.
 
 `python -m stemline.training.mini_beats.measure --help` measures the weights on held-out songs, from
 the mixture through `mini`.
@@ -35,32 +35,32 @@ SEPARATOR = Path("artifacts/mini.fp32")
 
 @dataclass(frozen=True)
 class Logits:
-    """What the network says of every frame."""
+    """The network's logits of every frame."""
 
     beat: Array
     downbeat: Array
     section: Array
-    """(n_frames,) each."""
+    """Logits of beat, downbeat and section, (n_frames,) each."""
     function: Array
-    """(n_labels, n_frames)."""
+    """Logits of the labels, (n_labels, n_frames)."""
 
 
 @dataclass(frozen=True)
 class Score:
-    """How one song was understood; each 0 to 1."""
+    """The figures of one song; each 0 to 1."""
 
     beat: float
-    """F-measure, 70 ms."""
+    """F-measure of beats within 70 ms."""
     downbeat: float
-    """The same."""
+    """F-measure of downbeats within 70 ms."""
     boundary_half: float
-    """F-measure of the sections' boundaries, 0.5 s, the song's beginning and end among them."""
+    """F-measure of boundaries within 0.5 s, the song's beginning and end among them."""
     boundary_three: float
-    """The same within 3 s."""
+    """F-measure of boundaries within 3 s, the song's beginning and end among them."""
     inner_half: float
-    """Without beginning and end, 0.5 s; NaN for a song of one section."""
+    """F-measure within 0.5 s without beginning and end; NaN for a song of one section."""
     inner_three: float
-    """The same within 3 s."""
+    """F-measure within 3 s without beginning and end; NaN for a song of one section."""
     label: float
     """Share of the time that has the right label."""
 
@@ -75,7 +75,7 @@ def load_network(config: AllInOneConfig, weights: Path) -> AllInOne:
 
 
 def logits_of(network: AllInOne, spectrogram: Array) -> Logits:
-    """Stems' spectrograms (4, n_frames, 81) through the network."""
+    """Stems' spectrograms (4, n_frames, 81) -> the network's logits."""
     with torch.inference_mode():
         beat, downbeat, section, function = network(torch.from_numpy(spectrogram)[None])
     return Logits(beat[0].numpy(), downbeat[0].numpy(), section[0].numpy(), function[0].numpy())
@@ -88,7 +88,7 @@ def beats_of(found: Logits, threshold: float | None) -> NDArray[np.float64]:
 
 
 def score(song: Example, network: AllInOne) -> Score:
-    """How the network, with its configuration's threshold, understands a separated song."""
+    """The figures of a separated song, with the threshold of the network's configuration."""
     config = network.config
     found = logits_of(network, song.spectrogram.astype(np.float32))
     beat, downbeat = beat_f_measures(song.beats, beats_of(found, config.best_threshold_downbeat))

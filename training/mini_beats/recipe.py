@@ -1,4 +1,4 @@
-"""What decides the weights of `mini-beats`."""
+"""The recipe of `mini-beats`: everything that decides its weights."""
 
 from dataclasses import dataclass, replace
 
@@ -7,20 +7,20 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Recipe:
-    """What decides the weights, with `mini` as it was exported and the kind of CPU."""
+    """The settings that decide the weights, with the exported `mini` and the kind of CPU."""
 
     songs: int = 100
     window_s: float = 60.0
-    """Of each song, at a place its seed decides."""
+    """Seconds of each song, from a place its seed decides."""
     cycles: int = 5
     """How often the learning rate falls; each cycle begins with the weights of the one before."""
     steps: int = 450
-    """Of each cycle."""
+    """Steps of each cycle but the last."""
     last_steps: int = 300
-    """Of the last cycle, which comes after those and begins lower."""
+    """Steps of the last cycle, which comes after those and begins lower."""
     batch: int = 1
     crop_frames: int = 2560
-    """Of a song, in a step; as many as the widest attention works on, or a little more."""
+    """Frames of a song in a step: as many as the widest attention spans, or a little more."""
     learning_rate: float = 3e-3
     last_rate: float = 1e-3
     """The highest learning rate of the last cycle."""
@@ -28,9 +28,9 @@ class Recipe:
     weight_decay: float = 1e-2
     clip_norm: float = 1.0
     validation_songs: int = 8
-    """What the log's figures are of."""
+    """Number of songs that the log's figures are measured on."""
     threshold_songs: int = 12
-    """What the decoder's threshold is chosen by."""
+    """Number of songs that the decoder's threshold is chosen on."""
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -52,7 +52,7 @@ class Recipe:
             )
 
     def steps_of(self, cycle: int) -> int:
-        """Of cycle 0 to `cycles`, which is the last."""
+        """Steps of one cycle, 0 to `cycles`, which is the last."""
         return self.steps if cycle < self.cycles else self.last_steps
 
     def same_but_for_length(self, other: "Recipe") -> bool:
@@ -61,7 +61,7 @@ class Recipe:
         return replace(self, **lengths) == replace(other, **lengths)  # type: ignore[arg-type]
 
     def rate_at(self, cycle: int, step: int) -> float:
-        """In each cycle up over the warm-up, then down along half a cosine to 2 %."""
+        """Learning rate: in each cycle up over the warm-up, then down half a cosine to 2 %."""
         highest = self.learning_rate if cycle < self.cycles else self.last_rate
         if step < self.warm_up_steps:
             return highest * (step + 1) / self.warm_up_steps

@@ -1,6 +1,6 @@
 """What `mini-beats` learns from: the band's songs as `mini` separates them, as spectrograms.
 
-A song is composed whole and a window of it played, so that all parts of long forms are heard.
+A song is composed whole and a window of it played, so that all parts of long forms occur.
 Kept on disk, one file a song: playing and separating take far longer than a step of training.
 """
 
@@ -30,11 +30,11 @@ VALIDATION_SEED = 3_000_000
 THRESHOLD_SEED = 3_001_000
 """Songs that choose the decoder's threshold begin here.
 
-They are whole: the threshold tells the music from what comes before its first beat and after its
-last.
+They are whole: the threshold separates the music from what comes before its first beat and after
+its last.
 """
 TRAINING_OVERLAP = 0.25
-"""Of the separator's chunks: a third of the time that `mini`'s own overlap takes."""
+"""Overlap of the separator's chunks: a third of the time that `mini`'s own takes."""
 _TRUE_STEMS_EVERY = 3  # every so manyth song is kept as it was played, too
 _AT_START, _AT_END = 0.35, 0.25  # shares of windows that lie at either end of their song
 
@@ -44,15 +44,15 @@ class Example:
     """A song's spectrograms and its truth."""
 
     spectrogram: NDArray[np.float16]
-    """Of the separated stems in All-In-One's order, (4, n_frames, 81)."""
+    """Spectrograms of the separated stems in All-In-One's order, (4, n_frames, 81)."""
     true_spectrogram: NDArray[np.float16] | None
-    """Of the stems as they were played; None where not kept."""
+    """Spectrograms of the stems as played, of the same shape; None where not kept."""
     beats: NDArray[np.float64]
     """Times in seconds and places in the bar from 1, (n_beats, 2)."""
     starts_s: NDArray[np.float64]
-    """Of the sections, ascending, the first one 0."""
+    """Starts of the sections in seconds, ascending, the first one 0."""
     labels: tuple[str, ...]
-    """Of the sections, the band's own."""
+    """The band's own labels of the sections."""
 
 
 def spectrogram_of(stems: dict[str, Array], sample_rate_hz: int) -> Array:
@@ -63,12 +63,12 @@ def spectrogram_of(stems: dict[str, Array], sample_rate_hz: int) -> Array:
 
 @dataclass(frozen=True)
 class Separator:
-    """`mini`, as what plays the part of the separator before the beats are sought."""
+    """The exported `mini`, which separates songs before their beats are sought."""
 
     engine: Engine
     info: ModelInfo
     digest: str
-    """Of what it was made from."""
+    """Digest of its engine's file."""
 
     def spectrogram(self, mixture: Array, overlap: float | None = None) -> Array:
         """A mixture (channels, n) -> its stems' spectrograms, (4, n_frames, 81)."""
@@ -137,7 +137,7 @@ def example_of(song: Song, separator: Separator, overlap: float | None) -> Examp
 
 
 def save(path: Path, made: Example) -> None:
-    """Into one file that is whole or not there."""
+    """Write an example to one file that is whole or not there."""
     arrays = {
         "spectrogram": made.spectrogram,
         "beats": made.beats,
@@ -151,7 +151,7 @@ def save(path: Path, made: Example) -> None:
 
 
 def load(path: Path) -> Example:
-    """What `save` wrote."""
+    """Read the example that `save` wrote."""
     with np.load(path) as arrays:
         return Example(
             arrays["spectrogram"],
@@ -163,7 +163,7 @@ def load(path: Path) -> Example:
 
 
 def _band_digest() -> str:
-    """Of the band's sources: others would make other songs."""
+    """Digest of the band's sources: others would make other songs."""
     digest = hashlib.sha256()
     for path in sorted(Path(stemline.band.__file__).parent.rglob("*.py")):
         digest.update(path.read_bytes())

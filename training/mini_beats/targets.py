@@ -1,4 +1,4 @@
-"""The truth of a song as what the network should say in every frame, and how far off it is."""
+"""The truth of a song as targets for every frame, and the loss of a network's logits."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,23 +13,23 @@ from stemline.arrays import Array
 
 FRAME_RATE_HZ = 100
 BEAT_SHAPE = (1.0, 0.5, 0.25)
-"""Of a target at a beat's frame, and so many frames from it on either side."""
+"""A target at a beat's frame, one frame from it on either side, and two."""
 SECTION_REACH_FRAMES = 40
-"""On either side of a boundary its target falls in a straight line to 0."""
+"""Frames on either side of a boundary over which its target falls to 0 in a line."""
 # Boundaries and downbeats are rarer than beats; labels are learned by heart from few songs.
 _WEIGHTS = {"beat": 1.0, "downbeat": 2.0, "section": 2.0, "function": 0.2}
 
 
 @dataclass(frozen=True)
 class Targets:
-    """What each output should be, frame by frame."""
+    """The target of each output, frame by frame."""
 
     beat: Array
-    """0 to 1, (n_frames,)."""
+    """Probability of a beat, 0 to 1, (n_frames,)."""
     downbeat: Array
-    """0 to 1, (n_frames,)."""
+    """Probability of a downbeat, 0 to 1, (n_frames,)."""
     section: Array
-    """0 to 1, (n_frames,)."""
+    """Probability of a section's beginning, 0 to 1, (n_frames,)."""
     function: NDArray[np.int64]
     """Index of the label, (n_frames,)."""
 
@@ -43,7 +43,7 @@ def targets_of(
 ) -> Targets:
     """Beats (n_beats, 2) of times in seconds and places in the bar, and sections, to targets.
 
-    The first section's start is no boundary: what came before is not heard.
+    The first section's start is no boundary: what came before is not in the song.
     """
     times_s, places = beats[:, 0], beats[:, 1]
     section_shape = np.linspace(1.0, 0.0, SECTION_REACH_FRAMES + 1)[:-1].tolist()

@@ -81,13 +81,13 @@ def example(
 
 @dataclass(frozen=True)
 class Songs:
-    """What a training hears."""
+    """The songs of a training."""
 
     learned: Sequence[Example]
     validation: Sequence[Example]
-    """What the log's figures are of."""
+    """Songs that the log's figures are measured on."""
     whole: Sequence[Example]
-    """What the decoder's threshold is chosen by."""
+    """Songs that the decoder's threshold is chosen on."""
 
 
 def songs_of(recipe: Recipe, folder: Path, separator: Separator) -> Songs:
@@ -188,8 +188,8 @@ def _places(recipe: Recipe, step: int) -> list[int]:
     """Which songs a step takes: each once before any comes again, in an order of the seed."""
     found = []
     for item in range(recipe.batch):
-        turn, place = divmod(step * recipe.batch + item, recipe.songs)
-        dice = Dice(recipe.seed, f"order {turn}")
+        epoch, place = divmod(step * recipe.batch + item, recipe.songs)
+        dice = Dice(recipe.seed, f"order {epoch}")
         order = np.argsort([dice.fraction() for _ in range(recipe.songs)], kind="stable")
         found.append(int(order[place]))
     return found

@@ -1,6 +1,6 @@
 """The blocks of neighbourhood attention in an ONNX graph whose frames are free.
 
-What `networks.neighbourhood.Band` computes from a number of frames, as nodes; see there.
+The nodes compute what `network.neighbourhood.Band` computes from a number of frames; see there.
 """
 
 from dataclasses import dataclass
@@ -17,13 +17,13 @@ class BlockIndices:
     """Which frames and biases the blocks of one attention take; all int64."""
 
     n_blocks: Value
-    """N, a scalar."""
+    """N, the number of blocks, a scalar."""
     queries: Value
     """(N, d, m): the frame of each query; the last one for those after it."""
     keys: Value
     """(N, d, m + K − 1): the frame of each key; `n_frames` or more where it is padding."""
     cases: Value
-    """(N · d,)."""
+    """(N · d,): the kind of each block."""
     places: Value
     """(n_frames,): where each frame lies among the flattened queries."""
 
@@ -45,7 +45,7 @@ def block_indices(graph: OnnxGraph, band: Band, n_frames: Value) -> BlockIndices
     return BlockIndices(
         n_blocks=n_blocks,
         queries=graph("Min", _frames(graph, band, first, band.block, 0), graph("Sub", n_frames, 1)),
-        keys=_turned(graph, band, _frames(graph, band, first, band.n_keys, -band.half), length),
+        keys=_rotated(graph, band, _frames(graph, band, first, band.n_keys, -band.half), length),
         cases=cases,
         places=_places(graph, band, n_frames),
     )
@@ -58,12 +58,12 @@ def _frames(graph: OnnxGraph, band: Band, first: Value, n_places: int, begin: in
     return graph("Add", graph("Reshape", first, [-1, 1, 1]), inside)
 
 
-def _turned(graph: OnnxGraph, band: Band, frames: Value, length: Value) -> Value:
-    """Places before the first plus K, places after the last minus K."""
+def _rotated(graph: OnnxGraph, band: Band, frames: Value, length: Value) -> Value:
+    """Frames whose places before the first get K added, and after the last K taken away."""
     before = graph("Cast", graph("Less", frames, 0), to=TensorProto.INT64)
     after = graph("Cast", graph("GreaterOrEqual", frames, length), to=TensorProto.INT64)
-    turn = graph("Mul", graph("Sub", before, after), band.kernel_size * band.dilation)
-    return graph("Add", frames, turn)
+    moved = graph("Mul", graph("Sub", before, after), band.kernel_size * band.dilation)
+    return graph("Add", frames, moved)
 
 
 def _places(graph: OnnxGraph, band: Band, n_frames: Value) -> Value:

@@ -254,7 +254,7 @@ class _Writer:
         return self._gemm(x, _array(linear.weight), _bias(linear))
 
     def _gemm(self, x: Value, weight: Array, bias: Array) -> Value:
-        """X · weightᵀ + bias, of rows."""
+        """X · weightᵀ + bias for rows X."""
         return self._graph("Gemm", x, np.ascontiguousarray(weight.T), bias)
 
 
@@ -274,7 +274,7 @@ def _array(values: Tensor) -> Array:
 
 
 def _bias(layer: nn.Linear | nn.Conv2d) -> Array:
-    """Zeros where it has none."""
+    """The bias of a layer; zeros where it has none."""
     if layer.bias is None:
         return np.zeros(len(layer.weight), np.float32)
     return _array(layer.bias)

@@ -20,7 +20,7 @@ from .neighbourhood import Band, attend, with_mask
 # Queries of a block. In ONNX Runtime 4 and 8 are as fast, 16 is slower by a sixth; torch does not
 # mind. With 4, the fewest are there for nothing where the dilation is large.
 _BLOCK = 4
-# What a head's sigmoid gives before training: beats are rare (Lin et al., "Focal loss for dense
+# The output of a head's sigmoid before training: beats are rare (Lin et al., "Focal loss for dense
 # object detection", ICCV 2017).
 _FIRST_CONFIDENCE = {"beat": 0.05, "downbeat": 0.0125, "section": 0.001}
 
@@ -73,7 +73,7 @@ class FoldMean(nn.Module):
 
     @property
     def config(self) -> AllInOneConfig:
-        """The folds' own, with the means of their thresholds; None where one has none."""
+        """The folds' configuration, with mean thresholds; None where a fold has none."""
         configs = [fold.config for fold in self.networks]
         return replace(
             configs[0],
@@ -82,7 +82,7 @@ class FoldMean(nn.Module):
         )
 
     def forward(self, spectrogram: Tensor) -> tuple[Tensor, ...]:
-        """As AllInOne's."""
+        """(batch, stems, frames, bins) -> the folds' mean logits, as of `AllInOne.forward`."""
         logits = zip(*(fold(spectrogram) for fold in self.networks), strict=True)
         return tuple(torch.stack(of_one_output).mean(0) for of_one_output in logits)
 
@@ -123,7 +123,7 @@ class Encoder(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """(batch, stems, frames, C), the same."""
+        """(batch, stems, frames, C) -> (batch, stems, frames, C)."""
         for block in cast("Iterable[Block]", self.layers):
             x = block.instlayer(block.timelayer(x))
         return x
@@ -153,7 +153,7 @@ class TimeLayer(nn.Module):
         self.attention2 = TimeAttention(config, 2 * dilation, window)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(batch, stems, frames, C), the same."""
+        """(batch, stems, frames, C) -> (batch, stems, frames, C)."""
         y = self.layernorm_before(x)
         near, far = x + self.attention(y), x + self.attention2(y)
         y = self.layernorm_after(torch.cat([near, far], -1))
@@ -176,7 +176,7 @@ class InstrumentLayer(nn.Module):
         self.attention = InstrumentAttention(config)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(batch, stems, frames, C), the same."""
+        """(batch, stems, frames, C) -> (batch, stems, frames, C)."""
         x = x + self.attention(self.layernorm_before(x))
         y = self.output(functional.gelu(self.intermediate(self.layernorm_after(x))))
         out: Tensor = x + y
@@ -220,7 +220,7 @@ class TimeAttention(Attention):
         self.band = Band(config.kernel_size, dilation, window, _BLOCK)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(batch, stems, frames, C), the same."""
+        """(batch, stems, frames, C) -> (batch, stems, frames, C)."""
         band, n_frames, device = self.band, x.shape[2], x.device
         rows = functional.pad(x, (0, 0, 0, 1))  # the last one is padding
         query, key, value = self.self(rows)
@@ -241,7 +241,7 @@ class TimeAttention(Attention):
         return rows.index_select(2, index.flatten()).reshape(shape).transpose(-2, -3)
 
     def biases(self) -> Tensor:
-        """Of each kind of block, (n_cases, heads, m, m + K − 1)."""
+        """Biases of each kind of block, (n_cases, heads, m, m + K − 1)."""
         rpb = self.self.rpb
         return with_mask(rpb)[:, self.band.biases(rpb.device)].transpose(0, 1)
 
@@ -260,7 +260,7 @@ class InstrumentAttention(Attention):
         self.n_stems = len(config.stems)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(batch, stems, frames, C), the same."""
+        """(batch, stems, frames, C) -> (batch, stems, frames, C)."""
         band, n_frames, device = self.band, x.shape[2], x.device
         rows = functional.pad(x, (0, 0, 0, 1)).flatten(1, 2)  # (batch, stems · (frames + 1), C)
         query, key, value = self.self(rows)
@@ -287,7 +287,7 @@ class InstrumentAttention(Attention):
         return rows.index_select(1, index.flatten()).reshape(shape).transpose(-2, -3)
 
     def biases(self) -> Tensor:
-        """Of each kind of block, (n_cases, heads, stems · m, keys)."""
+        """Biases of each kind of block, (n_cases, heads, stems · m, keys)."""
         n_stems, rpb = self.n_stems, self.self.rpb
         near = self.band.biases(rpb.device)  # (n_cases, m, m + K − 1)
         stem = torch.arange(INSTRUMENT_KERNEL, device=rpb.device)

@@ -6,13 +6,14 @@ n frames that are congruent to it modulo d. Its neighbours are the K places from
 s = clamp(p − h, 0, n − K), and neighbour j has the learnt bias rpb[s + j − p + K − 1].
 
 Here neighbour j is place p + j − h instead, where a place below 0 means that plus K, and one from n
-on that minus K: near an end the same K places in a rotated order, which the softmax does not see.
-So all queries have their keys at the same distances, a block of m queries of one residue class has
-m + K − 1 keys in a row, and attention is a batch of small dense products under one mask of bands.
+on that minus K: near an end the same K places in a rotated order, which does not change
+the softmax. So all queries have their keys at the same distances, a block of m queries of one
+residue class has m + K − 1 keys in a row, and attention is a batch of small dense products under
+one mask of bands.
 
 Of L frames the last may be padding, zeros before the projections: they are all one row, a last one
 that callers append. All indices are computed from the number of frames, so that it can be free;
-neighbourhood_onnx.py writes the same computation into a graph.
+graph/neighbourhood.py writes the same computation into a graph.
 """
 
 from dataclasses import dataclass
@@ -30,30 +31,30 @@ class Band:
     """How frames are laid out in blocks of queries and keys."""
 
     kernel_size: int
-    """K, odd."""
+    """K, the neighbours a frame attends to; odd."""
     dilation: int
-    """d; frames from one neighbour to the next."""
+    """d, the frames from one neighbour to the next."""
     window: int
-    """Least L, K · d or more; what is missing is padding."""
+    """The least L, K · d or more; missing frames are padding."""
     block: int
-    """m, at least K // 2; queries of a block."""
+    """m, the queries of a block; at least K // 2."""
 
     @property
     def half(self) -> int:
-        """h; neighbours on either side."""
+        """h, the neighbours on either side."""
         return self.kernel_size // 2
 
     @property
     def n_keys(self) -> int:
-        """Keys of a block."""
+        """The number of keys of a block."""
         return self.block + self.kernel_size - 1
 
     def n_blocks(self, n_frames: int) -> int:
-        """N, of each residue class."""
+        """N, the number of blocks of each residue class."""
         return (n_frames + self.block * self.dilation - 1) // (self.block * self.dilation)
 
     def length(self, n_frames: int) -> int:
-        """L, padding included."""
+        """L, the number of frames with padding."""
         return max(n_frames, self.window)
 
     def queries(self, n_frames: int, device: torch.device) -> Tensor:
@@ -63,9 +64,9 @@ class Band:
 
     def keys(self, n_frames: int, device: torch.device) -> Tensor:
         """The frame of each key, (N, d, m + K − 1); n_frames where it is padding."""
-        length, turn = self.length(n_frames), self.kernel_size * self.dilation
+        length, rotation = self.length(n_frames), self.kernel_size * self.dilation
         frames = self._frames(self.n_blocks(n_frames), self.n_keys, -self.half, device)
-        frames = frames + turn * (frames < 0) - turn * (frames >= length)
+        frames = frames + rotation * (frames < 0) - rotation * (frames >= length)
         return frames.clamp(max=n_frames)
 
     def places(self, n_frames: int, device: torch.device) -> Tensor:
@@ -84,7 +85,7 @@ class Band:
 
     @property
     def n_cases(self) -> int:
-        """How many kinds of blocks there are: by the way to the end, and once more the first."""
+        """The number of kinds of blocks: by the places left, and again for the first block."""
         return 2 * (self.block + self.half)
 
     def cases(self, n_frames: int, device: torch.device) -> Tensor:
@@ -100,19 +101,19 @@ class Band:
         return left - 1 + (block > 0) * (self.block + self.half)
 
     def biases(self, device: torch.device) -> Tensor:
-        """Which of the 2K − 1 relative biases, (n_cases, m, m + K − 1); 2K − 1 where masked."""
+        """Indices of the 2K − 1 relative biases, (n_cases, m, m + K − 1); 2K − 1 where masked."""
         h, kernel, far = self.half, self.kernel_size, self.block + self.half
         case = torch.arange(self.n_cases, device=device)[:, None, None]
         left = case % far + 1
         query = torch.arange(self.block, device=device)[:, None]
         key = torch.arange(self.n_keys, device=device) - h  # places from the block's beginning
         offset = key - query
-        turned = (
+        rotated = (
             offset + kernel * ((key < 0) & (case < far)) - kernel * ((key >= left) & (left < far))
         )
         inside = (offset >= -h) & (offset <= h)
         # Queries after the end have offsets of no meaning; their output is not read.
-        relative = (turned + kernel - 1).clamp(0, 2 * kernel - 2)
+        relative = (rotated + kernel - 1).clamp(0, 2 * kernel - 2)
         return torch.where(inside, relative, 2 * kernel - 1)
 
 

@@ -77,7 +77,7 @@ def find_member(folder: Path, signature: str) -> Path:
 
 
 def _signed(path: Path) -> tuple[str, str]:
-    """Signature and checksum, which may be empty, in the name of a `.th`."""
+    """The signature and the checksum, which may be empty, in the name of a `.th`."""
     signature, _, checksum = path.stem.rpartition("-")
     return (signature, checksum) if signature else (checksum, "")
 

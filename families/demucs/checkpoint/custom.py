@@ -59,7 +59,7 @@ def custom_demucs(
 
 
 def _with_segment(config: DemucsConfig, bag: Bag, source: str) -> DemucsConfig:
-    """With the bag's segment, which only networks that take any length have.
+    """The configuration with its bag's segment, which only networks of any length can have.
 
     As in demucs, HTDemucs keeps its own where the bag's is longer.
     """

@@ -32,14 +32,14 @@ _HINT = "does the configuration belong to it?"
 
 @dataclass(frozen=True)
 class QuantizedParameter:
-    """One parameter as levels."""
+    """One parameter, quantised to levels."""
 
     levels: tuple[Planes | None, ...]
-    """Of the groups of 1, 2, … bits, in their order in the parameter; None: no such group."""
+    """Levels of the groups of 1, 2, … bits, in the parameter's order; None: no such group."""
     low: float
     high: float
     bits: Planes
-    """Of every group, its number of bits less `min_bits`."""
+    """The number of bits of every group, less `min_bits`."""
 
     def __post_init__(self) -> None:
         most = float(np.finfo(np.float32).max) / 2  # so that high - low is a float32 too

@@ -1,6 +1,6 @@
 """Read a Demucs package: which network, how it is made, and its weights as float32.
 
-Two forms hold the same: the `.th` of demucs and its training (a pickle, read by demucs_pickle.py),
+Two forms hold the same: the `.th` of demucs and its training (a pickle, read by pickle_reader.py),
 and safetensors with the class and its arguments as JSON in the header. Weights are stored as half
 precision, or quantised by DiffQ.
 """
@@ -35,13 +35,13 @@ class DemucsPackage:
 
     path: Path
     klass: str
-    """HTDemucs or HDemucs."""
+    """The network's class, HTDemucs or HDemucs."""
     kwargs: dict[str, Any]
-    """What the network is made with: numbers, fractions, text, None and lists of these."""
+    """The constructor's arguments: numbers, fractions, text, None and lists of these."""
     state: dict[str, Tensor] | DiffqState
-    """Its weights, float32; of a quantised package what they can be had from."""
+    """The weights in float32, or quantised, for `state_dict` to restore."""
     metadata: dict[str, Any]
-    """What else the file says, as it says it: training_args, metrics."""
+    """The file's other fields, unchanged: training_args, metrics."""
 
     def state_dict(self, parameters: Iterable[tuple[str, Sequence[int]]]) -> dict[str, Tensor]:
         """The weights by name.
@@ -145,7 +145,7 @@ class _Tensors:
         self._n_bytes_left = path.stat().st_size
 
     def plain(self, key: str, value: object) -> Tensor:
-        """`value`, a plain tensor of real numbers."""
+        """Check that `value` is a plain tensor of real numbers, and return it."""
         if type(value) not in (Tensor, nn.Parameter) or not isinstance(value, Tensor):
             raise CheckpointError(
                 f"{self._path} holds no state dict: {key!r:.100} is a {type(value).__name__}, "
@@ -228,7 +228,7 @@ def _whole(value: object, what: str) -> int:
 
 
 def _read_safetensors(path: Path) -> dict[str, Any]:
-    """The same tree as a `.th` holds."""
+    """The tree of objects in a safetensors file, equal to that in a `.th`."""
     first_bytes(path)
     try:
         with safe_open(path, framework="pt") as file:

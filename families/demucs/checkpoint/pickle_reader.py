@@ -56,7 +56,7 @@ def load_inert(path: Path) -> object:
 
 
 def first_bytes(path: Path) -> bytes:
-    """How a file begins. Raises CheckpointError when it cannot be read, or is empty."""
+    """The first bytes of a file. Raises CheckpointError when it cannot be read, or is empty."""
     try:
         with path.open("rb") as file:
             start = file.read(len(_ZIP_MAGIC))
@@ -86,7 +86,7 @@ _DAMAGED = (
 
 
 def _refusal(message: str) -> str:
-    """What torch's long answer comes down to."""
+    """The short form of torch's long message."""
     named = re.search(r"GLOBAL ([\w.]{1,100})", message)
     if named:
         return f"it uses {named[1]}, which no Demucs package needs, and which could run code"

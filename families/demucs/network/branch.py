@@ -34,7 +34,7 @@ class Branches(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """(batch, C, F, T) -> the same; every row and frequency is computed alone."""
+        """(batch, C, F, T) -> (batch, C, F, T); every row and frequency is computed alone."""
         for layer in self.layers:
             x = layer(x)
         return x
@@ -44,7 +44,7 @@ class Branch(nn.Sequential):
     """x -> x + scale ⊙ GLU(norm(expand(u))), with u = inner(GELU(norm(narrow(x)))).
 
     Both norms are over all channels and frames of one row and one frequency. The second is taken
-    from the h narrow channels u, so that no pass over the 2C wide ones is needed. With expand's
+    from the h narrow channels u, so that the 2C wide ones need not be read again. With expand's
     weights w_c and biases b_c, v_c = w_c·u + b_c, ū the mean of u over time and p_c = w_c·ū + b_c,
 
         mean of v = mean over c of p_c
@@ -78,7 +78,7 @@ class Branch(nn.Sequential):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """(batch, C, F, T) -> the same."""
+        """(batch, C, F, T) -> (batch, C, F, T)."""
         convolution = cast("nn.Conv1d", self[0])
         (dilation,) = convolution.dilation
         narrow = F.conv2d(
@@ -111,7 +111,7 @@ class Branch(nn.Sequential):
         inputs = torch.cat([u * r, offsets.expand(-1, -1, -1, u.shape[3])], 1)
         weight = torch.cat([weight[:, :, 0], bias[:, None], torch.ones_like(bias)[:, None]], 1)
         weight = (weight * norm.weight[:, None])[:, :, None, None]
-        # The gate's second half decides how much of the first passes; the first takes the scale.
+        # The gate's second half weighs the first; the first takes the scale.
         n_channels = len(weight) // 2
         scale = cast("Scale", self[-1]).scale
         kept = F.conv2d(

@@ -22,7 +22,7 @@ class FrequencyCode(nn.Module):
 
 @dataclass
 class Encoded:
-    """What the encoders leave for the decoders."""
+    """The encoders' outputs, as the decoders take them in."""
 
     spectrogram: Tensor
     """(batch, C, F, T), or (batch, C, T) once one bin is left."""
@@ -53,7 +53,7 @@ class HybridNetwork(nn.Module):
             self.freq_emb = FrequencyCode(n_bins, config.channels)
 
     def encode(self, spectrogram: Tensor, waveform: Tensor) -> Encoded:
-        """Both inputs, standardised, down to where they meet or end."""
+        """Standardise both inputs and encode them down to where they meet or end."""
         done = Encoded(spectrogram, waveform)
         tencoder = iter(cast("Iterable[EncoderLayer]", self.tencoder))
         for layer in cast("Iterable[EncoderLayer]", self.encoder):
@@ -81,7 +81,7 @@ class HybridNetwork(nn.Module):
     def decode(
         self, encoded: Encoded, spectrogram: Tensor | None, waveform: Tensor | None
     ) -> tuple[Tensor, Tensor]:
-        """Back up with the skips -> both branches of every stem, (batch, S·C, ...).
+        """Decode with the skips -> both branches of every stem, (batch, S·C, ...).
 
         The inputs are what the decoders begin with besides the skips; None for nothing.
         """
@@ -147,7 +147,7 @@ def of_stems(x: Tensor, n_stems: int, mean: Tensor, std: Tensor) -> Tensor:
 
 
 def _decoders(config: DemucsConfig, shapes: list[LayerShape]) -> Iterator[DecoderLayer]:
-    """Innermost first; the outermost gives every stem."""
+    """The decoder layers, innermost first; the outermost outputs every stem."""
     for shape in reversed(shapes):
         n_stems = len(config.stems) if shape.index == 0 else 1
         yield DecoderLayer(config, replace(shape, channels=shape.channels * n_stems))

@@ -20,11 +20,11 @@ class LayerShape:
     """Where a layer stands and what it does to its axis."""
 
     index: int
-    """0 is the outermost."""
+    """Place of the layer among the branch's; 0 is the outermost."""
     channels: int
-    """On its outer side: what an encoder's takes in."""
+    """Channels on its outer side: what an encoder layer takes in."""
     width: int
-    """On its inner side."""
+    """Channels on its inner side."""
     kernel_size: int
     stride: int
     padding: int
@@ -67,7 +67,7 @@ class EncoderLayer(nn.Module):
         `other` (batch, width, T) is what the waveform's branch adds after the convolution.
         """
         if not self.shape.over_frequency:
-            # So that every position is seen; where there are too many, the stride passes over.
+            # Every position is taken in; where there are too many, the stride skips the rest.
             x = F.pad(x, (0, self.shape.stride - 1))
         x = self.conv(x)
         if self.shape.bare:
@@ -113,13 +113,13 @@ class DecoderLayer(nn.Module):
         inner, padding = x, self.shape.padding
         x = self.norm2(self.conv_tr(inner))
         if not self.shape.over_frequency:
-            x = cut(x, padding, length)
+            x = piece_of(x, padding, length)
         elif padding:
             x = x[:, :, padding:-padding]
         return (x if self.shape.index == 0 else F.gelu(x)), inner
 
 
-def cut(x: Tensor, start: int, length: int) -> Tensor:
+def piece_of(x: Tensor, start: int, length: int) -> Tensor:
     """`length` frames of x from `start` on, which are known to be there.
 
     A slice leaves a free length in doubt, an index does not.

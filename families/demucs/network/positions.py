@@ -12,7 +12,7 @@ from stemline.arrays import Array
 def time_code(n_tokens: int, width: int, max_period: float) -> Array:
     """(n_tokens, width): cosines in the first half, sines in the second.
 
-    Channel j of a half turns by position / max_period^(j / (width/2 − 1)).
+    The phase of channel j of a half is position / max_period^(j / (width/2 − 1)).
     """
     half = width // 2
     channels = np.arange(half, dtype=np.float32)
@@ -24,14 +24,14 @@ def time_code(n_tokens: int, width: int, max_period: float) -> Array:
 def time_frequency_code(n_frames: int, n_bins: int, width: int, max_period: float) -> Array:
     """(n_frames · n_bins, width), frames outermost: half the channels for each of the two.
 
-    Sines and cosines alternate; pair j turns by position · max_period^(−2j / (width/2)).
+    Sines and cosines alternate; the phase of pair j is position · max_period^(−2j / (width/2)).
     """
     half = width // 2
     pairs = np.arange(0, half, 2, dtype=np.float32)
-    turns = np.exp(pairs * np.float32(-np.log(max_period) / half))
+    rates = np.exp(pairs * np.float32(-np.log(max_period) / half))
 
     def code(n_positions: int) -> Array:
-        phases = np.arange(n_positions, dtype=np.float32)[:, None] * turns
+        phases = np.arange(n_positions, dtype=np.float32)[:, None] * rates
         return np.stack([np.sin(phases), np.cos(phases)], 2).reshape(n_positions, half)
 
     shape = (n_frames, n_bins, half)

@@ -1,4 +1,4 @@
-"""What HDemucs's inner branches have besides convolutions: an LSTM in frames, and attention.
+"""The parts of HDemucs's inner branches besides convolutions: an LSTM in frames, and attention.
 
 Both take any number of rows and of frames, so that a graph made of them has both axes free.
 """
@@ -11,17 +11,17 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 FRAME = 200
-"""The longest sequence the LSTM sees at once."""
+"""The longest sequence, in frames, that the LSTM takes in at once."""
 HOP = FRAME // 2
 # What a frame knows little of: at its inner sides so much is left to its neighbours.
 EDGE = HOP // 2
-# Of whole numbers that a graph may leave free; torch gives the two no types.
+# For whole numbers that a graph may leave free; torch has no types for the two.
 _least: Callable[[int, int], int] = torch.sym_min
 _most: Callable[[int, int], int] = torch.sym_max
 
 
 class FramedLstm(nn.Module):
-    """A two-layer bidirectional LSTM over frames of 200 that overlap by half, and a short cut."""
+    """A two-layer bidirectional LSTM over half-overlapping frames of 200, with a skip."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -29,13 +29,13 @@ class FramedLstm(nn.Module):
         self.linear = nn.Linear(2 * channels, channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(rows, C, T) -> the same.
+        """(rows, C, T) -> (rows, C, T).
 
         Up to 200 frames are one sequence. Longer ones become ceil(T / 100) sequences, zeros after
         the end. The same operations do both, so that T may be free in a graph.
         """
         _, n_channels, n_frames = x.shape
-        # Not −(−T // 100): a graph's integer division cuts off, it does not floor.
+        # Not −(−T // 100): a graph's integer division truncates, it does not floor.
         n_sequences = (n_frames + HOP - 1) // HOP
         steps = torch.arange(FRAME, device=x.device)
         starts = HOP * torch.arange(n_sequences, device=x.device)
@@ -75,7 +75,7 @@ class FramedLstm(nn.Module):
 def _places(n_frames: int, n_sequences: int, device: torch.device) -> Tensor:
     """Where each of T frames lies among sequences of 200 laid end to end.
 
-    Sequence k gives the frames from 100 k + 50 to 100 k + 149; the first also those before, the
+    Sequence k has the frames from 100 k + 50 to 100 k + 149; the first also those before, the
     last also those after.
     """
     frames = torch.arange(n_frames, device=device)
@@ -105,7 +105,7 @@ class LocalAttention(nn.Module):
         self.proj = nn.Conv1d(channels, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(rows, C, T) -> the same."""
+        """(rows, C, T) -> (rows, C, T)."""
         _, n_channels, n_frames = x.shape
         heads = (-1, self.N_HEADS, n_channels // self.N_HEADS, n_frames)
         query = self.query(x).reshape(heads) / (n_channels // self.N_HEADS) ** 0.5

@@ -1,4 +1,4 @@
-"""HTDemucs's cross-transformer: tokens of the spectrogram and of the waveform, attending in turn.
+"""HTDemucs's cross-transformer: tokens of the spectrogram and of the waveform, layer by layer.
 
 Attention is written out, and torch's own module only holds its parameters where the checkpoints
 have them: what that module does inside depends on its version and mode, and exports badly.
@@ -34,7 +34,7 @@ class CrossTransformer(nn.Module):
         self.layers_t = nn.ModuleList(_layers(config, width))
 
     def forward(self, x: Tensor, y: Tensor, n_bins: int) -> tuple[Tensor, Tensor]:
-        """Tokens (batch, n, width) of the spectrogram and the waveform -> the same.
+        """Tokens (batch, n, width) of the spectrogram and the waveform -> tokens of both.
 
         Those of the spectrogram come frame by frame, `n_bins` each.
         """
@@ -71,7 +71,7 @@ class SelfLayer(nn.Module):
         self.act = F.gelu if config.gelu else F.relu
 
     def forward(self, x: Tensor, other: Tensor) -> Tensor:
-        """(batch, n, width) -> the same; `other` is not looked at."""
+        """(batch, n, width) -> (batch, n, width); `other` is not used."""
         normed = self.norm1(x)
         x = x + self.self_attn(normed, normed, self.gamma_1)
         x = x + _linear(self.act(self.linear1(self.norm2(x))), self.linear2, self.gamma_2)
@@ -79,7 +79,7 @@ class SelfLayer(nn.Module):
 
 
 class CrossLayer(nn.Module):
-    """The same, attending to the other kind's tokens, which have their own norm."""
+    """A SelfLayer that attends to the other kind's tokens, which have their own norm."""
 
     def __init__(self, config: CrossTransformerConfig, width: int) -> None:
         super().__init__()

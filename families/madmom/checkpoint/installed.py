@@ -1,4 +1,4 @@
-"""Find and read the networks of beats and downbeats that a madmom of the user's own brought along.
+"""Find and read the networks of beats and downbeats in a madmom that the user installed.
 
 They are CC BY-NC-SA 4.0 and are not part of this package: what is exported of them stays with
 whoever exports it. madmom itself is neither imported nor run.
@@ -39,7 +39,7 @@ from .pickle_reader import (
 )
 
 FILES = tuple(f"downbeats_blstm_{number}.pkl" for number in range(1, 9))
-"""Of the networks, in order."""
+"""Names of the networks' files, in order."""
 LICENCE = "CC BY-NC-SA 4.0"
 
 # From a folder that a user may name to that of the files: itself, madmom's, or an environment's.
@@ -74,7 +74,7 @@ def find_madmom(path: Path | None = None) -> Path | None:
 
 
 def _installed() -> Iterator[Path]:
-    # Of a package that stands at the top nothing is run to find it.
+    # To find a top-level package, none of its code is run.
     spec = importlib.util.find_spec("madmom")
     for place in (spec.submodule_search_locations if spec else None) or ():
         yield Path(place)
@@ -123,13 +123,13 @@ def read_madmom(folder: Path) -> MadmomNetwork:
 
 
 class _Reader:
-    """Reads one file, and is strict about it."""
+    """Reads one file, and refuses all that is not as expected."""
 
     def __init__(self, path: Path, config: MadmomConfig) -> None:
         self._path, self._config = path, config
 
     def read(self) -> dict[str, Array]:
-        """Its parameters, by their names in MadmomBlstm."""
+        """The file's parameters, by their names in MadmomBlstm."""
         config = self._config
         network = self._part(load_inert(self._path), Network, "the file")
         found = network.fields.get("layers")

@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from stemline.errors import CheckpointError
 
 _MAX_BYTES = 64 << 20
-"""Of a file; madmom's have 0.4 MB."""
+"""The most bytes of a file; madmom's have 0.4 MB."""
 _MAX_TUPLES = 5000
-"""Of a file; madmom's have some hundreds."""
+"""The most tuples in a file; madmom's have some hundreds."""
 _HASHED_DEEPLY = ("TUPLE", "TUPLE1", "TUPLE2", "TUPLE3", "FROZENSET")
 
 
@@ -85,7 +85,7 @@ class FeedForward(Part):
 
 
 class ArrayPart:
-    """An array of float32 or float64 on its way."""
+    """An array of float32 or float64, of which the contents may still be to come."""
 
     def __init__(self) -> None:
         self.value: NDArray[np.float32] | None = None
@@ -95,7 +95,7 @@ class ArrayPart:
         _, shape, dtype, by_column, data = state
         if not isinstance(dtype, _Dtype):
             raise pickle.UnpicklingError("an array is of no dtype")
-        if isinstance(data, str):  # Python 2 told bytes and text not apart
+        if isinstance(data, str):  # Python 2 made no difference between bytes and text
             data = data.encode("latin1")
         if len(data) != math.prod(shape) * dtype.dtype.itemsize:
             raise pickle.UnpicklingError("an array has other bytes than its shape wants")
