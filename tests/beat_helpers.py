@@ -43,20 +43,18 @@ _BY_DISTANCE, _NO = (6.0, 3.0, 0.0, -3.0), -7.0
 _YES, _NEVER = 6.0, -200.0
 
 
-def _spec(facts: BeatInfo) -> EngineSpec:
+def _spec(info: BeatInfo) -> EngineSpec:
     return EngineSpec(
         name=MODEL,
         inputs=(
-            TensorSpec(
-                "spectrogram", "float32", ("batch", len(facts.stems), "frames", facts.n_bins)
-            ),
+            TensorSpec("spectrogram", "float32", ("batch", len(info.stems), "frames", info.n_bins)),
         ),
         outputs=(
             *(
                 TensorSpec(name, "float32", ("batch", "frames"))
                 for name in ("beat", "downbeat", "section")
             ),
-            TensorSpec("function", "float32", ("batch", len(facts.labels), "frames")),
+            TensorSpec("function", "float32", ("batch", len(info.labels), "frames")),
         ),
         provider="ClickProvider",
         device="cpu",
@@ -66,9 +64,9 @@ def _spec(facts: BeatInfo) -> EngineSpec:
 class ClickEngine:
     """Hears clicks and tones in spectrograms; `frames` records how many came."""
 
-    def __init__(self, facts: BeatInfo = FACTS) -> None:
-        self._spec = _spec(facts)
-        self._stems = facts.stems
+    def __init__(self, info: BeatInfo = FACTS) -> None:
+        self._spec = _spec(info)
+        self._stems = info.stems
         self.frames: list[int] = []
         self.is_closed = False
 
@@ -187,16 +185,16 @@ def click_separator() -> Separator:
 
 
 def write_beat_artifact(
-    root: Path, facts: BeatInfo = FACTS, model: str = MODEL, *, trained: bool = True
+    root: Path, beat_info: BeatInfo = FACTS, model: str = MODEL, *, trained: bool = True
 ) -> Path:
     """An artifact as export writes them, of a network that hears how loud drums and bass are.
 
     Its logits follow the level of a stem in each frame; all labels are equally likely.
     """
     info = replace(
-        tiny_info((), model=model, trained=trained), family="allin1", stft=None, beats=facts
+        tiny_info((), model=model, trained=trained), family="allin1", stft=None, beats=beat_info
     )
-    return _write_artifact(root, info, _loudness_graph(facts), info.to_metadata())
+    return _write_artifact(root, info, _loudness_graph(beat_info), info.to_metadata())
 
 
 def write_separator(
@@ -214,9 +212,9 @@ def write_separator(
     return _write_artifact(root, info, graph, info.to_metadata())
 
 
-def _loudness_graph(facts: BeatInfo) -> onnx.GraphProto:
+def _loudness_graph(info: BeatInfo) -> onnx.GraphProto:
     """logit = 60 · mean of the bands of one stem − 7."""
-    n_stems, n_bins, n_labels = len(facts.stems), facts.n_bins, len(facts.labels)
+    n_stems, n_bins, n_labels = len(info.stems), info.n_bins, len(info.labels)
     heard = {"beat": "drums", "downbeat": "bass", "section": "other"}
     constants = {
         "last": np.array([3]),
@@ -228,7 +226,7 @@ def _loudness_graph(facts: BeatInfo) -> onnx.GraphProto:
     nodes = [helper.make_node("ReduceSum", ["spectrogram", "last"], ["level"], keepdims=0)]
     for name, stem in heard.items():
         weights = np.zeros((1, n_stems, 1), np.float32)
-        weights[0, facts.stems.index(stem)] = 1
+        weights[0, info.stems.index(stem)] = 1
         constants[f"{name}_stem"] = weights
         nodes += [
             helper.make_node("Mul", ["level", f"{name}_stem"], [f"{name}_levels"]),

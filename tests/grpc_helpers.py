@@ -13,7 +13,7 @@ from helpers import gain_separator, tiny_info
 from stemline.engines import Artifact
 from stemline.serving.beat_tracker import BeatTracker
 from stemline.serving.library import EngineOptions, Library
-from stemline.serving.models import Offer
+from stemline.serving.models import Model
 from stemline.serving.rpc.server import StemlineServer
 from stemline.serving.rpc.settings import ServerSettings
 from stemline.serving.separator import Separator
@@ -49,24 +49,24 @@ class GainLibrary(Library):
                     (), model=name.removesuffix(".fp32"), trained=name not in self._untrained
                 ),
                 family="allin1",
-                beats=tracker.facts,
+                beats=tracker.info,
             )
             for name, tracker in self._given_trackers.items()
         }
         return [Artifact(name, Path(name), info, SHA256) for name, info in sorted(infos.items())]
 
-    def is_open(self, offer: Offer) -> bool:
-        return offer.name in self.opened
+    def is_open(self, model: Model) -> bool:
+        return model.name in self.opened
 
-    def separator_of(self, offer: Offer) -> Separator:
-        self.check_trained(offer)
-        self.opened.append(offer.name)
-        return self._given[offer.name]
+    def separator_of(self, model: Model) -> Separator:
+        self.check_trained(model)
+        self.opened.append(model.name)
+        return self._given[model.name]
 
-    def beat_tracker(self, offer: Offer) -> BeatTracker:
-        self.check_trained(offer)
-        self.opened.append(offer.name)
-        return self._given_trackers[offer.name]
+    def beat_tracker(self, model: Model) -> BeatTracker:
+        self.check_trained(model)
+        self.opened.append(model.name)
+        return self._given_trackers[model.name]
 
     def close(self) -> None:
         for engine in (*self._given.values(), *self._given_trackers.values()):

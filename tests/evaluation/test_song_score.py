@@ -10,7 +10,7 @@ from stemline.band.score import Beat as TrueBeat
 from stemline.band.score import Section as TrueSection
 from stemline.evaluation.song_score import BeatScore, mean_score, score_of
 from stemline.postprocessing.sections import Section
-from stemline.serving.beat_tracker import Beat, Beats
+from stemline.serving.jobs import Beat, Beats
 
 DURATION_S = 40.0
 TRUTH = Truth(

@@ -82,9 +82,9 @@ def test_the_manifest_has_the_digest_of_every_other_file(exported: Path) -> None
     written = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
     assert written == {"1/model.onnx", "config.pbtxt", "golden.npz", "manifest.json"}
     assert set(manifest["files"]) == written - {"manifest.json"}
-    for name, facts in manifest["files"].items():
+    for name, info in manifest["files"].items():
         data = (folder / name).read_bytes()
-        assert facts == {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
+        assert info == {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
     assert 'name: "tiny.fp32"' in (folder / "config.pbtxt").read_text()
 
 

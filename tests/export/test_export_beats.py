@@ -120,7 +120,7 @@ def test_the_card_judges_every_label_and_the_beats_themselves(mean: Path) -> Non
     assert {row["stem"] for row in card["parity"] if row["output"] == "beat"} == {"beat"}
     assert card["beat_agreement"] == 1.0
     quality = card["beat_quality"]
-    assert quality["n_beats"] > 4 and quality["heard"] == "true stems"
+    assert quality["n_beats"] > 4 and quality["inputs"] == "true stems"
     assert json.loads(json.dumps(card_from_json(card).to_json())) == card
 
 

@@ -24,7 +24,8 @@ from stemline.families.madmom.features import downbeat_features
 from stemline.families.madmom.graph import export_madmom
 from stemline.families.madmom.network import MadmomBlstm
 from stemline.preprocessing.resample import Resampler
-from stemline.serving.beat_tracker import Beats, BeatTracker
+from stemline.serving.beat_tracker import BeatTracker
+from stemline.serving.jobs import Beats
 
 pytestmark = pytest.mark.oracles
 

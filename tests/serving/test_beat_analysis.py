@@ -24,7 +24,7 @@ from helpers import gain_separator
 from mixture_beat_helpers import MIXTURE_FACTS, MixtureClickEngine
 
 from stemline.arrays import Array, Arrays
-from stemline.engines import RunStop
+from stemline.engines import CancelToken
 from stemline.errors import (
     FAILED,
     EngineError,
@@ -66,11 +66,11 @@ class EndlessEngine(ClickEngine):
         self.begun = threading.Event()
         self.was_ended = False
 
-    def run_stoppable(self, inputs: Arrays, stop: RunStop) -> dict[str, Array]:
+    def run_stoppable(self, inputs: Arrays, cancel: CancelToken) -> dict[str, Array]:
         if self.begun.is_set():
             return self.run(inputs)
         ended = threading.Event()
-        stop.on_set(ended.set)
+        cancel.on_set(ended.set)
         self.begun.set()
         self._when_begun()
         assert ended.wait(20)
@@ -218,7 +218,7 @@ def test_a_track_that_is_closed_ends_its_run_and_the_next_has_the_network() -> N
     tracker = BeatTracker(engine, FACTS)
     stems = click_stems(BEATS, (), (), 6)
     with ThreadPoolExecutor(2) as pool:
-        turn, mono = tracker.open_turn(), tracker.collect(RATE)
+        turn, mono = tracker.open_ticket(), tracker.collect(RATE)
         mono.push(stems)
         finding = pool.submit(tracker.find, mono, turn=turn)
         assert engine.begun.wait(20)

@@ -17,7 +17,7 @@ from stemline.preprocessing.audio import AudioFormat
 from stemline.preprocessing.resample import Resampler
 from stemline.preprocessing.spectrogram import log_spectrogram
 from stemline.preprocessing.spectrogram_stream import SpectrogramStream
-from stemline.serving.beat_features import MIXTURE, MonoStems
+from stemline.serving.beat_features import MIXTURE, BeatFeatures
 from stemline.serving.beat_tracker import BeatTracker
 from stemline.serving.jobs import SeparateOptions
 
@@ -97,7 +97,7 @@ def test_its_seconds_are_all_that_is_spent_on_what_comes() -> None:
             super().push(stems)
 
     started = time.perf_counter()
-    mono = MonoStems(("drums",), RATE, RATE, InputStream("spectrogram", SlowStream(1, RATE)))
+    mono = BeatFeatures(("drums",), RATE, RATE, InputStream("spectrogram", SlowStream(1, RATE)))
     for _ in range(3):
         mono.push({"drums": music(100)})
     assert 0.06 <= mono.seconds <= time.perf_counter() - started

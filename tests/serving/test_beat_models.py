@@ -25,11 +25,13 @@ from stemline.serving.library import EngineOptions, Library
 
 @pytest.mark.parametrize("threshold", [None, 0.19])
 def test_facts_come_back_from_metadata(threshold: float | None) -> None:
-    facts = replace(FACTS, best_threshold_downbeat=threshold, max_bpm=230.5, beats_per_bar=(2, 4))
-    info = replace(tiny_info(()), family="allin1", beats=facts)
+    beat_info = replace(
+        FACTS, best_threshold_downbeat=threshold, max_bpm=230.5, beats_per_bar=(2, 4)
+    )
+    info = replace(tiny_info(()), family="allin1", beats=beat_info)
     assert info_from_metadata(info.to_metadata(), "a file") == info
-    later = {**facts.to_json(), "what_comes_later": 1}
-    assert beat_info_from_json(json.loads(json.dumps(later)), "a file") == facts
+    later = {**beat_info.to_json(), "what_comes_later": 1}
+    assert beat_info_from_json(json.loads(json.dumps(later)), "a file") == beat_info
 
 
 @pytest.mark.parametrize(
@@ -89,10 +91,10 @@ def test_a_beat_model_is_found_by_its_names_and_its_file(tmp_path: Path) -> None
     write_separator(tmp_path, "mini")
     library = Library(tmp_path)
     for name in ("clicks", "clicks.fp32", str(written / "1" / "model.onnx")):
-        assert find_beat_model(library, name).facts == FACTS
+        assert find_beat_model(library, name).info == FACTS
     lone = tmp_path / "carried.onnx"
     lone.write_bytes((written / "1" / "model.onnx").read_bytes())
-    assert find_beat_model(library, str(lone)).facts == FACTS
+    assert find_beat_model(library, str(lone)).info == FACTS
     with pytest.raises(WrongModelError, match=r"mini\.fp32 gives stems .* clicks\.fp32"):
         find_beat_model(library, "mini")
     with pytest.raises(UnknownModelError, match=r"no model 'beets' .* clicks\.fp32, mini\.fp32"):
@@ -163,7 +165,7 @@ def test_one_engine_serves_every_separator_and_is_opened_once(tmp_path: Path) ->
         "yours.fp32",
         "mine.fp32",
     ]
-    assert library.is_open(model.offer)
+    assert library.is_open(model.model)
     library.close()
     with pytest.raises(EngineError, match="closed"):
         trackers[0].track_stems(dict.fromkeys(STEMS, np.ones((1, 9000), np.float32)), 44100)
@@ -180,8 +182,8 @@ def test_a_beat_model_is_never_taken_for_a_separator(tmp_path: Path) -> None:
         library.find()
     write_separator(tmp_path, "mini")
     assert library.find().name == "mini.fp32"
-    assert [offer.name for offer in library.separators()] == ["mini.fp32"]
-    assert [offer.name for offer in library.beat_models()] == ["htdemucs.fp32"]
+    assert [model.name for model in library.separators()] == ["mini.fp32"]
+    assert [model.name for model in library.beat_models()] == ["htdemucs.fp32"]
 
 
 def test_a_model_that_hears_the_mixture_needs_no_separator(tmp_path: Path) -> None:

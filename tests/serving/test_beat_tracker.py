@@ -22,7 +22,8 @@ from stemline.engines import BeatInfo
 from stemline.errors import ArtifactError, AudioError, RequestError
 from stemline.postprocessing.sections import Section
 from stemline.preprocessing.audio import AudioFormat
-from stemline.serving.beat_tracker import Beats, BeatTracker
+from stemline.serving.beat_tracker import BeatTracker
+from stemline.serving.jobs import Beats
 from stemline.serving.separator import Separator
 from stemline.serving.stem_files import StemFolder, read_stems
 
@@ -260,9 +261,9 @@ def test_a_mixture_needs_a_separator_of_the_right_stems(tracker: BeatTracker) ->
         (replace(FACTS, hop_samples=512), "this stemline makes"),
     ],
 )
-def test_facts_of_another_network_are_refused(facts: BeatInfo, words: str) -> None:
+def test_facts_of_another_network_are_refused(info: BeatInfo, words: str) -> None:
     with pytest.raises(ArtifactError, match=words):
-        BeatTracker(ClickEngine(), facts)
+        BeatTracker(ClickEngine(), info)
 
 
 def test_closing_frees_the_engine_and_leaves_the_separator() -> None:

@@ -25,8 +25,8 @@ from stemline.export.reference import reference_engine
 from stemline.postprocessing.sections import Section
 from stemline.preprocessing.audio import AudioFormat
 from stemline.serving.beat_models import find_beat_model, find_separator
-from stemline.serving.beat_tracker import Beats, BeatTracker
-from stemline.serving.jobs import SeparateOptions
+from stemline.serving.beat_tracker import BeatTracker
+from stemline.serving.jobs import Beats, SeparateOptions
 from stemline.serving.library import EngineOptions, Library
 
 Stems = dict[str, Array]
@@ -68,7 +68,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
 def tracker(library: Library) -> BeatTracker:
     """What a user gets who names no model."""
     model = find_beat_model(library)
-    return model.open(library, find_separator(library, model.facts))
+    return model.open(library, find_separator(library, model.info))
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +115,7 @@ def test_beats_are_as_good_as_they_were_through_pytorch(
 ) -> None:
     (artifact,) = find_beat_model(library).model.artifacts
     folder = Path(artifact.engine_path).parent.parent
-    original = BeatTracker(reference_engine(folder, threads=1), tracker.facts)
+    original = BeatTracker(reference_engine(folder, threads=1), tracker.info)
     try:
         found = score(lambda song: original.track_stems(song.stems, RATE_HZ), songs)
     finally:

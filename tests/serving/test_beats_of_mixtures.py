@@ -144,9 +144,9 @@ def test_files_hold_beats_and_no_sections(tracker: BeatTracker, tmp_path: Path) 
         (FACTS, "do not belong together"),
     ],
 )
-def test_an_engine_of_other_facts_is_refused(facts: BeatInfo, words: str) -> None:
+def test_an_engine_of_other_facts_is_refused(info: BeatInfo, words: str) -> None:
     with pytest.raises(ArtifactError, match=f"mixture-clicks.*{words}"):
-        BeatTracker(MixtureClickEngine(), facts)
+        BeatTracker(MixtureClickEngine(), info)
     with pytest.raises(ArtifactError, match="clicks: the graph"):
         BeatTracker(ClickEngine(), MIXTURE_FACTS)
 

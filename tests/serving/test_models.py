@@ -22,7 +22,7 @@ from stemline.engines import Artifact, MemberInfo
 from stemline.engines.artifact import MANIFEST, read_artifact
 from stemline.errors import ArtifactError, UnknownModelError
 from stemline.serving.library import Library
-from stemline.serving.models import offer_of, offers_of
+from stemline.serving.models import model_of, models_of
 
 Rows = tuple[tuple[float, ...], ...]
 
@@ -42,28 +42,28 @@ def single(model: str = "alone") -> Artifact:
 
 def test_the_networks_of_a_bag_are_one_model_in_the_bags_order() -> None:
     found = [member(2), single(), member(0), single("zither"), member(1)]
-    offers = offers_of(found)
-    assert [offer.name for offer in offers] == ["alone.fp32", "mine.fp32", "zither.fp32"]
-    bag = offers[1]
+    models = models_of(found)
+    assert [model.name for model in models] == ["alone.fp32", "mine.fp32", "zither.fp32"]
+    bag = models[1]
     assert [artifact and artifact.name for artifact in bag.networks] == [
         f"mine-{signature}.fp32" for signature in SIGNATURES
     ]
     assert (bag.weights, bag.stems, bag.info.member) == (IDENTITY, STEMS, None)
-    assert offers[0].weights == ((1.0, 1.0, 1.0),)
+    assert models[0].weights == ((1.0, 1.0, 1.0),)
 
 
 def test_a_bag_is_known_by_the_digests_of_its_networks() -> None:
-    bag = offers_of([member(1), member(0), member(2)])[0]
+    bag = models_of([member(1), member(0), member(2)])[0]
     wanted = "\n".join(f"{index}" * 64 for index in range(3))
     assert bag.sha256 == hashlib.sha256(wanted.encode()).hexdigest()
-    others = offers_of([replace(member(1), sha256="9" * 64), member(0), member(2)])[0]
+    others = models_of([replace(member(1), sha256="9" * 64), member(0), member(2)])[0]
     assert others.sha256 != bag.sha256
-    assert offers_of([replace(member(1), sha256=""), member(0)])[0].sha256 == ""
-    assert offer_of(single()).sha256 == "ab"
+    assert models_of([replace(member(1), sha256=""), member(0)])[0].sha256 == ""
+    assert model_of(single()).sha256 == "ab"
 
 
 def test_a_missing_network_leaves_its_place_empty() -> None:
-    bag = offers_of([member(2), member(0)])[0]
+    bag = models_of([member(2), member(0)])[0]
     assert [artifact is None for artifact in bag.networks] == [False, True, False]
     assert [artifact.info.member.signature for artifact in bag.artifacts] == [  # type: ignore[union-attr]
         SIGNATURES[0],
@@ -73,14 +73,14 @@ def test_a_missing_network_leaves_its_place_empty() -> None:
 
 def test_a_bag_is_trained_when_all_of_its_networks_are() -> None:
     trained = [member(index) for index in range(3)]
-    assert offers_of(trained)[0].info.trained
-    assert not offers_of([*trained[:2], member(2, trained=False)])[0].info.trained
+    assert models_of(trained)[0].info.trained
+    assert not models_of([*trained[:2], member(2, trained=False)])[0].info.trained
 
 
 def test_a_network_of_a_bag_by_itself_offers_what_it_counts_for() -> None:
-    assert offer_of(member(2)).stems == ("vocals",)
-    assert offer_of(member(1, EQUAL)).stems == STEMS
-    assert offer_of(member(0, ((1.0, 0.0, 0.5), (0.0, 2.0, 0.5)))).stems == ("drums", "vocals")
+    assert model_of(member(2)).stems == ("vocals",)
+    assert model_of(member(1, EQUAL)).stems == STEMS
+    assert model_of(member(0, ((1.0, 0.0, 0.5), (0.0, 2.0, 0.5)))).stems == ("drums", "vocals")
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_networks_of_different_bags_are_not_mixed(other: Artifact, tmp_path: Pat
     with pytest.raises(ArtifactError, match=r"mine-\w+\.fp32, mine-\w+\.fp32 .*export"):
         library.find("mine")
     assert library.find("alone").name == "alone.fp32"
-    assert [offer.name for offer in library.offers()] == ["alone.fp32"]
+    assert [model.name for model in library.models()] == ["alone.fp32"]
 
 
 def test_models_are_found_by_their_names_alone(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The command as a user calls it, on stems of clicks and a network that hears how loud they are."""
+"""The command as a user calls it, on stems of clicks and a network of how loud they are."""
 
 import csv
 import json
@@ -321,7 +321,7 @@ ORDER = ("drums", "bass", "other", "vocals")
 
 @pytest.fixture
 def songs(tmp_path: Path) -> Path:
-    """`one.wav`, `two.flac`, a separator and a beat model that hears its stems."""
+    """`one.wav`, `two.flac`, a separator and a beat model of its stems."""
     song = click_mixture(WANTED, (2.5,), ((2.5, 8.0),), DURATION_S)
     soundfile.write(tmp_path / "one.wav", song.T, RATE, "FLOAT")
     soundfile.write(tmp_path / "two.flac", 0.5 * song[:1, : 9 * RATE].T, RATE, "PCM_24")
@@ -438,17 +438,18 @@ def test_a_model_of_the_other_kind_is_refused_with_the_command_to_run(songs: Pat
     assert "stemline beats -m clicks" in str(refused.exception)
 
 
-def test_the_list_tells_what_models_give_and_hear(songs: Path) -> None:
+def test_the_list_has_the_task_inputs_and_outputs_of_models(songs: Path) -> None:
     command = ["models", "--artifacts", str(songs / "artifacts"), "--json"]
     done = CliRunner().invoke(whole_app, command)
     assert done.exit_code == 0, done.output
     rows = {row["model"]: row for row in json.loads(done.stdout)}
     clicks, tiny = rows["clicks"], rows["tiny"]
-    assert (clicks["gives"], clicks["hears"]) == (["beats", "sections"], list(STEMS))
-    assert (clicks["stems"], tiny["hears"]) == ([], [])
-    assert tiny["gives"] == tiny["stems"] == list(ORDER)
+    assert (clicks["task"], tiny["task"]) == ("beats", "separate")
+    assert (clicks["outputs"], clicks["input_stems"]) == (["beats", "sections"], list(STEMS))
+    assert (clicks["stems"], tiny["input_stems"]) == ([], [])
+    assert tiny["outputs"] == tiny["stems"] == list(ORDER)
     assert [one["artifact"] for one in clicks["artifacts"]] == ["clicks.fp32"]
-    assert rows["mini-beats"]["gives"] == ["beats", "sections"]
+    assert rows["mini-beats"]["outputs"] == ["beats", "sections"]
     plain = CliRunner().invoke(whole_app, command[:-1]).stdout
     assert "beats, sections" in plain
 
