@@ -17,7 +17,7 @@ _Result = TypeVar("_Result")
 
 
 def attempt(work: Callable[[], _Result]) -> _Result | Exception:
-    """What came of it, or why nothing did; a fault of ours is raised."""
+    """The result of `work`, or the error that it raised on purpose; any other is raised."""
     try:
         return work()
     except (StemlineError, OSError) as error:
@@ -25,7 +25,7 @@ def attempt(work: Callable[[], _Result]) -> _Result | Exception:
 
 
 class Batch:
-    """Tells of failures as they come and again at the end."""
+    """Prints failures as they come and again at the end."""
 
     def __init__(self, bar: Progress, n_files: int, *, as_json: bool) -> None:
         """`bar` stands aside for what is said within `aside`."""
@@ -36,7 +36,7 @@ class Batch:
 
     @contextmanager
     def aside(self) -> Iterator[None]:
-        """Take the bar off the terminal, and give standard output back, for what is said within."""
+        """Take the bar off the terminal, so that standard output is free for what is said within."""
         bar = self._bar
         if not bar.live.is_started:  # no terminal
             yield
@@ -53,26 +53,26 @@ class Batch:
             bar.live.start(refresh=True)
 
     def failed(self, path: Path, error: Exception) -> None:
-        """Of one file there is nothing else to say."""
+        """Report one file that nothing came of."""
         if self._as_json:
             print_json({"input": str(path), "error": str(error)})
         self.incomplete(path, error)
 
     def incomplete(self, path: Path, error: Exception) -> None:
-        """Of one file something was said, and this came after it."""
+        """Report an error of one file whose result was printed already."""
         self._failed[path] = error
         if self._n_files > 1 and not self._as_json:
             fail(str(error) if str(path) in str(error) else f"{path}: {error}")
 
     def end(self) -> None:
-        """Raise typer.Exit with the exit code, once every failure is told, unless there is none."""
+        """Print every failure and raise typer.Exit with the exit code, unless there is none."""
         if not self._failed:
             return
         if self._n_files == 1:
             (error,) = self._failed.values()
             fail(str(error))
             raise typer.Exit(error.exit_code if isinstance(error, StemlineError) else FAILED)
-        if not self._as_json:  # which has told of each: there, every line is an object
+        if not self._as_json:  # there every line is an object, and each failure was one
             print_table(
                 f"{len(self._failed)} of {self._n_files} failed",
                 ("file", "why"),

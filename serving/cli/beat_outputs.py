@@ -31,7 +31,7 @@ class BeatOutputs:
     activations: Named
 
     def of(self, path: Path, *, alone: bool) -> "BeatOutputs":
-        """Those of one input."""
+        """The files of one input."""
         return BeatOutputs(
             _target(self.csv, path, ".csv", alone),
             _target(self.plot, path, ".png", alone),
@@ -41,7 +41,7 @@ class BeatOutputs:
         )
 
     def items(self) -> dict[str, Path]:
-        """Those that were asked for, by their option."""
+        """The files that were asked for, by their option."""
         every = {
             "csv": self.csv,
             "plot": self.plot,
@@ -77,7 +77,7 @@ def outputs_of(files: list[Path], wanted: BeatOutputs) -> dict[Path, BeatOutputs
 def check_not_read(
     targets: dict[Path, BeatOutputs], reads: Callable[[Path], Iterable[Path]]
 ) -> None:
-    """Raise RequestError where an output would be written over what an input's beats are heard in.
+    """Raise RequestError where an output would be written over what an input's beats are found in.
 
     `reads` has those files of an input.
     """
@@ -140,14 +140,14 @@ def _check_click(click: Path, path: Path) -> None:
     if click_format(click).container == "wav":  # holds every rate
         return
     audio = None
-    with suppress(AudioError):  # which is told of the input, with the others, when its turn comes
+    with suppress(AudioError):  # reported of the input, with the others, when it is read
         with open_audio(path) as reader:
             audio = reader.format
     if audio is not None:
         check_click_track(click, audio)
 
 
-def _target(given: Named, path: Path, suffix: str, alone: bool) -> Named:
-    if given is None or (alone and not given.is_dir()):
-        return given
-    return given / f"{path.stem}{suffix}"
+def _target(named: Named, path: Path, suffix: str, alone: bool) -> Named:
+    if named is None or (alone and not named.is_dir()):
+        return named
+    return named / f"{path.stem}{suffix}"

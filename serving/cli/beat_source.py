@@ -12,32 +12,29 @@ from stemline.preprocessing.audio import AudioFormat
 
 from ..beat_models import BeatModel, find_beat_model, find_separator
 from ..beat_tracker import BeatTracker, Progress
-from ..client.client import StemlineClient
 from ..jobs import Beats
 from ..library import EngineOptions, Library
 from ..models import Model
 from ..stem_files import AUDIO_SUFFIXES, FileBlocks, StemFolder
+from .remote import ServerOptions
 from .report import say, warn
+from .run_info import RunInfo
 
 # Encoders add silence; more than so much and the stems are another track's.
 _MOST_DIFFERENCE_S = 0.25
 
 
 @dataclass(frozen=True)
-class BeatRun:
+class BeatRun(RunInfo):
     """What did the work, for the summary."""
 
-    model: str
-    artifact: str
-    artifact_sha256: str
-    provider: str
-    device: str
     stems_from: str | None
-    """The artifact that makes the stems, or where they lie; None where the mixture is heard."""
+    """The artifact that makes the stems, or where they lie; None where beats are found in the
+    mixture."""
 
     def __str__(self) -> str:
-        hears = "the mixture" if self.stems_from is None else f"stems from {self.stems_from}"
-        return f"{self.artifact} on {self.device} ({self.provider}), {hears}"
+        inputs = "the mixture" if self.stems_from is None else f"stems from {self.stems_from}"
+        return f"{self.artifact} on {self.device} ({self.provider}), {inputs}"
 
 
 class Tracks(Protocol):
@@ -58,7 +55,7 @@ class BeatSource(Protocol):
     """Finds the beats of one file after another."""
 
     def reads(self, path: Path) -> list[Path]:
-        """The files that are heard for an input, those there are."""
+        """The files that are read for an input, those there are."""
 
     def find(self, path: Path, audio: AudioFormat, asks: bool, advance: Progress) -> Beats:
         """The beats of a file, with its activations where one `asks` for them."""
@@ -69,7 +66,7 @@ class BeatSource(Protocol):
 
 @dataclass(frozen=True)
 class OfMixtures:
-    """Of what is in the files themselves."""
+    """Beats are found in the files themselves."""
 
     tracker: Tracks
     describe: Callable[[], BeatRun]
@@ -87,7 +84,7 @@ class OfMixtures:
 
 @dataclass(frozen=True)
 class OfStems:
-    """Of stems that lie in a folder, or in one a file below it."""
+    """Beats are found in stems that lie in a folder, or in one a file below it."""
 
     tracker: BeatTracker
     folder: Path
@@ -106,7 +103,7 @@ class OfStems:
         ]
 
     def find(self, path: Path, audio: AudioFormat, asks: bool, advance: Progress) -> Beats:
-        """Read the stems; the file itself is not heard."""
+        """Read the stems; the file itself is not read."""
         folder = self._folder_of(path)
         stems = StemFolder(folder, self.tracker.info.stems)
         if audio.n_samples is not None and stems.format.n_samples is not None:
@@ -149,7 +146,7 @@ def open_local(
         found = _find_separator(library, chosen, separator)
     tracker = chosen.open(library, found)
     if found is not None:
-        _say_of_separator(chosen, found)
+        _warn_of_separator(chosen, found)
     if not chosen.model.info.trained:
         warn(f"{chosen.name} has random weights: what it finds means nothing")
     spec = tracker.engine.spec
@@ -169,22 +166,10 @@ def open_local(
 
 
 def open_remote(
-    closing: ExitStack,
-    server: str,
-    model: str,
-    separator: str,
-    tls_ca: Path | None,
-    token_file: Path | None,
+    closing: ExitStack, server: ServerOptions, model: str, separator: str
 ) -> BeatSource:
     """Connect with the first file; `closing` ends it."""
-    client = closing.enter_context(
-        StemlineClient(
-            server,
-            tls_ca=None if tls_ca is None else tls_ca.read_bytes(),
-            token=None if token_file is None else token_file.read_text().strip(),
-        )
-    )
-    tracker = client.beat_tracker(model, separator)
+    tracker = closing.enter_context(server.connect()).beat_tracker(model, separator)
 
     def describe() -> BeatRun:
         accepted = tracker.accepted
@@ -212,11 +197,11 @@ def _find_separator(library: Library, model: BeatModel, separator: str) -> Model
         raise UnknownModelError(f"{error}, or give stems with --stems-from") from error
 
 
-def _say_of_separator(model: BeatModel, found: Model) -> None:
+def _warn_of_separator(model: BeatModel, found: Model) -> None:
     """Say what may make the beats worse."""
-    unheard = sorted(set(map(str.lower, found.stems)) - set(map(str.lower, model.info.stems)))
-    if unheard:
-        warn(f"{found.name} also makes {', '.join(unheard)}, which {model.name} does not hear")
+    unused = sorted(set(map(str.lower, found.stems)) - set(map(str.lower, model.info.stems)))
+    if unused:
+        warn(f"{found.name} also makes {', '.join(unused)}, which {model.name} does not hear")
     if model.info.trained_on_stems_of not in ("", found.info.model):
         say(f"{model.name} learned from the stems of {model.info.trained_on_stems_of}")
     if not found.info.trained:

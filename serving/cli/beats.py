@@ -5,9 +5,9 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import typer
+from rich.progress import Progress as ProgressBar
 from rich.progress import TaskID
 
 from stemline.errors import OutputsError, RequestError
@@ -18,10 +18,23 @@ from ..beat_plot import check_can_plot
 from ..beat_tracker import Progress
 from ..jobs import Beats
 from ..library import EngineOptions
+from . import beats_options as option
 from .batch import Batch, attempt
 from .beat_outputs import BeatOutputs, check_not_read, outputs_of, write_outputs
 from .beat_source import BeatRun, BeatSource, open_local, open_remote
-from .options import DEFAULT_ARTIFACTS, AllowUntrained, Artifacts, Device, Json, Threads
+from .options import (
+    DEFAULT_ARTIFACTS,
+    AllowUntrained,
+    Artifacts,
+    Device,
+    Files,
+    Json,
+    Server,
+    Threads,
+    TlsCa,
+    TokenFile,
+)
+from .remote import ServerOptions
 from .report import print_json, print_table, progress_bar, say
 
 
@@ -38,100 +51,83 @@ class _Found:
 
 
 def beats(
-    files: Annotated[list[Path], typer.Argument(help="Audio files of any kind libsndfile reads.")],
-    model: Annotated[
-        str, typer.Option("-m", "--model", help="A beat model, artifact or path to an .onnx file.")
-    ] = "",
-    separator: Annotated[
-        str,
-        typer.Option(
-            help="The model that makes the stems to hear; the one the beat model learned from."
-        ),
-    ] = "",
-    stems_from: Annotated[
-        Path | None,
-        typer.Option(
-            help="Take stems that `separate -o DIR` wrote, in DIR/<input name>/; of one file also "
-            "those in DIR itself."
-        ),
-    ] = None,
+    files: Files,
+    model: option.Model = "",
+    separator: option.Separator = "",
+    stems_from: option.StemsFrom = None,
     as_json: Json = False,
-    csv: Annotated[
-        Path | None,
-        typer.Option(help="A table of all events. Of several inputs this is a folder, as below."),
-    ] = None,
-    plot: Annotated[
-        Path | None, typer.Option(help="PNG: waveform, beats, downbeats, sections.")
-    ] = None,
-    click: Annotated[
-        Path | None,
-        typer.Option(help="The track with clicks, higher on downbeats; .wav, .flac or .mp3."),
-    ] = None,
-    beats_file: Annotated[
-        Path | None, typer.Option("--beats", help="Text as mir_eval reads it: time, tab, position.")
-    ] = None,
-    activations: Annotated[
-        Path | None, typer.Option(help="NPZ: the network's probabilities in every frame.")
-    ] = None,
+    csv: option.Csv = None,
+    plot: option.Plot = None,
+    click: option.Click = None,
+    beats_file: option.BeatsFile = None,
+    activations: option.Activations = None,
     artifacts: Artifacts = DEFAULT_ARTIFACTS,
     device: Device = "auto",
     threads: Threads = None,
     allow_untrained: AllowUntrained = False,
-    server: Annotated[str, typer.Option(help="HOST:PORT of a stemline server to do it.")] = "",
-    tls_ca: Annotated[
-        Path | None, typer.Option(help="With --server: PEM file of the authority to trust.")
-    ] = None,
-    token_file: Annotated[
-        Path | None, typer.Option(help="With --server: file holding the bearer token.")
-    ] = None,
+    server: Server = "",
+    tls_ca: TlsCa = None,
+    token_file: TokenFile = None,
 ) -> None:
     """Find tempo, beats, downbeats and sections with labels."""
-    if server and (device != "auto" or threads or allow_untrained):
-        raise RequestError(
-            "server",
-            "--device, --threads and --allow-untrained are the server's to choose; give them to "
-            "stemline serve",
-        )
+    remote = ServerOptions(server, tls_ca, token_file)
+    engines = EngineOptions(device, threads, None, allow_untrained)
+    remote.check_engines(engines, "--device, --threads and --allow-untrained")
+    _check_stems(server, separator, stems_from)
+    files = list(dict.fromkeys(files))
+    targets = outputs_of(files, BeatOutputs(csv, plot, click, beats_file, activations))
+    if plot is not None:
+        check_can_plot()
+
+    with ExitStack() as closing:
+        if server:
+            source = open_remote(closing, remote, model, separator)
+        else:
+            is_alone = len(files) == 1
+            source = open_local(
+                closing, artifacts, model, separator, stems_from, engines, is_alone=is_alone
+            )
+        check_not_read(targets, source.reads)
+        bar = closing.enter_context(progress_bar(quiet=as_json))
+        batch = Batch(bar, len(files), as_json=as_json)
+        _each(targets, source, bar, batch, server, as_json)
+    batch.end()
+
+
+def _check_stems(server: str, separator: str, stems_from: Path | None) -> None:
+    """Raise RequestError where stems that lie here exclude another option."""
     if server and stems_from is not None:
         raise RequestError(
             "stems-from", "--stems-from takes stems that lie here; with --server none are taken"
         )
     if separator and stems_from is not None:
         raise RequestError("separator", "--separator and --stems-from exclude each other")
-    files = list(dict.fromkeys(files))
-    wanted = BeatOutputs(csv, plot, click, beats_file, activations)
-    targets = outputs_of(files, wanted)
-    if plot is not None:
-        check_can_plot()
 
-    with ExitStack() as closing:
-        if server:
-            source = open_remote(closing, server, model, separator, tls_ca, token_file)
-        else:
-            options = EngineOptions(device, threads, None, allow_untrained)
-            is_alone = len(files) == 1
-            source = open_local(
-                closing, artifacts, model, separator, stems_from, options, is_alone=is_alone
-            )
-        check_not_read(targets, source.reads)
-        bar = closing.enter_context(progress_bar(quiet=as_json))
-        batch = Batch(bar, len(files), as_json=as_json)
-        is_server_told = not server
-        for path in files:
-            task = bar.add_task(path.name, total=None)
 
-            def advance(done: int, total: int | None, task: TaskID = task) -> None:
-                bar.update(task, completed=done, total=total)
+def _each(
+    targets: dict[Path, BeatOutputs],
+    source: BeatSource,
+    bar: ProgressBar,
+    batch: Batch,
+    server: str,
+    as_json: bool,
+) -> None:
+    """Find the beats of one file after another, and report each as it ends."""
+    is_announced = not server  # a server says what it runs only with a result
+    for path, wanted in targets.items():
+        task = bar.add_task(path.name, total=None)
 
-            result = attempt(partial(_one_file, path, source, targets[path], advance))
-            bar.remove_task(task)
-            with batch.aside():
-                run = source.describe()
-                if not is_server_told and run.artifact:
-                    say(f"{run}, at {server}")
-                    is_server_told = True
-                _report(path, result, run, batch, as_json)
-    batch.end()
+        def advance(done: int, total: int | None, task: TaskID = task) -> None:
+            bar.update(task, completed=done, total=total)
+
+        result = attempt(partial(_one_file, path, source, wanted, advance))
+        bar.remove_task(task)
+        with batch.aside():
+            run = source.describe()
+            if not is_announced and run.artifact:
+                say(f"{run}, at {server}")
+                is_announced = True
+            _report(path, result, run, batch, as_json)
 
 
 def _one_file(path: Path, source: BeatSource, wanted: BeatOutputs, advance: Progress) -> _Found:
@@ -142,7 +138,7 @@ def _one_file(path: Path, source: BeatSource, wanted: BeatOutputs, advance: Prog
     analysed = time.perf_counter()
     files, unwritten = write_outputs(path, audio, found, wanted)
     ended = time.perf_counter()
-    # Where only reading to the end would tell: up to the last frame, 10 ms off at the most.
+    # Where only reading to the end would show it: up to the last frame, 10 ms off at the most.
     duration_s = found.duration_s
     if audio.n_samples is not None:
         duration_s = audio.n_samples / audio.sample_rate_hz
@@ -176,7 +172,7 @@ def _say_result(path: Path, result: _Found) -> None:
             [(f"{one.start:.2f}", f"{one.end:.2f}", one.label) for one in found.segments],
         )
         counts = f"{counts}, {len(found.segments)} sections"
-    else:  # of a network that tells none
+    else:  # the network finds no sections
         print_table(
             f"{path}: {counts}",
             ("beat", "position"),

@@ -9,37 +9,54 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from stemline.engines.device import one_of
 from stemline.errors import FAILED, ExportError, RequestError, StemlineError
 from stemline.export.models import MODELS, find_model
+from stemline.families import all_families
 
-from .options import DEFAULT_ARTIFACTS, Artifacts, Json
+from .options import DEFAULT_ARTIFACTS, Artifacts, Json, split_names
 from .report import fail, print_json, print_table, say, warn
 
 if TYPE_CHECKING:
     from stemline.export.export import ExportResult
 
 
+Models = Annotated[
+    list[str] | None, typer.Argument(help="Models of the table, or a new NAME with --family.")
+]
+Everything = Annotated[bool, typer.Option("--all", help="Every model of the table.")]
+Variants = Annotated[str, typer.Option(help="Precisions, separated by commas.")]
+Weights = Annotated[
+    str,
+    typer.Option(
+        help="auto, official, random, a checkpoint, or the folder of a bag's or of folds."
+    ),
+]
+_CUSTOM = [family for family in all_families() if family.takes_custom]
+FamilyName = Annotated[
+    str,
+    typer.Option(
+        help="Of a checkpoint that is not in the table: "
+        f"{one_of([family.name for family in _CUSTOM])}."
+    ),
+]
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        help=f"{'; '.join(family.config_help for family in _CUSTOM if family.config_help)}."
+    ),
+]
+Jobs = Annotated[int, typer.Option(min=1, help="Models exported at once.")]
+
+
 def export(
-    models: Annotated[
-        list[str] | None, typer.Argument(help="Models of the table, or a new NAME with --family.")
-    ] = None,
-    everything: Annotated[bool, typer.Option("--all", help="Every model of the table.")] = False,
-    variants: Annotated[str, typer.Option(help="Precisions, separated by commas.")] = "fp32",
-    weights: Annotated[
-        str,
-        typer.Option(
-            help="auto, official, random, a checkpoint, or the folder of a bag's or of folds."
-        ),
-    ] = "auto",
-    family: Annotated[
-        str,
-        typer.Option(help="Of a checkpoint that is not in the table: mdx23c, demucs or allin1."),
-    ] = "",
-    config: Annotated[
-        Path | None,
-        typer.Option(help="MDX23C's YAML, as MSST or UVR write it; Demucs: the YAML of a bag."),
-    ] = None,
-    jobs: Annotated[int, typer.Option(min=1, help="Models exported at once.")] = 1,
+    models: Models = None,
+    everything: Everything = False,
+    variants: Variants = "fp32",
+    weights: Weights = "auto",
+    family: FamilyName = "",
+    config: Config = None,
+    jobs: Jobs = 1,
     artifacts: Artifacts = DEFAULT_ARTIFACTS,
     as_json: Json = False,
 ) -> None:
@@ -47,20 +64,13 @@ def export(
     names = list(MODELS) if everything else list(models or [])
     if everything and models:
         raise RequestError("models", "--all and a list of models exclude each other")
-    if not names:
-        raise RequestError("models", f"name a model or --all; there are {', '.join(MODELS)}")
-    if weights not in ("auto", "official", "random") and len(names) > 1:
-        raise RequestError("weights", f"--weights {weights} is one checkpoint, for one model")
-    if config is not None and not family:
-        raise RequestError("config", "--config needs --family, the kind of network it describes")
-    if family and len(names) > 1:
-        raise RequestError("family", "--family is of one model, which --weights are for")
-    wanted = tuple(name.strip() for name in variants.split(",") if name.strip())
+    _check(names, weights, family, config)
 
     import stemline.export.export  # the one that says which package is missing  # noqa: F401
 
+    precisions = split_names(variants)
     work = {
-        name: partial(_export_one, name, wanted, weights, family, config, artifacts)
+        name: partial(_export_one, name, precisions, weights, family, config, artifacts)
         for name in names
     }
     if not family:
@@ -77,6 +87,18 @@ def export(
     if failures:
         codes = {failure.exit_code for failure in failures.values()}
         raise typer.Exit(codes.pop() if len(failures) == len(names) == 1 else FAILED)
+
+
+def _check(names: list[str], weights: str, family: str, config: Path | None) -> None:
+    """Raise RequestError where the options do not go together."""
+    if not names:
+        raise RequestError("models", f"name a model or --all; there are {', '.join(MODELS)}")
+    if weights not in ("auto", "official", "random") and len(names) > 1:
+        raise RequestError("weights", f"--weights {weights} is one checkpoint, for one model")
+    if config is not None and not family:
+        raise RequestError("config", "--config needs --family, the kind of network it describes")
+    if family and len(names) > 1:
+        raise RequestError("family", "--family is of one model, which --weights are for")
 
 
 def _export_one(

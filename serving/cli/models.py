@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
+from stemline.engines import ModelInfo
 from stemline.errors import ArtifactError
 from stemline.export.manifest import stored_beat_quality, stored_quality
 from stemline.export.models import MODELS
 from stemline.families import find_family
+from stemline.families.family import NetworkInfo, Task
 from stemline.families.model_spec import ModelSpec
 
 from ..library import Library
@@ -22,7 +24,7 @@ def models(artifacts: Artifacts = DEFAULT_ARTIFACTS, as_json: Json = False) -> N
     rows: dict[str, dict[str, Any]] = {spec.name: _row_of_spec(spec) for spec in MODELS.values()}
     for model in Library(artifacts).models():
         info = model.info
-        row = rows.setdefault(info.model, _row_of_offer(model))
+        row = rows.setdefault(info.model, _row_of_model(model))
         row["artifacts"].append(
             {
                 "artifact": model.name,
@@ -39,12 +41,12 @@ def models(artifacts: Artifacts = DEFAULT_ARTIFACTS, as_json: Json = False) -> N
         return
     print_table(
         "models",
-        ("model", "family", "gives", "rate", "exported", _QUALITY, "licence"),
+        ("model", "family", "outputs", "rate", "exported", _QUALITY, "licence"),
         [
             (
                 row["model"],
                 row["family"],
-                ", ".join(row["gives"]),
+                ", ".join(row["outputs"]),
                 f"{row['sample_rate_hz']} Hz",
                 ", ".join(_exported(artifact) for artifact in row["artifacts"]) or "no",
                 ", ".join(filter(None, map(_measured, row["artifacts"]))),
@@ -56,65 +58,42 @@ def models(artifacts: Artifacts = DEFAULT_ARTIFACTS, as_json: Json = False) -> N
 
 
 def _row_of_spec(spec: ModelSpec) -> dict[str, Any]:
-    network = find_family(spec.family).describe(spec.config)
-    if network.beats is None:
-        return _row(
-            spec.name, spec.family, network.sample_rate_hz, spec.licence, stems=network.stems
-        )
-    return _row(
-        spec.name,
-        spec.family,
-        network.beats.sample_rate_hz,
-        spec.licence,
-        gives=_found(network.beats.labels),
-        hears=network.beats.stems,
-    )
+    family = find_family(spec.family)
+    network = family.describe(spec.config)
+    return _row(spec.name, spec.family, family.task, spec.licence, network)
 
 
-def _row_of_offer(model: Model) -> dict[str, Any]:
+def _row_of_model(model: Model) -> dict[str, Any]:
     info = model.info
-    if info.beats is None:
-        return _row(info.model, info.family, info.sample_rate_hz, info.licence, stems=info.stems)
-    return _row(
-        info.model,
-        info.family,
-        info.beats.sample_rate_hz,
-        info.licence,
-        gives=_found(info.beats.labels),
-        hears=info.beats.stems,
-    )
+    return _row(info.model, info.family, model.task, info.licence, info)
 
 
 def _row(
-    model: str,
-    family: str,
-    sample_rate_hz: int,
-    licence: str,
-    *,
-    stems: Sequence[str] = (),
-    gives: Sequence[str] = (),
-    hears: Sequence[str] = (),
+    model: str, family: str, task: Task, licence: str, network: NetworkInfo | ModelInfo
 ) -> dict[str, Any]:
-    """A model of which nothing is exported yet."""
+    """A model without its artifacts."""
+    beats = network.beats
+    stems = list(network.stems) if beats is None else []
     return {
         "model": model,
         "family": family,
-        "gives": list(gives or stems),
-        "stems": list(stems),
-        "hears": list(hears),
-        "sample_rate_hz": sample_rate_hz,
+        "task": task,
+        "outputs": stems if beats is None else _found(beats.labels),
+        "stems": stems,
+        "input_stems": [] if beats is None else list(beats.stems),
+        "sample_rate_hz": network.sample_rate_hz if beats is None else beats.sample_rate_hz,
         "licence": licence,
         "artifacts": [],
     }
 
 
 def _found(labels: Sequence[str]) -> list[str]:
-    """What a beat model gives; without labels it tells no sections."""
+    """What a beat model outputs; without labels it finds no sections."""
     return ["beats", "sections"] if labels else ["beats"]
 
 
 def _quality(model: Model) -> dict[str, Any] | None:
-    """As its card has it, of a model of one network; a damaged card is no reason to withhold it."""
+    """What the card of a model of one network says; a damaged card does not withhold the model."""
     if len(model.networks) > 1:
         return None
     folder = model.artifacts[0].engine_path.parent.parent
@@ -135,7 +114,7 @@ def _measured(artifact: dict[str, Any]) -> str:
     if "beat" in quality:
         return (
             f"beats {quality['beat']:.2f}, downbeats {quality['downbeat']:.2f} in "
-            f"{quality['heard']}"
+            f"{quality['inputs']}"
         )
     stems = ", ".join(f"{stem['stem']} {stem['improvement_db']:.1f}" for stem in quality["stems"])
     return f"{quality['mean_improvement_db']:.1f} dB ({stems})"

@@ -7,6 +7,7 @@ import typer
 
 from stemline.engines import device_names
 
+Files = Annotated[list[Path], typer.Argument(help="Audio files of any kind libsndfile reads.")]
 Artifacts = Annotated[
     Path,
     typer.Option("--artifacts", envvar="STEMLINE_ARTIFACTS", help="Where exported artifacts are."),
@@ -24,3 +25,15 @@ AllowUntrained = Annotated[
     bool,
     typer.Option("--allow-untrained", help="Run artifacts with random weights: noise, not stems."),
 ]
+Server = Annotated[str, typer.Option(help="HOST:PORT of a stemline server to do it.")]
+TlsCa = Annotated[
+    Path | None, typer.Option(help="With --server: PEM file of the authority to trust.")
+]
+TokenFile = Annotated[
+    Path | None, typer.Option(help="With --server: file holding the bearer token.")
+]
+
+
+def split_names(values: str) -> tuple[str, ...]:
+    """The parts of a value that lists them by commas; empty ones do not count."""
+    return tuple(value.strip() for value in values.split(",") if value.strip())

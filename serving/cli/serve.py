@@ -1,66 +1,47 @@
 """`stemline serve`: the gRPC server."""
 
 import logging
+from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
-from stemline.engines import device_names
 from stemline.errors import FAILED, UnknownModelError
 
 from ..library import EngineOptions, Library
+from . import serve_options as option
 from .report import say
 from .small_model import tell_of_small_model
 
+if TYPE_CHECKING:
+    from ..rpc.settings import ServerSettings
+
+    _Serve = Callable[[Library, ServerSettings, Callable[[str], None]], bool]
+
 
 def serve(
-    models: Annotated[
-        str | None,
-        typer.Option(help="Loaded at the start, by commas; the first of each kind is the default."),
-    ] = None,
-    host: Annotated[str | None, typer.Option(help="127.0.0.1 if unset.")] = None,
-    port: Annotated[int | None, typer.Option(help="8500 if unset; 0 takes a free one.")] = None,
-    artifacts: Annotated[Path | None, typer.Option(help="artifacts/ if unset.")] = None,
-    device: Annotated[str | None, typer.Option(help=f"{device_names()}.")] = None,
-    threads: Annotated[int | None, typer.Option(help="CPU threads in one operation.")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Chunks run at once.")] = None,
-    allow_untrained: Annotated[
-        bool | None,
-        typer.Option("--allow-untrained", help="Serve random weights too: noise, not stems."),
-    ] = None,
-    max_streams: Annotated[int | None, typer.Option(help="Calls at once; 64 if unset.")] = None,
-    max_upload_mb: Annotated[float | None, typer.Option(help="Of one call, 10⁶ bytes.")] = None,
-    max_audio_s: Annotated[float | None, typer.Option(help="Of one call, seconds.")] = None,
-    max_beats_s: Annotated[
-        float | None, typer.Option(help="The same where beats are found; 1200 if unset.")
-    ] = None,
-    max_beats_total_s: Annotated[
-        float | None,
-        typer.Option(
-            help="Of all calls at once where beats are found, seconds: 8 to 16 MB of memory a "
-            "minute beside the network's own; 7200 if unset, 1 to 2 GB."
-        ),
-    ] = None,
-    idle_s: Annotated[
-        float | None, typer.Option(help="Wait for a client's next message, seconds; 60 if unset.")
-    ] = None,
-    grace_s: Annotated[
-        float | None,
-        typer.Option(help="What accepted calls get to finish on SIGTERM; no limit if unset."),
-    ] = None,
-    tls_cert: Annotated[Path | None, typer.Option(help="Server certificate, PEM.")] = None,
-    tls_key: Annotated[Path | None, typer.Option(help="Its key, PEM.")] = None,
-    tls_client_ca: Annotated[
-        Path | None, typer.Option(help="Clients must be signed by this authority, PEM.")
-    ] = None,
-    token_file: Annotated[Path | None, typer.Option(help="Holds the bearer token.")] = None,
-    insecure: Annotated[
-        bool | None,
-        typer.Option("--insecure", help="Listen beyond loopback without TLS."),
-    ] = None,
-    reflection: Annotated[bool | None, typer.Option(help="gRPC reflection; on.")] = None,
+    models: option.Models = None,
+    host: option.Host = None,
+    port: option.Port = None,
+    artifacts: option.Artifacts = None,
+    device: option.Device = None,
+    threads: option.Threads = None,
+    batch_size: option.BatchSize = None,
+    allow_untrained: option.AllowUntrained = None,
+    max_streams: option.MaxStreams = None,
+    max_upload_mb: option.MaxUploadMb = None,
+    max_audio_s: option.MaxAudioS = None,
+    max_beats_s: option.MaxBeatsS = None,
+    max_beats_total_s: option.MaxBeatsTotalS = None,
+    idle_s: option.IdleS = None,
+    grace_s: option.GraceS = None,
+    tls_cert: option.TlsCert = None,
+    tls_key: option.TlsKey = None,
+    tls_client_ca: option.TlsClientCa = None,
+    token_file: option.TokenFile = None,
+    insecure: option.Insecure = None,
+    reflection: option.Reflection = None,
 ) -> None:
     """Serve stems, beats and the list of models over gRPC until SIGTERM.
 
@@ -68,7 +49,7 @@ def serve(
 
     Every option is also an environment variable: --max-streams is STEMLINE_MAX_STREAMS.
     """
-    from ..rpc.server import serve as serve_until_told
+    from ..rpc.server import serve as serve_until_stopped
     from ..rpc.settings import load_settings
 
     settings = load_settings(
@@ -94,15 +75,18 @@ def serve(
         insecure=insecure,
         reflection=reflection,
     )
+    _run(serve_until_stopped, settings)
+
+
+def _run(serve_until_stopped: "_Serve", settings: "ServerSettings") -> None:
+    """Serve the models of one folder; raise typer.Exit where accepted calls were broken off."""
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
-    library = Library(
-        settings.artifacts,
-        EngineOptions(
-            settings.device, settings.threads, settings.batch_size, settings.allow_untrained
-        ),
+    engines = EngineOptions(
+        settings.device, settings.threads, settings.batch_size, settings.allow_untrained
     )
+    library = Library(settings.artifacts, engines)
 
     def ready(where: str) -> None:
         say(f"serving on {where}")
@@ -111,7 +95,7 @@ def serve(
                 tell_of_small_model("", library.find().info.model)
 
     try:
-        finished = serve_until_told(library, settings, ready)
+        finished = serve_until_stopped(library, settings, ready)
     finally:
         library.close()
     if not finished:

@@ -1,8 +1,9 @@
 """`stemline verify`: measure artifacts again, against PyTorch or the stored golden values.
 
-And their stems against the truth of held-out songs, where export did.
+Where export measured their stems against the truth of held-out songs, that is measured too.
 """
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,31 +12,34 @@ import typer
 from stemline.errors import FAILED, StemlineError
 
 from ..library import Library
+from .batch import attempt
 from .options import DEFAULT_ARTIFACTS, Artifacts, Json
 from .report import print_json, print_table, say, warn
 
 if TYPE_CHECKING:
     from stemline.evaluation.beat_quality import BeatQuality
     from stemline.evaluation.quality import Quality
+    from stemline.export.card import Card
+
+
+Names = Annotated[
+    list[str], typer.Argument(metavar="ARTIFACT...", help="Artifacts, models or folders.")
+]
+Weights = Annotated[
+    Path | None,
+    typer.Option(
+        help="The checkpoint, or the folder of a bag's or of folds, when not in the cache."
+    ),
+]
 
 
 def verify(
-    names: Annotated[
-        list[str], typer.Argument(metavar="ARTIFACT...", help="Artifacts, models or folders.")
-    ],
-    weights: Annotated[
-        Path | None,
-        typer.Option(
-            help="The checkpoint, or the folder of a bag's or of folds, when not in the cache."
-        ),
-    ] = None,
+    names: Names,
+    weights: Weights = None,
     artifacts: Artifacts = DEFAULT_ARTIFACTS,
     as_json: Json = False,
 ) -> None:
     """Check every file's digest, measure parity and stems anew; exit 1 when a bound is missed."""
-    from stemline.export.manifest import stored_quality
-    from stemline.export.verify import verify_artifact
-
     library = Library(artifacts)
     failures: list[int] = []
 
@@ -48,54 +52,65 @@ def verify(
 
     folders: list[Path] = []
     for name in names:
-        try:
-            folders += _folders_of(name, library)
-        except (StemlineError, OSError) as error:
-            failed(name, error)
+        found = attempt(partial(_folders_of, name, library))
+        if isinstance(found, Exception):
+            failed(name, found)
+        else:
+            folders += found
     for folder in folders:
-        try:
-            stored = stored_quality(folder)
-            card = verify_artifact(folder, weights)
-        except (StemlineError, OSError) as error:
+        error = attempt(partial(_verify_one, folder, weights, as_json))
+        if error is not None:
             failed(folder.name, error)
-            continue
-        if stored and card.quality and not card.quality.has_songs_of(stored):
-            warn(
-                f"{folder.name}: the band of this version plays other songs than export's; how "
-                "well it separates them was measured, and not compared"
-            )
-        if as_json:
-            print_json({"artifact": folder.name, "ok": True, "card": card.to_json()})
-            continue
-        print_table(
-            f"{folder.name} against {card.reference}, budget {card.budget_db:.0f} dB",
-            ("output", "stem", "batch", "SNR", "largest difference"),
-            [
-                (row.output, row.stem, str(row.batch), f"{row.snr_db:.1f} dB", f"{row.max_abs:.2e}")
-                for row in card.parity
-            ],
-        )
-        if card.beat_agreement is not None:
-            say(
-                f"{folder.name}: beats agree with those of {card.reference} to an F-measure of "
-                f"{card.beat_agreement:.3f}"
-            )
-        if card.beat_quality:
-            say(f"{folder.name}: {_words_of(card.beat_quality)}")
-        if card.quality:
-            _print_quality(folder.name, card.quality, stored)
-        elif card.quality_skipped:
-            say(f"{folder.name}: not measured how well it separates: {card.quality_skipped}")
     if failures:
         raise typer.Exit(failures[0] if len(names) == 1 else FAILED)
 
 
 def _folders_of(name: str, library: Library) -> list[Path]:
     """The artifacts that a name means: one, or those of a bag's networks."""
-    given = Path(name)
-    if given.is_dir():
-        return [given]
+    folder = Path(name)
+    if folder.is_dir():
+        return [folder]
     return [artifact.engine_path.parent.parent for artifact in library.named(name).artifacts]
+
+
+def _verify_one(folder: Path, weights: Path | None, as_json: bool) -> None:
+    """Measure one artifact and print what was found. Raises StemlineError or OSError."""
+    from stemline.export.manifest import stored_quality
+    from stemline.export.verify import verify_artifact
+
+    stored = stored_quality(folder)
+    card = verify_artifact(folder, weights)
+    if stored and card.quality and not card.quality.has_songs_of(stored):
+        warn(
+            f"{folder.name}: the band of this version plays other songs than export's; how "
+            "well it separates them was measured, and not compared"
+        )
+    if as_json:
+        print_json({"artifact": folder.name, "ok": True, "card": card.to_json()})
+    else:
+        _print_card(folder.name, card, stored)
+
+
+def _print_card(name: str, card: "Card", stored: "Quality | None") -> None:
+    print_table(
+        f"{name} against {card.reference}, budget {card.budget_db:.0f} dB",
+        ("output", "stem", "batch", "SNR", "largest difference"),
+        [
+            (row.output, row.stem, str(row.batch), f"{row.snr_db:.1f} dB", f"{row.max_abs:.2e}")
+            for row in card.parity
+        ],
+    )
+    if card.beat_agreement is not None:
+        say(
+            f"{name}: beats agree with those of {card.reference} to an F-measure of "
+            f"{card.beat_agreement:.3f}"
+        )
+    if card.beat_quality:
+        say(f"{name}: {_words_of(card.beat_quality)}")
+    if card.quality:
+        _print_quality(name, card.quality, stored)
+    elif card.quality_skipped:
+        say(f"{name}: not measured how well it separates: {card.quality_skipped}")
 
 
 def _print_quality(name: str, quality: "Quality", stored: "Quality | None") -> None:
@@ -120,7 +135,7 @@ def _print_quality(name: str, quality: "Quality", stored: "Quality | None") -> N
 
 def _words_of(beats: "BeatQuality") -> str:
     words = (
-        f"in the {beats.heard} of {len(beats.seeds)} held-out songs of {beats.seconds_each:g} s, "
+        f"in the {beats.inputs} of {len(beats.seeds)} held-out songs of {beats.seconds_each:g} s, "
         f"F-measure of beats {beats.beat:.3f}, of downbeats {beats.downbeat:.3f}"
     )
     if beats.boundary is not None and beats.label is not None:
