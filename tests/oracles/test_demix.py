@@ -11,14 +11,13 @@ from typing import Any
 
 import pytest
 import torch
-from export_helpers import build_network, tiny_config
+from export_helpers import build_network, input_specs, output_specs, tiny_config
 from oracle_helpers import original_network
 
 from stemline.engines import open_engine
 from stemline.engines.artifact import ModelInfo, StftInfo
 from stemline.evaluation.parity import snr_db
 from stemline.evaluation.signal import music_like
-from stemline.export.families import input_specs, output_specs
 from stemline.export.models import MODELS
 from stemline.export.torch_to_onnx import export_onnx
 from stemline.families.common.checkpoint import load_strictly, read_checkpoint

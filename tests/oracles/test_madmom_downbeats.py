@@ -33,9 +33,7 @@ RATE = 44100
 _INSTALLED = Path(__file__).parents[2] / ".venv/madmom/bin/python"
 PYTHON = Path(os.environ.get("MADMOM_PYTHON", _INSTALLED))
 SCRIPT = Path(__file__).with_name("madmom_downbeats.py")
-FACTS = BeatInfo(
-    stems=(), labels=(), best_threshold_downbeat=0.05, n_bins=314, features="madmom_downbeats"
-)
+FACTS = BeatInfo("madmom", stems=(), labels=(), best_threshold_downbeat=0.05, n_bins=314)
 # Of the band's songs: 4/4 at 123, 3/4 at 93, 4/4 at 163, 3/4 at 138 and 4/4 at 79 beats a minute.
 SEEDS = (700, 703, 705, 710, 707)
 SECONDS = 40.0

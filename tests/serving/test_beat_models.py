@@ -19,7 +19,7 @@ from stemline.errors import (
     UntrainedError,
     WrongModelError,
 )
-from stemline.serving.beat_models import beat_models, find_beat_model, find_separator
+from stemline.serving.beat_models import find_beat_model, find_separator
 from stemline.serving.library import EngineOptions, Library
 
 
@@ -82,7 +82,7 @@ def test_an_empty_name_is_the_best_beat_model_there_is(
         model = name.removeprefix("!")
         write_beat_artifact(tmp_path, model=model, trained=not name.startswith("!"))
     library = Library(tmp_path)
-    assert len(beat_models(library)) == len(exported)
+    assert len(library.beat_models()) == len(exported)
     assert find_beat_model(library).name == chosen
 
 

@@ -19,6 +19,7 @@ from typer.testing import CliRunner, Result
 from stemline.engines import BeatInfo
 from stemline.engines.beat_info import beat_info_from_json
 from stemline.errors import ArtifactError, AudioError, RequestError
+from stemline.families import beat_decoder
 from stemline.preprocessing.audio import AudioFormat
 from stemline.serving.beat_features import MIXTURE
 from stemline.serving.beat_files import beats_csv, beats_json, write_activations
@@ -151,27 +152,36 @@ def test_an_engine_of_other_facts_is_refused(info: BeatInfo, words: str) -> None
         BeatTracker(ClickEngine(), MIXTURE_FACTS)
 
 
-def test_facts_come_back_from_json_and_older_ones_hear_stems() -> None:
-    values = json.loads(json.dumps(MIXTURE_FACTS.to_json()))
-    assert beat_info_from_json(values, "file") == MIXTURE_FACTS
-    older = json.loads(json.dumps(FACTS.to_json()))
-    del older["features"]
-    assert beat_info_from_json(older, "file") == FACTS
+def test_facts_come_back_from_json_and_must_name_their_family() -> None:
+    for facts in (MIXTURE_FACTS, FACTS):
+        values = json.loads(json.dumps(facts.to_json()))
+        assert beat_info_from_json(values, "file") == facts
+        del values["family"]
+        with pytest.raises(ArtifactError, match=r"file: no field beats\.family"):
+            beat_info_from_json(values, "file")
 
 
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"features": "mel"}, "beats.features must be log_spectrogram or madmom_downbeats"),
-        ({"features": 1}, "beats.features cannot be 1"),
-        ({"stems": ["drums"]}, "beats.stems there are none of madmom_downbeats"),
-        ({"labels": ["verse"]}, "beats.labels there are none of madmom_downbeats"),
-        ({"features": "log_spectrogram"}, "beats.stems must be different names"),
+        (
+            {"family": "mel"},
+            "is of family 'mel'; this stemline knows allin1, demucs, madmom, mdx23c",
+        ),
+        ({"family": "mdx23c"}, "is of family 'mdx23c', which finds no beats"),
+        ({"family": 1}, "beats.family cannot be 1"),
+        ({"stems": ["drums"]}, "beats.stems there are none of madmom"),
+        ({"labels": ["verse"]}, "beats.labels there are none of madmom"),
+        ({"family": "allin1", "n_bins": 81}, "beats.stems must be names; there are none"),
+        (
+            {"family": "allin1", "n_bins": 81, "stems": ["drums"]},
+            "beats.labels must be names; there are none",
+        ),
     ],
 )
 def test_facts_that_cannot_be_are_named(change: dict[str, Any], words: str) -> None:
     with pytest.raises(ArtifactError, match=words):
-        beat_info_from_json({**MIXTURE_FACTS.to_json(), **change}, "file")
+        beat_decoder(beat_info_from_json({**MIXTURE_FACTS.to_json(), **change}, "file"))
 
 
 app = typer.Typer()

@@ -14,10 +14,13 @@ from cli_helpers import RATE, run
 from grpc_helpers import GainLibrary
 from helpers import gain_separator, music, tiny_info
 
+from stemline.engines import Artifact
 from stemline.errors import UnknownModelError
 from stemline.export.models import MODELS
 from stemline.families import find_family
-from stemline.serving.library import Library, takes_mixes_apart
+from stemline.serving.default_model import separates_mixes
+from stemline.serving.library import Library
+from stemline.serving.models import model_of
 
 NOTE = "official models separate real music far better: stemline export htdemucs, then -m htdemucs"
 
@@ -82,7 +85,8 @@ SEPARATORS = [name for name, spec in MODELS.items() if find_family(spec.family).
 @pytest.mark.parametrize("name", SEPARATORS)
 def test_of_the_table_the_kit_splitters_alone_are_not_for_mixes(name: str) -> None:
     info = tiny_info(MODELS[name].config.stems)
-    assert takes_mixes_apart(info) == ("drumsep" not in name)
+    model = model_of(Artifact(f"{name}.fp32", Path(f"{name}.onnx"), info, ""))
+    assert separates_mixes(model) == ("drumsep" not in name)
 
 
 def test_a_named_model_is_that_model_trained_or_not() -> None:

@@ -38,7 +38,6 @@ from helpers import GainEngine, gain_separator, in_blocks, music, tiny_info
 
 from stemline.arrays import Array
 from stemline.engines import BeatInfo, EngineSpec, TensorSpec
-from stemline.engines.beat_info import MADMOM_DOWNBEATS
 from stemline.errors import MISSING, USAGE, EngineError, LimitError, RemoteError
 from stemline.families.beats import BeatActivations
 from stemline.postprocessing.encode import OutputFormat
@@ -881,7 +880,7 @@ class MixtureEngine:
 def test_what_hears_the_mixture_needs_no_separator_and_hears_it_in_an_analysis(
     library: Library, is_read_twice: bool
 ) -> None:
-    info = BeatInfo((), (), 0.05, n_bins=314, features=MADMOM_DOWNBEATS)
+    info = BeatInfo("madmom", (), (), 0.05, n_bins=314)
 
     def tracker() -> BeatTracker:
         return BeatTracker(MixtureEngine(), info, name="mixture.fp32")
