@@ -86,7 +86,8 @@ def _open_torch(opening: Opening) -> Opened:
 
 
 def _stored_network(folder: Path) -> "nn.Module":
-    from stemline.export.manifest import read_manifest, stored_config
+    from stemline.engines.artifact import read_manifest
+    from stemline.export.manifest import stored_config
 
     manifest = read_manifest(folder)
     return find_family(manifest["model"]["family"]).build(stored_config(manifest, folder))

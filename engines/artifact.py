@@ -181,17 +181,17 @@ class Artifact:
     """Digest of the engine file as export recorded it; empty for a lone file."""
 
 
-def read_artifact(folder: Path) -> Artifact:
-    """The artifact in a folder that export wrote.
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest in a folder that export wrote, as plain JSON.
 
-    Raises ArtifactError when the manifest is missing, damaged or of another schema.
+    Raises ArtifactError when it is missing, damaged or of another schema.
     """
     path = folder / MANIFEST
     try:
         manifest = json.loads(path.read_text())
     except FileNotFoundError as error:
         raise ArtifactError(f"{folder} is no artifact: it has no {MANIFEST}") from error
-    except (OSError, json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:  # ValueError: not JSON, or not text
         raise ArtifactError(f"{path} cannot be read: {error}") from error
     version = manifest.get("schema_version") if isinstance(manifest, dict) else None
     if version != SCHEMA_VERSION:
@@ -199,6 +199,16 @@ def read_artifact(folder: Path) -> Artifact:
             f"{path} has schema version {version!r}, this stemline reads {SCHEMA_VERSION}; "
             "export it again"
         )
+    found: dict[str, Any] = manifest
+    return found
+
+
+def read_artifact(folder: Path) -> Artifact:
+    """The artifact in a folder that export wrote.
+
+    Raises ArtifactError when the manifest is missing, damaged or of another schema.
+    """
+    path, manifest = folder / MANIFEST, read_manifest(folder)
     try:
         artifact = Artifact(
             name=folder.name,

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from stemline.engines.artifact import DEFAULT_PRECISION
+from stemline.engines.artifact import DEFAULT_PRECISION, read_manifest
 from stemline.errors import ArtifactError, ConfigError, MissingExtraError
 from stemline.families import FAMILIES, find_family
 from stemline.families.family import GraphTarget
@@ -18,7 +18,7 @@ from stemline.families.model_spec import ModelSpec
 
 from .card import Card
 from .fingerprint import fingerprint
-from .manifest import GOLDEN, read_manifest, stored_card, write_manifest
+from .manifest import GOLDEN, stored_card, write_manifest
 from .model_info import model_info
 from .models import MODELS
 from .precisions import find_precision

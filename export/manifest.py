@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from stemline.engines import ModelInfo
-from stemline.engines.artifact import MANIFEST, SCHEMA_VERSION
+from stemline.engines.artifact import MANIFEST, SCHEMA_VERSION, read_manifest
 from stemline.errors import ArtifactError, ConfigError
 from stemline.evaluation.beat_quality import BeatQuality, beat_quality_from_json
 from stemline.evaluation.quality import Quality, quality_from_json
@@ -51,20 +51,6 @@ def write_manifest(
         "card": card.to_json(),
     }
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=2, allow_nan=False) + "\n")
-
-
-def read_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest of an artifact as plain JSON. Raises ArtifactError."""
-    path = folder / MANIFEST
-    try:
-        manifest = json.loads(path.read_text())
-    except OSError as error:
-        raise ArtifactError(f"{path} cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise ArtifactError(f"{path} is damaged: {error}") from error
-    if not isinstance(manifest, dict) or manifest.get("schema_version") != SCHEMA_VERSION:
-        raise ArtifactError(f"{path} is of another schema; export it again")
-    return manifest
 
 
 def stored_card(manifest: dict[str, Any], folder: Path) -> Card:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from torch import nn
 
-from stemline.engines.artifact import info_from_json
+from stemline.engines.artifact import info_from_json, read_manifest
 from stemline.engines.pytorch import TorchEngine
 from stemline.errors import ArtifactError, WeightsError
 from stemline.families import find_family
@@ -15,7 +15,7 @@ from stemline.families.family import Tensors
 from stemline.families.model_spec import ModelSpec
 
 from .download import cached_checkpoint
-from .manifest import read_manifest, stored_config
+from .manifest import stored_config
 from .model_info import is_random, model_info
 from .models import MODELS
 from .weights import Weights, load_network, random_digest

@@ -12,7 +12,7 @@ import numpy as np
 
 from stemline.arrays import Arrays
 from stemline.engines import Engine, ModelInfo, open_engine, read_artifact, read_onnx_metadata
-from stemline.engines.artifact import info_from_metadata
+from stemline.engines.artifact import info_from_metadata, read_manifest
 from stemline.errors import ArtifactError, MissingExtraError, UnknownVariantError
 from stemline.evaluation.beat_quality import (
     CARD_BEAT_SONGS,
@@ -41,7 +41,7 @@ from stemline.evaluation.signal import music_like
 from stemline.families import beat_decoder, family_of
 
 from .card import Card, graph_dtypes, package_versions, this_machine
-from .manifest import GOLDEN, check_files, read_manifest, stored_card, stored_config
+from .manifest import GOLDEN, check_files, stored_card, stored_config
 from .precisions import Budget, find_precision
 
 SEED = 0

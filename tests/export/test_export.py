@@ -14,7 +14,7 @@ import pytest
 from export_helpers import FileServer, spec_of, tiny_config
 
 from stemline.engines import list_artifacts, open_engine, read_artifact, read_onnx_metadata
-from stemline.engines.artifact import info_from_metadata
+from stemline.engines.artifact import info_from_metadata, read_manifest
 from stemline.errors import (
     ArtifactError,
     ArtifactWriteError,
@@ -29,7 +29,7 @@ from stemline.export import export as export_module
 from stemline.export import verify
 from stemline.export.export import ExportResult, export_custom, export_model
 from stemline.export.fingerprint import fingerprint
-from stemline.export.manifest import read_manifest, stored_quality
+from stemline.export.manifest import stored_quality
 from stemline.export.models import MODELS
 from stemline.export.reference import reference_engine
 from stemline.export.staging import staged_folder

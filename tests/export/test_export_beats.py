@@ -14,6 +14,7 @@ from allin1_helpers import small_allin1, spectrograms
 from export_helpers import FileServer
 
 from stemline.engines import open_engine, read_artifact
+from stemline.engines.artifact import read_manifest
 from stemline.errors import (
     ArtifactError,
     BeatQualityError,
@@ -26,7 +27,6 @@ from stemline.evaluation.beat_quality import LOSS, BeatQuality, agreement, beat_
 from stemline.export import verify
 from stemline.export.card import card_from_json
 from stemline.export.export import export_custom, export_model
-from stemline.export.manifest import read_manifest
 from stemline.export.models import MODELS
 from stemline.export.precisions import find_precision
 from stemline.export.verify import verify_artifact

@@ -9,10 +9,10 @@ from madmom_helpers import random_madmom, write_madmom
 
 from stemline.band import play
 from stemline.engines import open_engine, read_artifact
+from stemline.engines.artifact import read_manifest
 from stemline.errors import ConfigError, WeightsError
 from stemline.evaluation.beat_quality import network_inputs_of
 from stemline.export.export import export_custom, export_model
-from stemline.export.manifest import read_manifest
 from stemline.export.models import MODELS
 from stemline.export.verify import verify_artifact
 from stemline.families import beat_decoder, madmom
