@@ -1,20 +1,18 @@
-"""Stems to files: WAV, FLAC, MP3, written as the blocks come."""
+"""Stems to files of any format, written as the blocks come."""
 
 import errno
 import os
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Protocol, Self
+from typing import BinaryIO, Self
 
 import numpy as np
-import soundfile
-from numpy.typing import NDArray
 
+from stemline.arrays import Array
 from stemline.errors import EncodingError
 
-from .formats import OutputFormat, compression_level, mp3_level
-from .wav import WavFile
+from .formats import Encoder, OutputFormat, find_format
 
 __all__ = ["EncodingError", "OutputFormat", "StemWriter"]
 
@@ -46,7 +44,7 @@ class StemWriter:
         self._path = target if isinstance(target, Path) else None
         self._part = None if self._path is None else self._path.with_name(f"{self._path.name}.part")
         self._file: BinaryIO | None = None
-        self._encoder: _Encoder | None = None
+        self._encoder: Encoder | None = None
         self._complete = False
         try:
             if isinstance(target, Path):
@@ -55,12 +53,12 @@ class StemWriter:
                 self._file = target.with_name(f"{target.name}.part").open("wb")
             else:
                 self._file = target
-            encoder = _WavEncoder if output.container == "wav" else _SoundEncoder
-            self._encoder = encoder(self._file, output, sample_rate_hz, channels)
+            file_format = find_format(output.container)
+            self._encoder = file_format.encoder(self._file, output, sample_rate_hz, channels)
         except OSError as error:
             raise self._given_up(error) from error
 
-    def write(self, block: NDArray[np.float32]) -> None:
+    def write(self, block: Array) -> None:
         """Append samples (channels, n). Raises OSError when the disk takes no more."""
         if self._encoder is None:
             raise ValueError("this stem's file is closed")
@@ -127,127 +125,3 @@ class StemWriter:
             self.close()
         else:
             self.abort()
-
-
-class _Encoder(Protocol):
-    """Frames (n, channels) float32 to the bytes of a file."""
-
-    def __init__(
-        self, file: BinaryIO, output: OutputFormat, sample_rate_hz: int, channels: int
-    ) -> None: ...
-
-    def write(self, frames: NDArray[np.float32]) -> None: ...
-
-    def close(self) -> None: ...
-
-    def abandon(self) -> None:
-        """Free what is held; raises nothing."""
-
-
-def _integers(frames: NDArray[np.float32], bits: int) -> NDArray[np.int32]:
-    """Samples in [-1, 1) times 2^(bits − 1), rounded to even, clipped."""
-    full_scale = np.float32(2 ** (bits - 1))
-    scaled: NDArray[np.float32] = np.rint(frames * full_scale)
-    return scaled.clip(-full_scale, full_scale - 1).astype(np.int32)
-
-
-class _WavEncoder:
-    def __init__(
-        self, file: BinaryIO, output: OutputFormat, sample_rate_hz: int, channels: int
-    ) -> None:
-        self._bits = output.bits
-        self._wav = WavFile(file, sample_rate_hz, channels, output.bits)
-
-    def write(self, frames: NDArray[np.float32]) -> None:
-        if self._bits == 32:
-            self._wav.write(frames.astype("<f4", copy=False).tobytes())
-        elif self._bits == 16:
-            self._wav.write(_integers(frames, 16).astype("<i2").tobytes())
-        else:  # the lower three bytes of four
-            wide = _integers(frames, 24).astype("<i4").reshape(-1, 1).view(np.uint8)
-            self._wav.write(wide[:, :3].tobytes())
-
-    def close(self) -> None:
-        self._wav.close()
-
-    def abandon(self) -> None:
-        """Do nothing: nothing is held."""
-
-
-class _SoundEncoder:
-    """FLAC and MP3, by libsndfile."""
-
-    def __init__(
-        self, file: BinaryIO, output: OutputFormat, sample_rate_hz: int, channels: int
-    ) -> None:
-        self._bits = output.bits if output.is_integer else None
-        self._gain = np.float32(1 / mp3_level(output.bitrate_kbps))
-        self._sink = _Sink(file)
-        kind: dict[str, object]
-        if output.container == "flac":
-            kind = {"format": "FLAC", "subtype": f"PCM_{output.bits}"}
-        else:
-            level = compression_level(output.bitrate_kbps, sample_rate_hz)
-            kind = {
-                "format": "MP3",
-                "subtype": "MPEG_LAYER_III",
-                "compression_level": level,
-                "bitrate_mode": "CONSTANT",
-            }
-        self._sound = soundfile.SoundFile(self._sink, "w", sample_rate_hz, channels, **kind)
-        self._sink.check()
-
-    def write(self, frames: NDArray[np.float32]) -> None:
-        if self._bits is None:
-            self._sound.write(frames * self._gain)
-        elif self._bits == 16:
-            self._sound.write(_integers(frames, 16).astype(np.int16))
-        else:  # libsndfile takes the upper bits of 32
-            self._sound.write(_integers(frames, self._bits) << (32 - self._bits))
-        self._sink.check()
-
-    def close(self) -> None:
-        self._sound.close()
-        self._sink.check()
-
-    def abandon(self) -> None:
-        self._sink.muted = True
-        self._sound.close()
-
-
-class _Sink:
-    """A file libsndfile writes to from C, where a Python exception would be lost.
-
-    The first OSError is kept for `check`; from then on all goes nowhere.
-    """
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self._error: OSError | None = None
-        self._at = 0
-        self.muted = False
-
-    def check(self) -> None:
-        """Raise the first error of a write, if there was one."""
-        if self._error is not None:
-            raise self._error
-
-    def write(self, data: bytes) -> int:
-        self._at += len(data)
-        if not self.muted:
-            try:
-                self._file.write(data)
-            except OSError as error:
-                self._error, self.muted = error, True
-        return len(data)
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        if not self.muted:
-            try:
-                self._at = self._file.seek(offset, whence)
-            except OSError as error:
-                self._error, self.muted = error, True
-        return self._at
-
-    def tell(self) -> int:
-        return self._at

@@ -60,7 +60,7 @@ def click(frequency_hz: float, sample_rate_hz: int) -> NDArray[np.float32]:
 
 
 def click_format(path: Path) -> OutputFormat:
-    """The kind of file its name asks for. Raises EncodingError unless .wav, .flac or .mp3."""
+    """The kind of file its name asks for. Raises EncodingError where there is none."""
     return OutputFormat(path.suffix.lower().removeprefix("."))
 
 

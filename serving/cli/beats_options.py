@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from stemline.postprocessing.formats import FORMATS, listed
+
 Model = Annotated[
     str, typer.Option("-m", "--model", help="A beat model, artifact or path to an .onnx file.")
 ]
@@ -29,7 +31,10 @@ Csv = Annotated[
 Plot = Annotated[Path | None, typer.Option(help="PNG: waveform, beats, downbeats, sections.")]
 Click = Annotated[
     Path | None,
-    typer.Option(help="The track with clicks, higher on downbeats; .wav, .flac or .mp3."),
+    typer.Option(
+        help="The track with clicks, higher on downbeats; "
+        f"{listed([f'.{name}' for name in FORMATS])}."
+    ),
 ]
 BeatsFile = Annotated[
     Path | None, typer.Option("--beats", help="Text as mir_eval reads it: time, tab, position.")

@@ -49,7 +49,7 @@ def separate(
     batch_size: BatchSize = None,
     device: Device = "auto",
     threads: Threads = None,
-    container: option.Format = option.Container.wav,
+    container: option.Format = option.DEFAULT_CONTAINER,
     bits: option.Bits = 16,
     bitrate: option.Bitrate = 192,
     jobs: option.Jobs = 1,

@@ -6,14 +6,11 @@ from typing import Annotated
 
 import typer
 
+from stemline.postprocessing.formats import FORMATS
 
-class Container(StrEnum):
-    """What stems are written as."""
-
-    wav = "wav"
-    flac = "flac"
-    mp3 = "mp3"
-
+# As users choose among them; a type checker wants the names of an Enum written out.
+Container = StrEnum("Container", list(FORMATS))  # type: ignore[misc]
+DEFAULT_CONTAINER = next(iter(Container))
 
 Model = Annotated[
     str, typer.Option("-m", "--model", help="A model, an artifact or a path to an .onnx file.")

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from stemline.arrays import Array
-from stemline.postprocessing.encode import OutputFormat
 from stemline.preprocessing.audio import AudioFormat
 from stemline.v1 import stemline_pb2 as pb
 
@@ -43,22 +42,6 @@ def pcm_input(audio: AudioFormat) -> pb.InputFormat:
 def container_input() -> pb.InputFormat:
     """A file as it is."""
     return pb.InputFormat(container=pb.ContainerInput())
-
-
-def float_output() -> pb.OutputFormat:
-    """Stems as bare floats."""
-    return pb.OutputFormat(pcm=pb.PcmOutput(encoding=pb.PCM_ENCODING_F32LE))
-
-
-def file_output(output: OutputFormat) -> pb.OutputFormat:
-    """Stems as files."""
-    match output.container:
-        case "wav":
-            return pb.OutputFormat(wav=pb.WavOutput(bits=output.bits))
-        case "flac":
-            return pb.OutputFormat(flac=pb.FlacOutput(bits=output.bits))
-        case _:
-            return pb.OutputFormat(mp3=pb.Mp3Output(bitrate_kbps=output.bitrate_kbps))
 
 
 def interleaved(blocks: Iterable[Array]) -> Iterator[bytes]:

@@ -12,11 +12,10 @@ from stemline.preprocessing.audio import AudioFormat
 from stemline.v1 import stemline_pb2 as pb
 
 from ..jobs import Beats, SeparateOptions
+from ..messages.output import output_message, pcm_message
 from .call_parts import (
     container_input,
-    file_output,
     file_parts,
-    float_output,
     interleaved,
     pcm_input,
     separate_config,
@@ -144,7 +143,7 @@ class StemlineClient:
             At once or while iterating, as is whatever `blocks` raises.
         """
         config = separate_config(
-            model, options or SeparateOptions(), input=pcm_input(audio), output=float_output()
+            model, options or SeparateOptions(), input=pcm_input(audio), output=pcm_message()
         )
         call = self._connection.separate(config, interleaved(blocks))
         return RemoteSeparation(call, audio, on_progress)
@@ -161,11 +160,14 @@ class StemlineClient:
     ) -> dict[str, Path]:
         """Send an audio file as it is, and have the server encode the stems; name → file.
 
-        Writes `folder/<stem>.<container>`, each complete or not at all. Raises RemoteError or
-        OSError.
+        Writes `folder/<stem>.<container>`, each complete or not at all. Raises EncodingError where
+        the proto has no such format, RemoteError or OSError.
         """
         config = separate_config(
-            model, options or SeparateOptions(), input=container_input(), output=file_output(output)
+            model,
+            options or SeparateOptions(),
+            input=container_input(),
+            output=output_message(output),
         )
         call = self._connection.separate(config, file_parts(source))
         return written_stems(call, call.first.accepted.stems, folder, output, on_progress)
@@ -252,7 +254,7 @@ class StemlineClient:
         """
         config = pb.AnalyzeConfig(
             separate=separate_config(
-                model, options or SeparateOptions(), input=pcm_input(audio), output=float_output()
+                model, options or SeparateOptions(), input=pcm_input(audio), output=pcm_message()
             ),
             beats_model=beats_model,
             activations=activations,
@@ -281,7 +283,7 @@ class StemlineClient:
                 model,
                 options or SeparateOptions(),
                 input=container_input(),
-                output=file_output(output),
+                output=output_message(output),
             ),
             beats_model=beats_model,
             activations=activations,

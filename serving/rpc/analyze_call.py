@@ -7,11 +7,11 @@ from stemline.v1 import stemline_pb2 as pb
 
 from ..job_runs import AnalyzeRun
 from ..jobs import AnalyzeJob, BeatsJob
+from ..messages.output import output_of
 from ..messages.separate import separate_job
 from ..served_models import ServedModels
 from .call import Call
 from .job_call import as_responses, run_job
-from .replies import file_format_of
 from .status import RequestFields
 from .uploads import UploadLimits, check_input, config_of
 
@@ -28,7 +28,7 @@ def analyze_call(
     """Every AnalyzeResponse of one call. Raises whatever ends it."""
     config: pb.AnalyzeConfig = config_of(call.requests)
     check_input(config.separate.input)
-    file_format_of(config.separate.output)
+    output_of(config.separate.output)
     beats = BeatsJob(config.beats_model, with_activations=config.activations)
     run = AnalyzeRun(models, AnalyzeJob(separate_job(config.separate), beats))
     limits = limits.for_beats(call.stack)

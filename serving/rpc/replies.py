@@ -8,15 +8,14 @@ from typing import IO, Protocol
 import numpy as np
 
 from stemline.arrays import Array
-from stemline.errors import RequestError
 from stemline.postprocessing.encode import OutputFormat, StemWriter
 from stemline.v1 import stemline_pb2 as pb
 
 from ..jobs import SeparatedBlock
 from ..messages.conventions import MAX_DATA_BYTES
+from ..messages.output import output_of
 
 _FULL_SCALE_S16 = 1 << 15
-_WAV_BITS, _FLAC_BITS, _MP3_KBPS = 16, 16, 192
 
 
 class Replies(Protocol):
@@ -106,27 +105,7 @@ def replies_for(
     stack: ExitStack,
 ) -> Replies:
     """The replies in the format that a config asks for. Raises EncodingError or RequestError."""
-    output = file_format_of(wanted)
+    output = output_of(wanted)
     if output is None:
         return PcmReplies(wanted.pcm.encoding)
     return FileReplies(output, sample_rate_hz, channels, stems, stack)
-
-
-def file_format_of(wanted: pb.OutputFormat) -> OutputFormat | None:
-    """The kind of file asked for, None for PCM. Raises EncodingError or RequestError."""
-    match wanted.WhichOneof("format"):
-        case "wav":
-            return OutputFormat("wav", bits=wanted.wav.bits or _WAV_BITS)
-        case "flac":
-            return OutputFormat("flac", bits=wanted.flac.bits or _FLAC_BITS)
-        case "mp3":
-            return OutputFormat("mp3", bitrate_kbps=wanted.mp3.bitrate_kbps or _MP3_KBPS)
-    if wanted.pcm.encoding not in (
-        pb.PCM_ENCODING_UNSPECIFIED,
-        pb.PCM_ENCODING_F32LE,
-        pb.PCM_ENCODING_S16LE,
-    ):
-        raise RequestError(
-            "config.output.pcm.encoding", "PCM stems are PCM_ENCODING_F32LE or PCM_ENCODING_S16LE"
-        )
-    return None

@@ -6,11 +6,11 @@ from typing import Any
 from stemline.v1 import stemline_pb2 as pb
 
 from ..job_runs import SeparateRun
+from ..messages.output import output_of
 from ..messages.separate import separate_job
 from ..served_models import ServedModels
 from .call import Call
 from .job_call import as_responses, run_job
-from .replies import file_format_of
 from .uploads import UploadLimits, check_input, config_of
 
 
@@ -20,7 +20,7 @@ def separate_call(
     """Every SeparateResponse of one call. Raises whatever ends it."""
     config: pb.SeparateConfig = config_of(call.requests)
     check_input(config.input)
-    file_format_of(config.output)
+    output_of(config.output)
     run = SeparateRun(models, separate_job(config))
     messages = run_job(call, run, config.input, config.output, limits)
     yield from as_responses(pb.SeparateResponse, messages)

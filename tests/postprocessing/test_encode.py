@@ -7,56 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from numpy.typing import NDArray
+from encode_helpers import FORMATS, LOSSLESS, RATE, noise, write
 
 from stemline.errors import EncodingError
 from stemline.postprocessing.encode import OutputFormat, StemWriter
-from stemline.postprocessing.wav import WavFile
-
-RATE = 44100
-FORMATS = [
-    OutputFormat("wav", bits=16),
-    OutputFormat("wav", bits=24),
-    OutputFormat("wav", bits=32),
-    OutputFormat("flac", bits=16),
-    OutputFormat("flac", bits=24),
-    OutputFormat("mp3"),
-]
-LOSSLESS = [output for output in FORMATS if output.container != "mp3"]
-
-
-def noise(channels: int, n_samples: int) -> NDArray[np.float32]:
-    samples = np.random.default_rng(0).standard_normal((channels, n_samples)) * 0.1
-    return samples.astype(np.float32)
-
-
-def write(
-    target: Path | io.BytesIO,
-    output: OutputFormat,
-    samples: NDArray[np.float32],
-    rate: int = RATE,
-    block_samples: int = 1000,
-) -> StemWriter:
-    with StemWriter(target, output, rate, samples.shape[0]) as writer:
-        for start in range(0, samples.shape[1], block_samples):
-            writer.write(samples[:, start : start + block_samples])
-    return writer
-
-
-@pytest.mark.parametrize("output", LOSSLESS)
-@pytest.mark.parametrize("channels", [1, 2, 3])
-@pytest.mark.parametrize("n_samples", [1, 2, 2345])
-def test_a_lossless_file_reads_back_to_half_a_step(
-    tmp_path: Path, output: OutputFormat, channels: int, n_samples: int
-) -> None:
-    path = tmp_path / f"vocals.{output.container}"
-    samples = noise(channels, n_samples)
-    write(path, output, samples, 48000)
-    found, rate = soundfile.read(path, dtype="float32", always_2d=True)
-    assert (found.T.shape, rate) == (samples.shape, 48000)
-    half_step = 0.0 if output.bits == 32 else 2.0**-output.bits
-    np.testing.assert_allclose(found.T, samples, atol=half_step, rtol=0)
-    assert [p.name for p in tmp_path.iterdir()] == [path.name]
 
 
 @pytest.mark.parametrize("output", FORMATS)
@@ -67,55 +21,6 @@ def test_a_file_object_gets_the_same_bytes_and_stays_open(
     write(memory, output, samples)
     write(tmp_path / "a", output, samples)
     assert memory.getvalue() == (tmp_path / "a").read_bytes()
-
-
-@pytest.mark.parametrize("output", LOSSLESS)
-def test_the_subtype_is_what_was_asked(tmp_path: Path, output: OutputFormat) -> None:
-    write(tmp_path / "a", output, noise(2, 100))
-    info = soundfile.info(tmp_path / "a")
-    assert info.format == output.container.upper()
-    assert info.subtype == ("FLOAT" if output.bits == 32 else f"PCM_{output.bits}")
-
-
-# Frames of these are large enough for the tag that tells the encoder's delay.
-@pytest.mark.parametrize("kbps", [64, 96, 128, 160, 192, 224, 256, 320])
-def test_an_mp3_has_its_bitrate_length_and_level_and_no_delay(tmp_path: Path, kbps: int) -> None:
-    path = tmp_path / "a.mp3"
-    time_s = np.arange(5 * RATE) / RATE
-    tone = (0.5 * np.sin(2 * np.pi * 440 * time_s))[np.newaxis].repeat(2, axis=0)
-    write(path, OutputFormat("mp3", bitrate_kbps=kbps), tone.astype(np.float32))
-    # The tag and the encoder's delay: four frames of 26 ms more than 5 s.
-    assert path.stat().st_size * 8 / 5000 == pytest.approx(kbps, rel=0.025)
-    found, rate = soundfile.read(path, dtype="float32", always_2d=True)
-    assert (found.shape, rate) == ((5 * RATE, 2), RATE)
-    # A codec's noise; one sample's delay would be 0.03, LAME's own level up to 0.025.
-    assert np.abs(found.T - tone)[:, 2000:-2000].max() < 0.002
-
-
-@pytest.mark.parametrize(
-    ("rate", "kbps"),
-    [(44100, 32), (48000, 40), (32000, 64), (24000, 160), (22050, 8), (16000, 144), (8000, 64)],
-)
-def test_every_rate_has_its_own_bitrates(tmp_path: Path, rate: int, kbps: int) -> None:
-    path = tmp_path / "a.mp3"
-    write(path, OutputFormat("mp3", bitrate_kbps=kbps), noise(1, 10 * rate), rate)
-    # Four frames of up to 72 ms more than 10 s.
-    assert path.stat().st_size * 8 / 10_000 == pytest.approx(kbps, rel=0.035)
-    assert soundfile.info(path).samplerate == rate
-
-
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        ({"container": "ogg"}, "wav, flac or mp3; got 'ogg'"),
-        ({"container": "wav", "bits": 8}, "16, 24 or 32 bits; got 8"),
-        ({"container": "flac", "bits": 32}, "16 or 24 bits; got 32; float is wav's alone"),
-        ({"container": "mp3", "bitrate_kbps": 100}, "bitrates are .* got 100"),
-    ],
-)
-def test_a_format_no_encoder_knows_is_refused(arguments: dict[str, object], said: str) -> None:
-    with pytest.raises(EncodingError, match=said):
-        OutputFormat(**arguments)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -256,45 +161,3 @@ def test_blocks_of_other_channels_are_refused(tmp_path: Path) -> None:
         StemWriter(tmp_path / "a.wav", OutputFormat("wav"), RATE, 2) as writer,
     ):
         writer.write(noise(1, 5))
-
-
-class SparseFile(io.RawIOBase):
-    """Keeps the header, and of the samples the length only: gigabytes without a disk."""
-
-    def __init__(self) -> None:
-        self.head = bytearray(200)
-        self.position = self.size = 0
-
-    def write(self, data: bytes) -> int:  # type: ignore[override]
-        kept = max(0, min(len(data), len(self.head) - self.position))
-        self.head[self.position : self.position + kept] = data[:kept]
-        self.position += len(data)
-        self.size = max(self.size, self.position)
-        return len(data)
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        assert whence == 0
-        self.position = offset
-        return offset
-
-    def tell(self) -> int:
-        return self.position
-
-
-@pytest.mark.parametrize(
-    ("n_frames", "kind"), [(2**29 - 100, "RIFF"), (2**29, "RF64"), (2**31, "RF64")]
-)
-def test_a_wav_past_4_gb_becomes_rf64(tmp_path: Path, n_frames: int, kind: str) -> None:
-    file = SparseFile()
-    wav = WavFile(file, RATE, 2, 32)  # type: ignore[arg-type]
-    block = bytes(1 << 26)
-    for start in range(0, n_frames * 8, len(block)):
-        wav.write(block[: n_frames * 8 - start])
-    wav.close()
-    assert file.head[:4] == kind.encode()
-    path = tmp_path / "huge.wav"
-    with path.open("wb") as sparse:  # a hole where the samples would be
-        sparse.write(file.head)
-        sparse.truncate(file.size)
-    info = soundfile.info(path)
-    assert (info.frames, info.channels, info.subtype) == (n_frames, 2, "FLOAT")

@@ -1,0 +1,74 @@
+"""What a format is: which samples it holds, and how it writes them."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import BinaryIO, ClassVar, Protocol
+
+from stemline.arrays import Array
+from stemline.errors import EncodingError
+
+
+class Quality(Protocol):
+    """How exactly samples are kept: an OutputFormat, of which a format reads what concerns it."""
+
+    @property
+    def bits(self) -> int:
+        """Bits of a sample; 32 is float."""
+
+    @property
+    def bitrate_kbps(self) -> int:
+        """Constant bitrate of a lossy format."""
+
+
+class Encoder(Protocol):
+    """Encodes the samples of one file as they come. The file is not its own: it stays open."""
+
+    def write(self, frames: Array) -> None:
+        """Append (n, channels) float32 samples. Raises OSError."""
+
+    def close(self) -> None:
+        """Write what is left, and the lengths into the header. Raises OSError."""
+
+    def abandon(self) -> None:
+        """Free what is held; raises nothing."""
+
+
+class FileFormat(ABC):
+    """One format of files."""
+
+    name: ClassVar[str]
+    """The name in `--format`, and the extension of files."""
+    most_channels: ClassVar[int]
+    """The most channels that a file holds."""
+
+    @abstractmethod
+    def check_quality(self, quality: Quality) -> None:
+        """Raise EncodingError, which lists those there are, for bits or a bitrate it lacks."""
+
+    @abstractmethod
+    def is_integer(self, quality: Quality) -> bool:
+        """Whether samples are rounded and clipped to the quality's bits."""
+
+    @abstractmethod
+    def encoder(
+        self, file: BinaryIO, quality: Quality, sample_rate_hz: int, channels: int
+    ) -> Encoder:
+        """Begin a file in an empty seekable one, for what `check` lets pass. Raises OSError."""
+
+    @abstractmethod
+    def check_rate(self, quality: Quality, sample_rate_hz: int) -> None:
+        """Raise EncodingError, saying what to do, for a sample rate that it lacks."""
+
+    def check(self, quality: Quality, sample_rate_hz: int, channels: int) -> None:
+        """Raise EncodingError, saying what to do, unless it holds such samples."""
+        if not 1 <= channels <= self.most_channels:
+            raise EncodingError(
+                f"{self.name} holds 1 to {self.most_channels} channels; got {channels}"
+            )
+        self.check_rate(quality, sample_rate_hz)
+
+
+def listed(values: Sequence[object]) -> str:
+    """`16, 24 or 32`."""
+    *others, last = map(str, values)
+    return f"{', '.join(others)} or {last}" if others else last

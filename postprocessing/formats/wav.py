@@ -1,0 +1,56 @@
+"""WAV: integers of 16 or 24 bits, or floats of 32."""
+
+from typing import BinaryIO
+
+import numpy as np
+
+from stemline.arrays import Array
+
+from .format import Encoder, FileFormat, Quality
+from .pcm import check_bits, integers
+from .riff import WavFile
+
+_FLOAT_BITS = 32
+
+
+class _Wav(FileFormat):
+    name = "wav"
+    most_channels = 8
+
+    def check_quality(self, quality: Quality) -> None:
+        check_bits(self.name, (16, 24, _FLOAT_BITS), quality.bits)
+
+    def is_integer(self, quality: Quality) -> bool:
+        return quality.bits < _FLOAT_BITS
+
+    def check_rate(self, quality: Quality, sample_rate_hz: int) -> None:
+        """Raise nothing: the header holds every rate."""
+
+    def encoder(
+        self, file: BinaryIO, quality: Quality, sample_rate_hz: int, channels: int
+    ) -> Encoder:
+        return _WavEncoder(file, quality.bits, sample_rate_hz, channels)
+
+
+class _WavEncoder:
+    def __init__(self, file: BinaryIO, bits: int, sample_rate_hz: int, channels: int) -> None:
+        self._bits = bits
+        self._wav = WavFile(file, sample_rate_hz, channels, bits)
+
+    def write(self, frames: Array) -> None:
+        if self._bits == _FLOAT_BITS:
+            self._wav.write(frames.astype("<f4", copy=False).tobytes())
+        elif self._bits == 16:
+            self._wav.write(integers(frames, 16).astype("<i2").tobytes())
+        else:  # the lower three bytes of four
+            wide = integers(frames, 24).astype("<i4").reshape(-1, 1).view(np.uint8)
+            self._wav.write(wide[:, :3].tobytes())
+
+    def close(self) -> None:
+        self._wav.close()
+
+    def abandon(self) -> None:
+        """Do nothing: nothing is held."""
+
+
+FORMAT = _Wav()
