@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from stemline.engines.artifact import DEFAULT_PRECISION
 from stemline.engines.device import one_of
 from stemline.errors import FAILED, ExportError, RequestError, StemlineError
 from stemline.export.models import MODELS, find_model
@@ -52,7 +53,7 @@ Jobs = Annotated[int, typer.Option(min=1, help="Models exported at once.")]
 def export(
     models: Models = None,
     everything: Everything = False,
-    variants: Variants = "fp32",
+    variants: Variants = DEFAULT_PRECISION,
     weights: Weights = "auto",
     family: FamilyName = "",
     config: Config = None,
