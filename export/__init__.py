@@ -1,7 +1,6 @@
 """Trained weights to verified artifacts; the only folder that needs torch."""
 
 from stemline.errors import ConfigError, UnknownModelError
-from stemline.families.mdx23c.config import Mdx23cConfig
 from stemline.families.model_spec import ModelSpec
 
 from .models import MODELS, find_model
@@ -10,7 +9,6 @@ from .models import MODELS, find_model
 __all__ = [
     "MODELS",
     "ConfigError",
-    "Mdx23cConfig",
     "ModelSpec",
     "UnknownModelError",
     "find_model",

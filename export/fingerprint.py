@@ -91,7 +91,7 @@ def _imports(module: str, path: Path) -> Iterator[str]:
 @lru_cache(maxsize=1024)
 def _names(source: str, package: str) -> tuple[str, ...]:
     names: list[str] = []
-    for node in ast.walk(ast.parse(source)):
+    for node in _nodes_run(ast.parse(source)):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -102,6 +102,14 @@ def _names(source: str, package: str) -> tuple[str, ...]:
                 base = ".".join([*parents, *([node.module] if node.module else [])])
             names += [base, *(f"{base}.{alias.name}" for alias in node.names)]
     return tuple(names)
+
+
+def _nodes_run(node: ast.AST) -> Iterator[ast.AST]:
+    """Every node below this one but those that only type checkers read."""
+    for_checkers = isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+    for child in node.orelse if for_checkers else ast.iter_child_nodes(node):
+        yield child
+        yield from _nodes_run(child)
 
 
 def _digest(paths: Iterable[Path]) -> str:

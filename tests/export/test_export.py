@@ -1,5 +1,4 @@
 import hashlib
-import importlib.resources
 import json
 import resource
 import shutil
@@ -25,12 +24,11 @@ from stemline.errors import (
     UnknownVariantError,
     WeightsError,
 )
-from stemline.export import export as export_module
-from stemline.export import verify
+from stemline.export import fingerprint, verify
 from stemline.export.export import ExportResult, export_custom, export_model
-from stemline.export.fingerprint import fingerprint
 from stemline.export.manifest import stored_quality
 from stemline.export.models import MODELS
+from stemline.export.precisions import Budget, find_precision
 from stemline.export.reference import reference_engine
 from stemline.export.staging import staged_folder
 from stemline.export.verify import signal_rows, verify_artifact
@@ -109,61 +107,24 @@ def test_an_unchanged_export_is_skipped_with_its_card(exported: Path) -> None:
     assert path.stat().st_mtime_ns == before
 
 
-def test_weights_config_and_facts_shape_the_fingerprint(config: Mdx23cConfig) -> None:
-    spec = spec_of(config)
-    prints = [
-        fingerprint(spec_, "fp32", digest, has_quality=False)
-        for spec_, digest in (
-            (spec, "random:0"),
-            (spec, "00ff"),
-            (replace(spec, config=replace(config, growth=16)), "random:0"),
-            (replace(spec, config=replace(config, default_overlap=2.0)), "random:0"),
-            (replace(spec, licence="CC0"), "random:0"),
-        )
-    ]
-    assert len(set(prints)) == len(prints)
-    assert fingerprint(spec, "fp32", "00ff", has_quality=False) == prints[1]
-
-
-def test_the_band_shapes_the_fingerprint_where_the_card_has_quality_and_nowhere_else(
-    config: Mdx23cConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    spec = spec_of(config)
-
-    def prints() -> list[str]:
-        return [fingerprint(spec, "fp32", "00ff", has_quality) for has_quality in (True, False)]
-
-    before = prints()
-    assert prints() == before and before[0] != before[1]
-    copies = {
-        package: Path(shutil.copytree(str(importlib.resources.files(package)), tmp_path / package))
-        for package in export_module._QUALITY_SOURCES
-    }
-    monkeypatch.setattr(importlib.resources, "files", copies.__getitem__)
-    assert prints() == before
-    for package, patterns in export_module._QUALITY_SOURCES.items():
-        for pattern in patterns:
-            source = next(copies[package].glob(pattern))  # every pattern finds something
-            code = source.read_text()
-            source.write_text(code + "# changed\n")
-            changed = prints()
-            assert changed[0] != before[0] and changed[1] == before[1]
-            source.write_text(code)
-    synth = next((copies["stemline.band"] / "synth").glob("*.py"))
-    synth.write_text(synth.read_text() + "# changed\n")
-    assert prints()[0] != before[0]
-
-
 def test_a_change_of_the_band_exports_again_what_was_measured_on_it(
     trained: Path, checkpoint: Path, exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    song, file_of = tmp_path / "song.py", fingerprint._file_of
+    original = file_of("stemline.band.song")
+    assert original is not None
+    song.write_bytes(original.read_bytes() + b"# changed\n")
     for root in (trained, exported):
         shutil.copytree(root, tmp_path / "artifacts", dirs_exist_ok=True)
         weights = checkpoint if root == trained else "random"
         (before,) = export_model(spec_of(tiny_config()), weights=weights, root=root)
         assert before.status == "unchanged"
         with monkeypatch.context() as patch:
-            patch.setitem(export_module._QUALITY_SOURCES, "stemline.band", ("song.py",))
+            patch.setattr(
+                fingerprint,
+                "_file_of",
+                lambda module: song if module == "stemline.band.song" else file_of(module),
+            )
             spec = spec_of(tiny_config())
             (after,) = export_model(spec, weights=weights, root=tmp_path / "artifacts")
         assert after.status == ("exported" if root == trained else "unchanged")
@@ -202,7 +163,7 @@ def test_a_checkpoint_exported_is_what_the_engine_runs(
     assert artifact.info.default_overlap == 8
     assert str(checkpoint.parent) not in (result.folder / "manifest.json").read_text()
     reference = reference_engine(result.folder, checkpoint)
-    inputs = signal_rows(tiny_config())[0]
+    inputs = signal_rows(artifact.info)[0]
     wanted = reference.run(inputs)["stems"]
     got = open_engine(artifact.engine_path, device="cpu").run(inputs)["stems"]
     np.testing.assert_allclose(got, wanted, atol=1e-5 * np.abs(wanted).max())
@@ -247,7 +208,8 @@ def test_a_checkpoint_of_another_configuration_leaves_nothing(
 def test_a_failing_card_leaves_the_artifact_of_before(
     root: Path, config: Mdx23cConfig, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(verify.BUDGET_DB, "fp32", 1000.0)
+    budgets = find_precision("fp32").budgets
+    monkeypatch.setitem(budgets, "separate", Budget(snr_db=1000.0))  # type: ignore[arg-type]
     with pytest.raises(ParityError, match="the budget is 1000 dB"):
         export_model(spec_of(config), weights=checkpoint, root=root)
     assert not read_artifact(root / "tiny.fp32").info.trained
