@@ -54,7 +54,7 @@ def _names(task: Task) -> list[str]:
 def default_of(models: Sequence[Model], suits: Callable[[Model], bool]) -> Model | None:
     """The model to use where none is named; None where no one of them stands out.
 
-    `models` are all of one task; `suits` says which of them are for whole mixes.
+    `models` are all of one task; `suits` says which of them may stand in for the ranked ones.
     """
     among = [model for model in models if model.info.trained] or list(models)
     usual = [model for model in among if model.info.precision == DEFAULT_PRECISION]
