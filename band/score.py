@@ -27,7 +27,7 @@ class Note:
     start_s: float
     duration_s: float
     pitch: float
-    """As a MIDI number: 69 is 440 Hz."""
+    """Pitch as a MIDI number: 69 is 440 Hz."""
     velocity: float
     """0 to 1."""
 
@@ -79,7 +79,7 @@ class Truth:
     """The mean; it drifts around it."""
     beats_per_bar: Literal[3, 4]
     key: str
-    """As in `F# minor`."""
+    """The key, such as `F# minor`."""
     swing: float
     """0 is straight; 1 puts the off-beat eighth on the last third of the beat."""
     beats: tuple[Beat, ...]

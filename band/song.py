@@ -30,7 +30,7 @@ class Song:
 
     score: Score
     stems: dict[str, Array]
-    """By the names in STEMS; a stem that rests all the song is there, and zero."""
+    """The stems by the names in STEMS; one that rests all the song is there, and zero."""
     _dry_drums: dict[str, Array] = field(repr=False)
     _drum_filter: Filter = field(repr=False)
     _drum_gain: float = field(repr=False)
@@ -52,7 +52,7 @@ class Song:
 
     @property
     def truth(self) -> Truth:
-        """What an analyser should find."""
+        """The truth that an analyser should find."""
         return self.score.truth
 
     @property

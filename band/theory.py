@@ -60,7 +60,7 @@ class Key:
 
     @property
     def name(self) -> str:
-        """As in `F# minor`."""
+        """The key's name, such as `F# minor`."""
         names = _MAJOR_NAMES if self.mode == "major" else _MINOR_NAMES
         return f"{names[self.tonic]} {self.mode}"
 

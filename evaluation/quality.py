@@ -90,7 +90,7 @@ class Quality:
     seconds_each: float
     overlap: float
     stems: tuple[StemQuality, ...]
-    """At least one, in the order of the network's output."""
+    """The stems measured, at least one, in the order of the network's output."""
 
     @property
     def mean_si_sdr_db(self) -> float:

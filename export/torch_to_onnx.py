@@ -67,35 +67,8 @@ def export_onnx(
     if weights_bytes >= MAX_FILE_BYTES:
         raise OnnxExportError(f"{weights_bytes} bytes of weights do not fit one ONNX file of 2 GB")
     lengths = {BATCH: _TRACED_BATCH, **(traced or {})}
-    shapes = [_shape(tensor, lengths) for tensor in inputs]
-    dims: dict[str, Any] = {
-        axis: torch.export.Dim(axis) if axis == BATCH else torch.export.Dim(axis, min=_LEAST_FREE)
-        for axis in lengths
-    }
-    free = [
-        {place: dims[axis] for place, axis in enumerate(tensor.shape) if isinstance(axis, str)}
-        for tensor in inputs
-    ]
-    with contextlib.ExitStack() as undo:
-        undo.enter_context(evaluating(network))
-        undo.enter_context(torch.no_grad())
-        n_winograd = 0
-        if winograd and not traced:
-            alone = [shape[1:] for shape in shapes]
-            n_winograd = undo.enter_context(winograd_convolutions(network, alone))
-        undo.enter_context(_quiet())
-        program = torch.onnx.export(
-            network,
-            tuple(torch.zeros(shape) for shape in shapes),
-            dynamo=True,
-            opset_version=OPSET,
-            dynamic_shapes=tuple(free),
-            input_names=[tensor.name for tensor in inputs],
-            output_names=[tensor.name for tensor in outputs],
-            verbose=False,
-        )
-    if program is None:
-        raise OnnxExportError("torch.onnx.export gave no graph")
+    names = [tensor.name for tensor in outputs]
+    program, n_winograd = _program(network, inputs, names, lengths, winograd and not traced)
     model = program.model
     for given, wanted in (
         *zip(model.graph.inputs, inputs, strict=True),
@@ -112,6 +85,46 @@ def export_onnx(
     del program, model
     onnx.checker.check_model(str(path))
     return n_winograd
+
+
+def _program(
+    network: nn.Module,
+    inputs: Sequence[TensorSpec],
+    output_names: Sequence[str],
+    lengths: Mapping[str, int],
+    winograd: bool,
+) -> tuple[torch.onnx.ONNXProgram, int]:
+    """The exporter's program, and the number of its convolutions that are Winograd's."""
+    shapes = [_shape(tensor, lengths) for tensor in inputs]
+    dims: dict[str, Any] = {
+        axis: torch.export.Dim(axis) if axis == BATCH else torch.export.Dim(axis, min=_LEAST_FREE)
+        for axis in lengths
+    }
+    free = [
+        {place: dims[axis] for place, axis in enumerate(tensor.shape) if isinstance(axis, str)}
+        for tensor in inputs
+    ]
+    with contextlib.ExitStack() as undo:
+        undo.enter_context(evaluating(network))
+        undo.enter_context(torch.no_grad())
+        n_winograd = 0
+        if winograd:
+            alone = [shape[1:] for shape in shapes]
+            n_winograd = undo.enter_context(winograd_convolutions(network, alone))
+        undo.enter_context(_quiet())
+        program = torch.onnx.export(
+            network,
+            tuple(torch.zeros(shape) for shape in shapes),
+            dynamo=True,
+            opset_version=OPSET,
+            dynamic_shapes=tuple(free),
+            input_names=[tensor.name for tensor in inputs],
+            output_names=list(output_names),
+            verbose=False,
+        )
+    if program is None:
+        raise OnnxExportError("torch.onnx.export gave no graph")
+    return program, n_winograd
 
 
 def trace(network: nn.Module, target: GraphTarget, lengths: Mapping[str, int]) -> int:

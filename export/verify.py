@@ -101,18 +101,12 @@ def verify_artifact(folder: Path, weights: Path | None = None) -> Card:
         measured = against_golden(artifact.engine_path, info, _golden(folder))
     else:
         measured = against_reference(artifact.engine_path, info, reference)
-    card = Card(
-        reference="golden" if reference is None else "pytorch",
-        budget_db=budget.snr_db,
-        parity=measured.parity,
-        node_dtypes=stored.node_dtypes,
-        weight_dtypes=stored.weight_dtypes,
-        size_bytes=artifact.engine_path.stat().st_size,
-        seconds=measured.seconds,
-        reference_seconds=measured.reference_seconds,
-        machine=this_machine(),
-        versions=package_versions(),
-        beat_agreement=measured.beat_agreement,
+    card = _card(
+        "golden" if reference is None else "pytorch",
+        artifact.engine_path,
+        info,
+        measured,
+        (stored.node_dtypes, stored.weight_dtypes),
     )
     card.check(folder.name, budget)
     if stored.beat_quality is not None:
@@ -191,13 +185,23 @@ def _quality(path: Path, info: ModelInfo, songs: HeldOut, overlap: float) -> Qua
 
 def new_card(path: Path, info: ModelInfo, measured: Measured) -> Card:
     """The card of a graph that was just written; nothing is judged yet."""
-    nodes, weights = graph_dtypes(path)
+    return _card("pytorch", path, info, measured, graph_dtypes(path))
+
+
+def _card(
+    reference: str,
+    path: Path,
+    info: ModelInfo,
+    measured: Measured,
+    dtypes: tuple[dict[str, float], dict[str, float]],
+) -> Card:
+    """A card without quality; `dtypes` are the shares of nodes and of weights by dtype."""
     return Card(
-        reference="pytorch",
+        reference=reference,
         budget_db=_budget(info).snr_db,
         parity=measured.parity,
-        node_dtypes=nodes,
-        weight_dtypes=weights,
+        node_dtypes=dtypes[0],
+        weight_dtypes=dtypes[1],
         size_bytes=path.stat().st_size,
         seconds=measured.seconds,
         reference_seconds=measured.reference_seconds,

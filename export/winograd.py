@@ -57,7 +57,7 @@ def transforms() -> tuple[Matrix, Matrix, Matrix]:
 
 
 class WinogradConv2d(nn.Module):
-    """The same result as a 3×3 convolution without bias, padded by 1, on maps of one size."""
+    """A 3×3 convolution without bias, padded by 1, on maps of one size, as Winograd's."""
 
     gather: Tensor
     filters: Tensor

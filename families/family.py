@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 Task = Literal["separate", "beats"]
-"""What a model does: take a mixture apart, or find beats and perhaps sections."""
+"""What a model does: separate a mixture, or find beats and perhaps sections."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ Axes = tuple[int | str, ...]
 
 
 class NetworkConfig(Protocol):
-    """What shapes one network; each family has its own class, which checks itself."""
+    """The numbers that shape one network; each family has its own class, which checks itself."""
 
     @property
     def family(self) -> str:
@@ -77,7 +77,7 @@ class ModelSpec:
     memory_arena: bool = False
     """See `ModelInfo.memory_arena`."""
     other_files: tuple[CheckpointFile, ...] = ()
-    """The same weights in files of other forms, tried where no address above answers."""
+    """Files with these weights in other forms, tried where no address above answers."""
     member: MemberInfo | None = None
     """Where it is one of a bag's networks; `name` is then the bag's."""
     members: tuple["ModelSpec", ...] = ()
@@ -98,7 +98,7 @@ class ModelSpec:
 
     @property
     def networks(self) -> tuple["ModelSpec", ...]:
-        """What is exported, an artifact each: a bag's members, or the model itself."""
+        """Networks that are exported, an artifact each: a bag's members, or the model itself."""
         return self.members or (self,)
 
     @property

@@ -254,7 +254,7 @@ def _positions(path: BeatPath, states: BeatStates, n_frames: int) -> NDArray[np.
 
 
 def _peaks(activations: Activations, sounding: NDArray[np.bool_]) -> NDArray[np.intp]:
-    """In each run of sounding frames the frame of the highest activation, the first of equals."""
+    """The frame of the highest activation in each run of sounding ones, the first of equals."""
     frames = np.flatnonzero(sounding)
     if not len(frames):
         return frames

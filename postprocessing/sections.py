@@ -35,13 +35,13 @@ class Section:
     """A part of a track."""
 
     start: float
-    """In seconds."""
+    """Its beginning in seconds."""
 
     end: float
-    """In seconds."""
+    """Its end in seconds."""
 
     label: str
-    """What it is: verse, chorus, ..."""
+    """Its label: verse, chorus, ..."""
 
 
 def find_sections(

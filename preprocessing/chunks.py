@@ -132,10 +132,16 @@ def iter_chunks(blocks: Iterable[NDArray[np.float32]], plan: ChunkPlan) -> Itera
                 store[:, : filled - dropped] = store[:, dropped:filled]
                 origin, filled = origin + dropped, filled - dropped
 
-    n_samples = origin + filled
-    if store is None or n_samples == 0:
-        return
-    padded_end = n_samples
+    if store is not None and origin + filled:
+        yield from _last_chunks(store, plan, origin, filled, begin)
+
+
+def _last_chunks(
+    store: NDArray[np.float32], plan: ChunkPlan, origin: int, filled: int, begin: int | None
+) -> Iterator[Chunk]:
+    """The chunks that reach beyond the end of the track; the rest is as in `iter_chunks`."""
+    chunk, hop, border = plan.chunk_samples, plan.hop_samples, plan.border_samples
+    padded_end = n_samples = origin + filled
     if begin is None:  # too short for borders
         begin = first = 0
     else:

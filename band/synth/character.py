@@ -15,9 +15,9 @@ class Character:
 
     pulse: Pulse
     tract_scale: float
-    """On all formants: about 1 for a man, 1.17 for a woman, 1.3 for a child."""
+    """Factor on all formants: about 1 for a man, 1.17 for a woman, 1.3 for a child."""
     width_scale: float
-    """On all bandwidths; a small one makes a hollow, machine-like voice."""
+    """Factor on all bandwidths; a small one makes a hollow, machine-like voice."""
     singers_formant: bool
     breath: float
     """Noise that is always there, let through by the folds."""

@@ -99,7 +99,7 @@ def phrases(syllables: Sequence[Syllable]) -> list[list[Syllable]]:
 
 
 def spoken(syllables: Sequence[Syllable], voice: Character, dice: Dice) -> list[Syllable]:
-    """The same stretches of time spoken: short syllables on a pitch that wanders and falls."""
+    """A melody's stretches of time spoken: short syllables on a pitch that wanders and falls."""
     result: list[Syllable] = []
     for phrase in phrases(syllables):
         wander = 0.0

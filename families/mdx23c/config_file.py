@@ -109,7 +109,7 @@ def config_from_mapping(values: Mapping[str, Any]) -> Mdx23cConfig:
 
 def _overlap(inference: Mapping[str, Any]) -> float:
     n_overlap = inference.get("num_overlap")
-    # 1 would put chunks end to end, and every seam would be heard.
+    # 1 would put chunks end to end, and every seam would be audible.
     if isinstance(n_overlap, int) and n_overlap >= 2:
         return float(_integer(inference, "inference.num_overlap"))
     return DEFAULT_OVERLAP

@@ -28,7 +28,7 @@ class LayerShape:
     kernel_size: int
     stride: int
     padding: int
-    """What its convolution is padded by on both sides, and its transpose cropped by."""
+    """Padding of its convolution on both sides, which its transpose is cropped by."""
     over_frequency: bool
     bare: bool = False
     """Whether it is its convolution alone: the waveform's branch, where it meets the other."""
