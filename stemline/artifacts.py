@@ -9,9 +9,10 @@ StrPath = str | os.PathLike[str]
 
 
 def artifact_roots(artifacts: StrPath | None = None) -> tuple[Path, ...]:
-    """The folders of artifacts, the one that is looked through first at the beginning.
+    """The folders that models are looked for in, the first one first.
 
-    It is `artifacts`, else what `STEMLINE_ARTIFACTS` names, else the folder `artifacts`.
+    It is the folder of the caller, else of `STEMLINE_ARTIFACTS`, else `artifacts`, as the command
+    has it.
     """
     return (Path(artifacts or os.environ.get("STEMLINE_ARTIFACTS") or "artifacts"),)
 
