@@ -7,7 +7,7 @@ from stemline.engines.artifact import DEFAULT_PRECISION
 from stemline.errors import RequestError, UnknownModelError, WrongModelError
 
 from .beat_tracker import BeatTracker, check_separator
-from .default_model import best_model, default_of, small_model, stems_rank
+from .default_model import best_model, candidates, default_of, small_model, stems_rank
 from .library import Library
 from .models import Model
 
@@ -64,7 +64,7 @@ def find_beat_model(library: Library, model: str = "") -> BeatModel:
     if chosen is None:
         raise UnknownModelError(
             f"no beat model was named, and of those in {library.root} none is the one to take; "
-            f"there are {', '.join(names)}"
+            f"there are {', '.join(one.name for one in candidates(models))}"
             if names
             else f"no beat model is exported in {library.root}; stemline export {small} "
             f"takes about a minute, its weights ship with stemline; stemline export {best} "

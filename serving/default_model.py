@@ -51,12 +51,17 @@ def _names(task: Task) -> list[str]:
     return [name for name, (its_task, _) in _rows().items() if its_task == task]
 
 
+def candidates(models: Sequence[Model]) -> list[Model]:
+    """The trained ones, or all where none is: what an unnamed model may be."""
+    return [model for model in models if model.info.trained] or list(models)
+
+
 def default_of(models: Sequence[Model], suits: Callable[[Model], bool]) -> Model | None:
     """The model to use where none is named; None where no one of them stands out.
 
     `models` are all of one task; `suits` says which of them may stand in for the ranked ones.
     """
-    among = [model for model in models if model.info.trained] or list(models)
+    among = candidates(models)
     usual = [model for model in among if model.info.precision == DEFAULT_PRECISION]
     ranked = sorted(usual, key=lambda model: default_rank(model.info.model))
     if ranked and default_rank(ranked[-1].info.model) > 0:

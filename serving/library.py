@@ -20,7 +20,7 @@ from stemline.engines.artifact import DEFAULT_PRECISION, MANIFEST, info_from_met
 from stemline.errors import ArtifactError, UnknownModelError, UntrainedError, WrongModelError
 
 from .beat_tracker import BeatTracker
-from .default_model import best_model, default_of, separates_mixes, small_model
+from .default_model import best_model, candidates, default_of, separates_mixes, small_model
 from .jobs import SeparateOptions
 from .models import Model, bag_name, model_of, models_of
 from .separator import Member, Separator
@@ -96,7 +96,7 @@ class Library:
         if chosen is None:
             raise UnknownModelError(
                 f"no model was named, and of those in {self.root} none is the one to take for a "
-                f"whole mix; there are {', '.join(one.name for one in models)}"
+                f"whole mix; there are {', '.join(one.name for one in candidates(models))}"
             )
         return chosen
 
