@@ -106,8 +106,10 @@ def _names(source: str, package: str) -> tuple[str, ...]:
 
 def _nodes_run(node: ast.AST) -> Iterator[ast.AST]:
     """Every node below this one but those that only type checkers read."""
-    for_checkers = isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
-    for child in node.orelse if for_checkers else ast.iter_child_nodes(node):
+    children: Iterable[ast.AST] = ast.iter_child_nodes(node)
+    if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+        children = node.orelse
+    for child in children:
         yield child
         yield from _nodes_run(child)
 
