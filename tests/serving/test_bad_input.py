@@ -106,7 +106,7 @@ def test_the_server_refuses_and_goes_on(client: StemlineClient, tmp_path: Path, 
     output = OutputFormat("wav", bits=32)
     with pytest.raises(RemoteError, match=words) as refused:
         client.separate_file(tmp_path / "input.wav", tmp_path / "out", output)
-    assert refused.value.code.name == "INVALID_ARGUMENT"
+    assert refused.value.status == "INVALID_ARGUMENT"
     tone(tmp_path / "good.wav", 5000)
     stems = client.separate_file(tmp_path / "good.wav", tmp_path / "out", output)
     assert soundfile.info(stems["vocals"]).frames == 5000

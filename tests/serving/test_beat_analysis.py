@@ -218,13 +218,13 @@ def test_a_track_that_is_closed_ends_its_run_and_the_next_has_the_network() -> N
     tracker = BeatTracker(engine, FACTS)
     stems = click_stems(BEATS, (), (), 6)
     with ThreadPoolExecutor(2) as pool:
-        turn, mono = tracker.open_ticket(), tracker.collect(RATE)
+        ticket, mono = tracker.open_ticket(), tracker.collect(RATE)
         mono.push(stems)
-        finding = pool.submit(tracker.find, mono, turn=turn)
+        finding = pool.submit(tracker.find, mono, ticket=ticket)
         assert engine.begun.wait(20)
         waiting = pool.submit(tracker.track_stems, stems, RATE)
         wait_for(lambda: tracker.n_queued == 1)
-        turn.close()
+        ticket.close()
         with pytest.raises(SeparationClosedError):
             finding.result(10)
         assert len(waiting.result(10).beats) == len(BEATS)

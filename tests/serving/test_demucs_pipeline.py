@@ -47,7 +47,7 @@ from stemline.preprocessing.audio import AudioFormat
 from stemline.preprocessing.channels import from_channels, to_channels
 from stemline.preprocessing.rereadable import Rereadable
 from stemline.preprocessing.resample import Resampler
-from stemline.serving import library, pipeline
+from stemline.serving import library, track_input
 from stemline.serving.client.client import StemlineClient
 from stemline.serving.jobs import SeparateOptions
 from stemline.serving.library import Library
@@ -93,13 +93,13 @@ def resampled(samples: Array, from_hz: int, to_hz: int) -> Array:
 # Levels and lengths --------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("any_length", [False, True], ids=["fixed", "free"])
+@pytest.mark.parametrize("dynamic_length", [False, True], ids=["fixed", "free"])
 def test_quality_is_measured_on_what_the_pipeline_gives(
-    any_length: bool, tmp_path: Path, opened: Open
+    dynamic_length: bool, tmp_path: Path, opened: Open
 ) -> None:
     """Export and bench separate without a queue, by a loop of their own."""
-    info = gain_info(any_length=any_length)
-    folder = write_gains(tmp_path, info, GAINS[0], by_place=not any_length)
+    info = gain_info(dynamic_length=dynamic_length)
+    folder = write_gains(tmp_path, info, GAINS[0], by_place=not dynamic_length)
     samples = music(30_001) + np.float32(0.02)
     wanted = opened(tmp_path).separator("mine").separate(samples, RATE)
     engine = open_engine(folder / "1" / "model.onnx", device="cpu")
@@ -109,12 +109,12 @@ def test_quality_is_measured_on_what_the_pipeline_gives(
         np.testing.assert_array_equal(got[stem], other)
 
 
-@pytest.mark.parametrize("any_length", [False, True], ids=["fixed", "free"])
+@pytest.mark.parametrize("dynamic_length", [False, True], ids=["fixed", "free"])
 @pytest.mark.parametrize("n_samples", [1, 2, 3307, 3308, 4409, 4410, 4411, 30_001])
 def test_stems_are_as_long_as_the_track_and_what_the_network_makes_of_it(
-    n_samples: int, any_length: bool, tmp_path: Path, opened: Open
+    n_samples: int, dynamic_length: bool, tmp_path: Path, opened: Open
 ) -> None:
-    write_gains(tmp_path, gain_info(any_length=any_length), GAINS[0])
+    write_gains(tmp_path, gain_info(dynamic_length=dynamic_length), GAINS[0])
     samples = music(n_samples) + np.float32(0.02)
     got = opened(tmp_path).separator("mine").separate(samples, RATE)
     assert list(got) == list(STEMS)
@@ -404,7 +404,7 @@ def test_a_full_disk_in_the_first_reading_is_raised_and_nobody_waits_for_ever(
 
 def test_shifts_that_would_hold_gigabytes_are_refused(tmp_path: Path, opened: Open) -> None:
     """Of segments of 44 s; the message says how many there may be."""
-    write_gains(tmp_path, gain_info(any_length=True, chunk_samples=44 * 44100), GAINS[0])
+    write_gains(tmp_path, gain_info(dynamic_length=True, chunk_samples=44 * 44100), GAINS[0])
     separator = opened(tmp_path).separator("mine")
     with pytest.raises(RequestError, match=r"would hold .* GB; at most 1\d are taken"):
         separator.check(SeparateOptions(shifts=50))
@@ -451,7 +451,7 @@ def test_memory_does_not_grow_with_the_track(
 ) -> None:
     separator = opened(bags).separator("mine")
     separator.load()
-    monkeypatch.setattr(pipeline, "Rereadable", partial(Rereadable, in_memory_bytes=1 << 16))
+    monkeypatch.setattr(track_input, "Rereadable", partial(Rereadable, in_memory_bytes=1 << 16))
     block = music(RATE // 2)
 
     def peak_bytes(n_blocks: int) -> int:

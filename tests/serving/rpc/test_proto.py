@@ -28,10 +28,10 @@ def test_the_generated_code_is_that_of_the_proto(tmp_path):
 @pytest.mark.parametrize(
     ("missing", "module"),
     [
-        ("pydantic_settings", "settings"),
-        ("grpc_health", "server"),
-        ("grpc_reflection", "server"),
-        ("grpc_status", "server"),
+        ("pydantic_settings", "rpc.settings"),
+        ("grpc_health", "rpc.server"),
+        ("grpc_reflection", "rpc.server"),
+        ("grpc_status", "rpc.server"),
     ],
 )
 def test_without_the_serve_extra_the_error_is_the_command_that_installs_it(missing, module):
@@ -39,7 +39,7 @@ def test_without_the_serve_extra_the_error_is_the_command_that_installs_it(missi
 import sys
 sys.modules[{missing!r}] = None
 import stemline.serving.client.client
-from stemline.engines import MissingExtraError
+from stemline.errors import MissingExtraError
 try:
     import stemline.serving.{module}
 except MissingExtraError as error:
