@@ -2,19 +2,24 @@
 
     python tests/check_demo.py [demo]
 
-Nothing of stemline is imported, and SI-SDR is computed another way than stemline does.
+Nothing of stemline is imported, and all is computed another way than stemline does: SI-SDR by an
+angle, beats paired as in any bipartite graph, labels weighed by pairs of sections.
 """
 
 import json
 import math
 import sys
+from collections import Counter
+from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import soundfile
-from check_demo_beats import beats_disagreements
 from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+from scipy.sparse.csgraph import maximum_bipartite_matching
 
 TOLERANCE_DB = 0.01
 """Figures are of 32-bit files and of sums in another order; both are off by far less than this."""
@@ -25,24 +30,17 @@ LIMIT_DB = 100.0
 """Figures end here, on both sides: a stem that is missing has −100 dB."""
 SUM_TOLERANCE = 1e-5
 """Of the stems' sum against the mixture: four roundings of samples below 1, to 24 bits each."""
+WINDOW_S, FRAME_S, TEMPO_TOLERANCE = 0.07, 0.01, 0.04
+EDGE_S = 1e-6
+"""An event that lies on the very edge of a window may count or not: times have six digits."""
+SHARE_TOLERANCE = 1e-4
+"""Of shares of the time: sections' times have six digits, songs a second at the least."""
+TRACK_GAIN, CLICK_S = 0.5, 0.04
+QUIET, LOUD = 1e-3, 0.1
+"""What is left of a click track without the track: rounding to 16 bits is 3e-5, a click 0.4."""
 
 Signal = NDArray[np.float64]
-
-
-def si_sdr_db(estimate: Signal, reference: Signal) -> float | None:
-    """10 · log10(c² / (1 − c²)), c the cosine of the angle between the two signals.
-
-    What of the estimate points along the reference has length c, what does not √(1 − c²): the
-    ratio of eq. 5 in Le Roux et al., "SDR – half-baked or well done?" (ICASSP 2019). It is −∞ for
-    an estimate that has nothing of the reference, and None for one that is a multiple of it, as
-    far as 64 bits tell. The reference is not silent.
-    """
-    lengths = math.sqrt(np.sum(estimate**2)) * math.sqrt(np.sum(reference**2))
-    cosine = float(np.sum(estimate * reference)) / lengths if lengths else 0.0
-    found, lost = cosine**2, 1 - cosine**2
-    if lost <= 1e-15:
-        return None
-    return 10 * math.log10(found / lost) if found else -math.inf
+Beats = list[tuple[float, int]]
 
 
 def disagreements(folder: Path) -> list[str]:
@@ -50,49 +48,67 @@ def disagreements(folder: Path) -> list[str]:
     report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
     files = report["files"]
     mixture, rate_hz = _read(folder / files["mixture"])
-    truth = {stem: _read(folder / path)[0] for stem, path in files["truth"].items()}
-    separated = {stem: _read(folder / path)[0] for stem, path in files["separated"].items()}
+    truth, separated = (
+        {stem: _read(folder / path)[0] for stem, path in files[kind].items()}
+        for kind in ("truth", "separated")
+    )
     found = [
-        f"{kind}/{stem} has {signal.size} samples, the mixture {mixture.size}"
-        for kind, signals in (("truth", truth), ("separated", separated))
-        for stem, signal in signals.items()
+        f"{stem} has {signal.size} samples, the mixture {mixture.size}"
+        for stem, signal in [*truth.items(), *separated.items()]
         if signal.size != mixture.size
     ]
     if found:
         return found
+    found += _stems(report, mixture, truth, separated)
+    beats, true = (_read_beats(folder / files[name]) for name in ("beats", "true_beats"))
+    found += _beats(report["beats"], beats, true)
+    found += _sections(report["beats"], report["song"]["duration_s"])
+    found += _clicks(folder / files["clicks"], folder / files["mixture"], [at for at, _ in beats])
+    found += _speed(report["grpc"], report["latency"], mixture.size / 2 / rate_hz)
+    for name in ("picture", "beats_picture"):
+        if not (folder / files[name]).read_bytes().startswith(b"\x89PNG"):
+            found.append(f"{name} is no PNG")
+    return found
+
+
+# Stems.
+
+
+def si_sdr_db(estimate: Signal, reference: Signal) -> float:
+    """10 · log10(c² / (1 − c²)), c the cosine of the angle between the two signals; within ±100.
+
+    What of the estimate points along the reference has length c, what does not √(1 − c²): the
+    ratio of eq. 5 in Le Roux et al., "SDR – half-baked or well done?" (ICASSP 2019). The reference
+    is not silent.
+    """
+    lengths = math.sqrt(np.sum(estimate**2)) * math.sqrt(np.sum(reference**2))
+    found = (float(np.sum(estimate * reference)) / lengths) ** 2 if lengths else 0.0
+    least = 10 ** (-LIMIT_DB / 10)
+    return 10 * math.log10(max(found, least) / max(1 - found, least))
+
+
+def _stems(
+    report: dict[str, Any], mixture: Signal, truth: dict[str, Signal], separated: dict[str, Signal]
+) -> list[str]:
+    found = []
     off = float(np.max(np.abs(sum(truth.values()) - mixture)))
     if off > SUM_TOLERANCE:
         found.append(f"the true stems add up to something {off:.1e} away from the mixture")
-    improvements = []
+    gains = []
     for row in report["stems"]:
-        stem = row["stem"]
-        before_db = after_db = gained_db = None
-        if not _rests_or_is_alone(truth[stem], mixture):
-            before_db, after_db = (_limited(x, truth[stem]) for x in (mixture, separated[stem]))
-            gained_db = after_db - before_db
-            improvements.append(gained_db)
-        found += _compare(f"{stem}, mixture", row["mixture_si_sdr_db"], before_db)
-        found += _compare(f"{stem}, separated", row["si_sdr_db"], after_db)
-        found += _compare(f"{stem}, improvement", row["improvement_db"], gained_db)
-    mean_db = sum(improvements) / len(improvements) if improvements else None
-    found += _compare("mean improvement", report["mean_improvement_db"], mean_db)
-    found += beats_disagreements(folder, report)
-    return found + _other_figures(folder, report, mixture.size / 2 / rate_hz)
-
-
-def _other_figures(folder: Path, report: dict[str, Any], audio_s: float) -> list[str]:
-    """What follows from other figures, and that the picture is one."""
-    found = []
-    grpc, latency = report["grpc"], report["latency"]
-    if not math.isclose(grpc["audio_s"], audio_s, rel_tol=1e-6):
-        found.append(f"the report has {grpc['audio_s']} s of audio, the files have {audio_s} s")
-    if not math.isclose(grpc["realtime_factor"], audio_s / grpc["seconds"], rel_tol=1e-6):
-        found.append("the real-time factor is not the audio's length over the time it took")
-    if not math.isclose(latency["ratio"], latency["torch_ms"] / latency["onnx_ms"], rel_tol=1e-6):
-        found.append("the speed-up is not PyTorch's time over ONNX Runtime's")
-    if not (folder / report["files"]["picture"]).read_bytes().startswith(b"\x89PNG"):
-        found.append("the picture is no PNG")
-    return found
+        stem, after_db, gain_db = row["stem"], None, None
+        is_silent = math.sqrt(np.mean(truth[stem] ** 2)) < SILENT_RMS
+        before_db = None if is_silent else si_sdr_db(mixture, truth[stem])
+        if before_db is None or before_db > ALONE_DB:
+            before_db = None
+        else:
+            after_db = si_sdr_db(separated[stem], truth[stem])
+            gains.append(gain_db := after_db - before_db)
+        found += _near(f"{stem}, mixture", row["mixture_si_sdr_db"], before_db)
+        found += _near(f"{stem}, separated", row["si_sdr_db"], after_db)
+        found += _near(f"{stem}, improvement", row["improvement_db"], gain_db)
+    mean_db = sum(gains) / len(gains) if gains else None
+    return found + _near("mean improvement", report["mean_improvement_db"], mean_db)
 
 
 def _read(path: Path) -> tuple[Signal, int]:
@@ -101,25 +117,113 @@ def _read(path: Path) -> tuple[Signal, int]:
     return samples.T.reshape(-1), rate_hz
 
 
-def _rests_or_is_alone(stem: Signal, mixture: Signal) -> bool:
-    """Whether there is nothing to separate: only then has a stem no figures."""
-    if math.sqrt(np.mean(stem**2)) < SILENT_RMS:
-        return True
-    before_db = si_sdr_db(mixture, stem)
-    return before_db is None or before_db > ALONE_DB
+def _speed(grpc: dict[str, Any], latency: dict[str, Any], audio_s: float) -> list[str]:
+    factor, ratio = audio_s / grpc["seconds"], latency["torch_ms"] / latency["onnx_ms"]
+    return [
+        *_near("length of the audio", grpc["audio_s"], audio_s, 1e-6 * audio_s),
+        *_near("real-time factor", grpc["realtime_factor"], factor, 1e-6 * factor),
+        *_near("speed-up over PyTorch", latency["ratio"], ratio, 1e-6 * ratio),
+    ]
 
 
-def _limited(estimate: Signal, reference: Signal) -> float:
-    value_db = si_sdr_db(estimate, reference)
-    return LIMIT_DB if value_db is None else min(max(value_db, -LIMIT_DB), LIMIT_DB)
+# Beats and sections.
 
 
-def _compare(what: str, said: float | None, measured: float | None) -> list[str]:
+def f_measure(true_s: Sequence[float], found_s: Sequence[float], window_s: float) -> float:
+    """The harmonic mean of precision and recall: of a greatest matching's pairs in both."""
+    near = np.abs(np.subtract.outer(found_s, true_s)) <= window_s
+    n_pairs = int(np.sum(maximum_bipartite_matching(csr_matrix(near)) >= 0)) if near.size else 0
+    if not n_pairs:
+        return 0.0
+    precision, recall = n_pairs / len(found_s), n_pairs / len(true_s)
+    return 2 * precision * recall / (precision + recall)
+
+
+def _read_beats(path: Path) -> Beats:
+    """Lines of seconds, a tab and the place in the bar."""
+    lines = [line.split("\t") for line in path.read_text(encoding="utf-8").splitlines()]
+    return [(float(time_s), int(position)) for time_s, position in lines]
+
+
+def _beats(said: dict[str, Any], beats: Beats, true: Beats) -> list[str]:
+    found, scores = [], said["scores"]
+    (all_s, down_s), (true_s, true_down_s) = (
+        ([at for at, _ in of], [at for at, place in of if place == 1]) for of in (beats, true)
+    )
+    times = {"beats": all_s, "downbeats": down_s, "true_beats": true_s}
+    for what, of in {**times, "true_downbeats": true_down_s}.items():
+        found += _same(f"number of {what}", said[f"n_{what}"], len(of))
+    if all_s != sorted(set(all_s)):
+        found.append("the beats do not ascend")
+    found += _near_f("beats", scores["beat"], true_s, all_s, WINDOW_S)
+    found += _near_f("downbeats", scores["downbeat"], true_down_s, down_s, WINDOW_S)
+    # The most frequent of the tempi from beat to beat, and whether it is the true one.
+    counts = Counter(round(60 / (after - before)) for before, after in pairwise(all_s))
+    most = [bpm for bpm, count in counts.items() if count == max(counts.values())]
+    if said["bpm"] not in (most or [None]):
+        return [*found, f"tempo: the report says {said['bpm']} bpm, the beats {most or None}"]
+    off = abs(said["bpm"] / said["true_bpm"] - 1) if most else math.inf
+    return found + _same("tempo's score", scores["tempo"], float(off <= TEMPO_TOLERANCE))
+
+
+def _sections(said: dict[str, Any], duration_s: float) -> list[str]:
+    found, true, scores = said["segments"], said["true_segments"], said["scores"]
+    problems = []
+    for what, segments in (("sections", found), ("true sections", true)):
+        is_whole = not segments[0]["start"] and abs(segments[-1]["end"] - duration_s) <= FRAME_S
+        if not is_whole or any(one["end"] != other["start"] for one, other in pairwise(segments)):
+            problems.append(f"the {what} do not fill the song")
+    inner = [[segment["start"] for segment in segments[1:]] for segments in (true, found)]
+    whole = [[0.0, *starts, duration_s] for starts in inner]
+    for name, window_s in (("half", 0.5), ("three", 3.0)):
+        problems += _near_f(f"boundaries, {name}", scores[f"boundary_{name}"], *whole, window_s)
+        what, score = f"inner boundaries, {name}", scores[f"inner_{name}"]
+        problems += _near_f(what, score, *inner, window_s) if inner[0] else _same(what, score, None)
+    right_s = sum(
+        max(0.0, min(one["end"], other["end"], duration_s) - max(one["start"], other["start"]))
+        for one in found
+        for other in true
+        if one["label"] == other["label"]
+    )
+    return problems + _near("labels", scores["label"], right_s / duration_s, SHARE_TOLERANCE)
+
+
+def _clicks(clicks: Path, mixture: Path, beats_s: list[float]) -> list[str]:
+    """A click on every beat, and nothing else beside the song."""
+    (both, rate_hz), (song, _) = map(soundfile.read, (clicks, mixture))  # (n_samples, 2)
+    if both.shape != song.shape:
+        return ["the click track is not as long as the song"]
+    level = np.abs(both - np.clip(TRACK_GAIN * song, -1, 1)).max(axis=1)
+    places = [slice(round(at * rate_hz), round((at + CLICK_S) * rate_hz)) for at in beats_s]
+    # A click at the very end may have no time to be loud.
+    heights = [level[place].max() for place in places if place.stop <= len(level)]
+    found = ["there is no click on a beat"] if min(heights, default=1) < LOUD else []
+    for place in places:
+        level[place] = 0
+    return [*found, "the click track has more than beats"] if level.max() > QUIET else found
+
+
+# What the report says beside what the files have.
+
+
+def _near_f(
+    what: str, said: float | None, true_s: list[float], found_s: list[float], window_s: float
+) -> list[str]:
+    low, high = (f_measure(true_s, found_s, window_s + edge) for edge in (-EDGE_S, EDGE_S))
+    is_near = said is not None and low - 1e-9 <= said <= high + 1e-9
+    return [] if is_near else _same(what, said, low)
+
+
+def _near(
+    what: str, said: float | None, measured: float | None, tolerance: float = TOLERANCE_DB
+) -> list[str]:
     if said is None or measured is None:
-        agrees = said is measured
-    else:
-        agrees = abs(said - measured) <= TOLERANCE_DB
-    return [] if agrees else [f"{what}: the report says {said} dB, the files {measured} dB"]
+        return _same(what, said, measured)
+    return [] if abs(said - measured) <= tolerance else _same(what, said, measured)
+
+
+def _same(what: str, said: object, measured: object) -> list[str]:
+    return [] if said == measured else [f"{what}: the report says {said}, the files {measured}"]
 
 
 def main() -> None:
@@ -131,7 +235,7 @@ def main() -> None:
     for line in found:
         print(line, file=sys.stderr)
     if not found:
-        print(f"{folder}: every figure of the report is what its files give")
+        print(f"{folder}: every figure of the report is what its files say")
     sys.exit(1 if found else 0)
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def print_report(report: "Report") -> None:
     """The machine, and a table for each kind of measurement that was made."""
-    _print_machine(report.machine)
+    print_machine(report.machine)
     print_table(
         "engines, by turns",
         (
@@ -62,7 +62,8 @@ def print_report(report: "Report") -> None:
         )
 
 
-def _print_machine(machine: "Machine") -> None:
+def print_machine(machine: "Machine") -> None:
+    """Where figures come from, on standard error; other work there makes them worse."""
     cores = ", ".join(map(str, machine.pinned_to))
     pinned = f"pinned to core {cores}" if cores else "not pinned"
     versions = ", ".join(f"{name} {version}" for name, version in machine.versions.items())
