@@ -67,11 +67,11 @@ def demo(
         allowed = f"{_SHORTEST_S:g} to {_LONGEST_S:g} seconds"
         raise RequestError("duration-s", f"--duration-s is {allowed}; got {duration_s:g}")
     _check_extras()
+    for folder in (out, out / "truth", out / "separated"):
+        folder.mkdir(parents=True, exist_ok=True)
     path = out / "report.json"
     # A report is of the files beside it: none, until all of them are there.
     path.unlink(missing_ok=True)
-    for folder in (out, out / "truth", out / "separated"):
-        folder.mkdir(parents=True, exist_ok=True)
     report = _run(out, seed, duration_s, artifacts)
     write_text(path, json.dumps(report, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
     if as_json:

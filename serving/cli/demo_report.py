@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 FILES = {
     "mixture": "mixture.wav",
-    "true_beats": "truth/song.beats",
     "beats": "song.beats",
+    "true_beats": "truth/song.beats",
     "clicks": "clicks.wav",
     "beats_picture": "beats.png",
     "picture": "stems.png",
@@ -94,9 +94,10 @@ def report_of(
             "ratio": torch_ms / onnx_ms,
         },
         "files": {
-            **FILES,
+            "mixture": FILES["mixture"],
             "truth": {stem: f"truth/{stem}.wav" for stem in song.stems},
             "separated": {stem: f"separated/{stem}.wav" for stem in found.stems},
+            **FILES,
         },
         "machine": asdict(machine),
     }
