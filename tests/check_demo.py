@@ -29,12 +29,12 @@ ALONE_DB = 30.0
 LIMIT_DB = 100.0
 """Figures end here, on both sides: a stem that is missing has −100 dB."""
 SUM_TOLERANCE = 1e-5
-"""Of the stems' sum against the mixture: four roundings of samples below 1, to 24 bits each."""
+"""How far the stems' sum may be from the mixture: four roundings of samples below 1, to 24 bits each."""
 WINDOW_S, FRAME_S, TEMPO_TOLERANCE = 0.07, 0.01, 0.04
 EDGE_S = 1e-6
 """An event that lies on the very edge of a window may count or not: times have six digits."""
 SHARE_TOLERANCE = 1e-4
-"""Of shares of the time: sections' times have six digits, songs a second at the least."""
+"""How far shares of the time may be off: times have six digits, songs a second at the least."""
 TRACK_GAIN, CLICK_S = 0.5, 0.04
 QUIET, LOUD = 1e-3, 0.1
 """What is left of a click track without the track: rounding to 16 bits is 3e-5, a click 0.4."""
