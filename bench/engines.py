@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from stemline.engines import Artifact, Engine
 from stemline.engines.artifact import DEFAULT_PRECISION, MANIFEST
-from stemline.engines.runtimes import RUNTIMES, open_with
+from stemline.engines.device import AUTO, one_of, served_device
+from stemline.engines.runtimes import RUNTIMES, all_runtimes, open_with
 from stemline.errors import BenchError, MissingExtraError, RequestError
 from stemline.export.precisions import PRECISIONS
 from stemline.families import find_family
@@ -53,6 +54,9 @@ class BenchEngine:
 
 
 def _open_served(runtime: str, opening: Opening) -> Opened:
+    everyone = all_runtimes()
+    devices = [AUTO, *(device for each in everyone for device in each.devices)]
+    served_device(opening.device, devices, by=one_of([each.name for each in everyone]))
     engine = open_with(runtime, opening.engine_path, opening.device, opening.threads)
     return Opened(engine, opening.engine_path.stat().st_size)
 

@@ -29,7 +29,7 @@ ALONE_DB = 30.0
 LIMIT_DB = 100.0
 """Figures end here, on both sides: a stem that is missing has −100 dB."""
 SUM_TOLERANCE = 1e-5
-"""How far the stems' sum may be from the mixture: four roundings of samples below 1, to 24 bits each."""
+"""How far the stems may add up from the mixture: four roundings to 24 bits of samples below 1."""
 WINDOW_S, FRAME_S, TEMPO_TOLERANCE = 0.07, 0.01, 0.04
 EDGE_S = 1e-6
 """An event that lies on the very edge of a window may count or not: times have six digits."""
