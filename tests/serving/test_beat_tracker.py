@@ -254,7 +254,7 @@ def test_a_mixture_needs_a_separator_of_the_right_stems(tracker: BeatTracker) ->
 
 
 @pytest.mark.parametrize(
-    ("facts", "words"),
+    ("info", "words"),
     [
         (replace(FACTS, labels=("verse", "chorus", "bridge")), "do not belong together"),
         (replace(FACTS, stems=("bass", "drums")), "do not belong together"),

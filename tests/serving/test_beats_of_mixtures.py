@@ -138,7 +138,7 @@ def test_files_hold_beats_and_no_sections(tracker: BeatTracker, tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    ("facts", "words"),
+    ("info", "words"),
     [
         (replace(MIXTURE_FACTS, n_bins=81), r"\(44100, 441, 81\); this stemline makes"),
         (replace(MIXTURE_FACTS, hop_samples=882), "this stemline makes"),

@@ -46,7 +46,7 @@ from stemline.preprocessing.audio import AudioFormat
 from stemline.serving.beat_models import find_beat_model
 from stemline.serving.beat_tracker import BeatTracker
 from stemline.serving.client.client import StemlineClient
-from stemline.serving.jobs import Beat, Beats, SeparateOptions
+from stemline.serving.jobs import Beat, Beats, BeatsFound, SeparateOptions
 from stemline.serving.library import EngineOptions, Library
 from stemline.serving.messages.beats import activation_messages, beats_of, result_message
 from stemline.serving.rpc import uploads
@@ -295,7 +295,7 @@ def test_long_activations_travel_in_small_messages_and_come_back_as_they_were() 
         activations=given,
     )
     result = result_message(
-        found, n_samples=400 * RATE, sample_rate_hz=RATE, wall_s=100.0, artifact_sha256=SHA256
+        BeatsFound(found, SHA256, n_samples=400 * RATE, sample_rate_hz=RATE, elapsed_s=100.0)
     )
     assert result.realtime_factor == 4
     blocks = list(activation_messages(given))
@@ -313,9 +313,8 @@ def test_a_network_without_labels_comes_back_without_them() -> None:
     nothing = np.zeros(0, np.float32)
     given = BeatActivations(beat, beat / 2, nothing, np.zeros((0, 100), np.float32), (), 100.0)
     found = Beats(None, (), (), 1.0, {}, given)
-    result = result_message(
-        found, n_samples=RATE, sample_rate_hz=RATE, wall_s=1.0, artifact_sha256=""
-    )
+    event = BeatsFound(found, "", n_samples=RATE, sample_rate_hz=RATE, elapsed_s=1.0)
+    result = result_message(event)
     assert_same(beats_of(result, list(activation_messages(given)), ()), replace(found))
 
 
