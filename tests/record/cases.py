@@ -356,7 +356,6 @@ def raw_calls(work: Path) -> dict[str, tuple[str, list[Message]]]:
             [_analyze({"config": {"model": "mini", "stems": ["drums"]}}), *_audio(song)],
         ),
         "models": ("ListModels", [{}]),
-        "models of one page": ("ListModels", [{"page_size": 2}]),
     }  # fmt: skip
 
 
@@ -431,6 +430,4 @@ def wrong_calls() -> dict[str, tuple[str, list[Message]]]:
         for method, named in (("Separate", separate), ("Beats", beats), ("Analyze", analyze))
         for name, messages in named.items()
     }
-    calls["ListModels: a bad token"] = ("ListModels", [{"page_token": "x" * 5}])
-    calls["ListModels: a bad size"] = ("ListModels", [{"page_size": -1}])
     return calls
