@@ -16,10 +16,10 @@ from stemline.export.models import MODELS
 from stemline.families.mdx23c.processing import network_input, stem_chunks
 from stemline.postprocessing.istft import Istft
 from stemline.preprocessing.stft import Stft
+from stemline.training.mini import recipe as recipes
 from stemline.training.mini.recipe import Recipe
 from stemline.training.mini.songs import example
 from stemline.training.mini.spectrogram import Spectrogram
-from stemline.training.mini.train import CONFIG as MINI_YAML
 from stemline.training.mini.train import train
 
 STEMS = ("drums", "bass", "other", "vocals")
@@ -91,7 +91,7 @@ def test_a_recipe_that_cannot_be_followed_is_refused(wrong: dict[str, int]) -> N
 
 
 def test_the_recipe_is_that_of_the_weights_that_ship() -> None:
-    folder = MINI_YAML.parent
+    folder = Path(recipes.__file__).parent
     assert json.loads((folder / "recipe.json").read_text()) == asdict(Recipe())
     last = (folder / "log.jsonl").read_text().splitlines()[-1]
     assert json.loads(last)["step"] == Recipe().steps

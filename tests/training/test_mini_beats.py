@@ -32,6 +32,7 @@ from stemline.families.allin1.config import AllInOneConfig, allin1_config_from_j
 from stemline.training.mini.songs import FIRST_SEED as MINI_SEED
 from stemline.training.mini_beats.measure import (
     CONFIG,
+    HERE,
     WEIGHTS,
     Logits,
     best_threshold,
@@ -54,7 +55,6 @@ from stemline.training.mini_beats.songs import (
 from stemline.training.mini_beats.targets import targets_of, widened
 from stemline.training.mini_beats.train import THRESHOLDS, Songs, example, train
 
-HERE = CONFIG.parent
 KNOWN = ("intro", "verse", "chorus")
 TINY = AllInOneConfig(dim_embed=4, depth=2)
 

@@ -23,7 +23,6 @@ from grpc_helpers import (
     pcm_config,
     running_server,
     settings,
-    wrong_fields,
 )
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from helpers import gain_separator, in_blocks, music, tiny_info
