@@ -15,6 +15,9 @@ help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 FOLDERS := band bench engines evaluation export families postprocessing preprocessing serving training
+# Type checkers do not run the editable install's import hook: they follow these links.
+TYPE_LINKS = rm -rf .types && mkdir -p .types/stemline && ln -s $(CURDIR)/stemline/*.py \
+  $(addprefix $(CURDIR)/,$(FOLDERS)) $(CURDIR)/serving/protos/stemline/v1 .types/stemline/
 KERNELS := setup.py $(wildcard p*processing/*.pyx p*processing/*_kernel.* p*processing/*.inc)
 
 $(STAMP): pyproject.toml constraints.txt $(KERNELS)
@@ -22,8 +25,7 @@ $(STAMP): pyproject.toml constraints.txt $(KERNELS)
 	$(BIN)/pip install -q -U -c constraints.txt "pip>=25.1"
 	$(PIP) torch==2.13.0
 	$(PIP) -e ".[cpu,serve,export,bench]" --group dev
-	rm -rf .types && mkdir -p .types/stemline
-	ln -s $(CURDIR)/stemline/*.py $(addprefix $(CURDIR)/,$(FOLDERS)) $(CURDIR)/serving/protos/stemline/v1 .types/stemline/
+	$(TYPE_LINKS)
 	touch $@
 
 install: $(STAMP)  ## virtual environment, editable install, type-checker link
@@ -70,6 +72,7 @@ lint: $(STAMP)
 	$(BIN)/ruff check .
 
 types: $(STAMP)
+	$(TYPE_LINKS)
 	$(BIN)/mypy
 	$(BIN)/mypy tests/face/typing_face.py
 

@@ -36,7 +36,7 @@ class Batch:
 
     @contextmanager
     def aside(self) -> Iterator[None]:
-        """Take the bar off the terminal, so that standard output is free for what is said within."""
+        """Take the bar off the terminal: standard output is free for what is said within."""
         bar = self._bar
         if not bar.live.is_started:  # no terminal
             yield
