@@ -101,8 +101,14 @@ wheel-check: wheel  ## install the wheel in a clean environment without torch an
 	cd build && clean/bin/stemline models && clean/bin/python -c "import stemline.serving.rpc.server"
 	cd build && clean/bin/python -c "from stemline.export.models import MODELS; \
 	  mini, beats = MODELS['mini'].bundled, MODELS['mini-beats'].bundled; \
-	  assert mini.is_file() and mini.with_name('config.yaml').is_file(), mini; \
-	  assert beats.is_file() and beats.with_name('config.json').is_file(), beats"
+	  assert mini.is_file() and mini.with_suffix('.yaml').is_file(), mini; \
+	  assert beats.is_file() and beats.with_suffix('.json').is_file(), beats"
+	cd build && ! clean/bin/python -c "import stemline.training" 2>/dev/null
+	$(BIN)/stemline export mini
+	cd build && clean/bin/stemline band --seed 1 --duration-s 3 -o wheel-song
+	cd build && clean/bin/python -c "import stemline; \
+	  separator = stemline.load_separator('mini', artifacts='../artifacts'); \
+	  print(separator.separate('wheel-song/mixture.wav').keys())"
 
 clean:  ## remove what was built; artifacts stay
 	rm -rf $(VENV) .types build dist *.egg-info preprocessing/_power.c postprocessing/_viterbi.c p*processing/*.so

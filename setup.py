@@ -1,4 +1,11 @@
-"""What pyproject.toml cannot say: the extension modules."""
+"""What pyproject.toml cannot say: the extension modules, and the folders that are packages.
+
+The folders lie at the top of the repository so that the tree reads as the architecture; they are
+installed below one name, so that site-packages gains only `stemline`. A folder inside one of them,
+such as a family's, needs no line here.
+"""
+
+from pathlib import Path
 
 from setuptools import Extension, setup
 from setuptools.command.build_py import build_py
@@ -14,12 +21,45 @@ class BuildPython(build_py):
             self.packages = [one for one in self.packages if "training" not in one.split(".")]
 
 
+FOLDERS = (
+    "band",
+    "bench",
+    "engines",
+    "evaluation",
+    "export",
+    "families",
+    "postprocessing",
+    "preprocessing",
+    "serving",
+    "training",
+)
+PROTO = "serving/protos/stemline/v1"
+
+
+def packages() -> list[str]:
+    """Every folder with an `__init__.py`, as it is imported."""
+    found = [
+        f"stemline.{init.parent.as_posix().replace('/', '.')}"
+        for folder in FOLDERS
+        for init in sorted(Path(folder).rglob("__init__.py"))
+        if "protos" not in init.parts
+    ]
+    return ["stemline", "stemline.v1", *found]
+
+
 # No -march: the wheel must run on any processor of its kind, and the kernels look for vector
 # instructions when they are called. No -ffast-math: sums keep their order.
 FLAGS = ["-O3"]
 
 setup(
     cmdclass={"build_py": BuildPython},
+    packages=packages(),
+    package_dir={
+        "stemline": "stemline",
+        "stemline.v1": PROTO,
+        **{f"stemline.{folder}": folder for folder in FOLDERS},
+    },
+    package_data={"*": ["py.typed", "*.pyi", "*.proto", "weights/*"]},
     ext_modules=[
         Extension(
             "stemline.preprocessing._power",

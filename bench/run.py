@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from stemline.engines.device import CUDA, parse_device
+from stemline.engines.runtimes import DEFAULT_RUNTIME
 from stemline.errors import BenchError, RequestError
 from stemline.serving.library import Library
 
-from .engines import Subject, engine_names, find_engine, reference_first
+from .engines import REFERENCE, Subject, engine_names, find_engine, reference_first
 from .machine import describe_machine, pinned
 from .overlaps import measure_overlap
 from .processes import EngineSetting
@@ -26,7 +27,7 @@ class BenchOptions:
 
     models: tuple[str, ...] = ()
     """Models, artifacts or paths; what `separate` would take when empty."""
-    engines: tuple[str, ...] = ("torch", "onnx")
+    engines: tuple[str, ...] = (REFERENCE, DEFAULT_RUNTIME)
     batches: tuple[int, ...] = (1, 2, 4)
     rounds: int = 5
     threads: int = 1

@@ -19,6 +19,9 @@ PyTorch is none of them: it opens no file, since its engine is made of a network
 built in memory (engines/pytorch.py).
 """
 
+DEFAULT_RUNTIME = next(iter(RUNTIMES))
+"""The short name of the one that artifacts are judged with."""
+
 Open = Callable[[Path, Device, int | None], Engine]
 """Load a file on a device with so many CPU threads, all cores when None. The device is one that the
 runtime serves, or `auto`. Raises ArtifactError, DeviceError or MissingExtraError; never takes
@@ -47,6 +50,11 @@ def find_runtime(name: str) -> Runtime:
 def all_runtimes() -> list[Runtime]:
     """Every runtime, in the order of the table; what they need is imported as they open a file."""
     return [find_runtime(name) for name in RUNTIMES]
+
+
+def is_engine_file(name: str) -> bool:
+    """Whether a name is that of a file which some runtime opens, `model.onnx`."""
+    return any(name.endswith(runtime.suffixes) for runtime in all_runtimes())
 
 
 def device_names() -> str:

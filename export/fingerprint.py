@@ -1,9 +1,10 @@
 """What an artifact was made from, as one digest: equal digests, equal artifacts.
 
 Nothing is listed by hand. The sources are those that the export of this very artifact imports: its
-family, its precision, export and evaluation with what they stand on, and the band where its songs
-decided figures of the card. The registries of families and precisions name their modules in
-strings, so that no family's sources are another's.
+family, its precision, the runtime it is judged with, export and evaluation with what they stand on,
+and the band where its songs decided figures of the card. The registries name their modules in
+strings, so that no family's sources are another's; they and the table of models count for nothing
+themselves, since one line more in them makes no other artifact of those that are there.
 """
 
 import ast
@@ -15,6 +16,7 @@ from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from stemline.engines.runtimes import DEFAULT_RUNTIME, RUNTIMES
 from stemline.families import FAMILIES
 from stemline.families.model_spec import ModelSpec
 
@@ -24,9 +26,16 @@ from .precisions import PRECISIONS
 _PACKAGE = "stemline"
 _BAND = "stemline.band"
 _ROOTS = ("stemline.export.export",)
-# Packages that shape the graph and its test signal; and those that shape songs and separate them.
-_PACKAGES = ("numpy", "onnx", "onnx-ir", "onnxscript", "torch")
-_QUALITY_PACKAGES = ("onnxruntime", "scipy")
+# Packages that shape the graph and the inputs it is judged on.
+_PACKAGES = ("numpy", "onnx", "onnx-ir", "onnxscript", "scipy", "torch")
+# Of the runtime that figures are measured with, by whichever name it is installed.
+_RUNTIME_PACKAGES = ("onnxruntime", "onnxruntime-gpu")
+_TABLES = (
+    "stemline.families",
+    "stemline.engines.runtimes",
+    "stemline.export.models",
+    "stemline.export.precisions",
+)
 # What an extension module is built from lies beside it, but in a wheel.
 _EXTENSION_SOURCES = ("*.pyx", "*_kernel.*", "*.inc")
 
@@ -37,7 +46,7 @@ def fingerprint(spec: ModelSpec, variant: str, digest: str, has_quality: bool) -
     The band decides it only where the card has the quality on its songs: a large network, which
     is not measured at export, is not exported again for another tune.
     """
-    packages = (*_PACKAGES, *(_QUALITY_PACKAGES if has_quality else ()))
+    packages = (*_PACKAGES, *(_RUNTIME_PACKAGES if has_quality else ()))
     made_from = {
         "info": model_info(spec, variant, digest).to_json(),
         "config": spec.config.to_json(),
@@ -49,7 +58,9 @@ def fingerprint(spec: ModelSpec, variant: str, digest: str, has_quality: bool) -
 
 def sources(family: str, variant: str, has_quality: bool) -> dict[str, Path]:
     """Module → file of everything whose change makes another artifact, by name."""
-    waiting = [*_ROOTS, FAMILIES[family], PRECISIONS[variant]]
+    judged_with = RUNTIMES[DEFAULT_RUNTIME]
+    waiting = [*_ROOTS, FAMILIES[family], PRECISIONS[variant], judged_with]
+    tables = {*_TABLES, f"{FAMILIES[family]}.models"}
     found: dict[str, Path] = {}
     while waiting:
         module = waiting.pop()
@@ -60,7 +71,7 @@ def sources(family: str, variant: str, has_quality: bool) -> dict[str, Path]:
             continue
         found[module] = path
         waiting.extend(_imports(module, path))
-    return dict(sorted(found.items()))
+    return {module: found[module] for module in sorted(found) if module not in tables}
 
 
 def _is_below(module: str, package: str) -> bool:

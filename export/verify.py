@@ -13,6 +13,7 @@ import numpy as np
 from stemline.arrays import Arrays
 from stemline.engines import Engine, ModelInfo, open_engine, read_artifact, read_onnx_metadata
 from stemline.engines.artifact import info_from_metadata, read_manifest
+from stemline.engines.runtimes import DEFAULT_RUNTIME
 from stemline.errors import ArtifactError, MissingExtraError, UnknownVariantError
 from stemline.evaluation.beat_quality import (
     CARD_BEAT_SONGS,
@@ -141,7 +142,7 @@ def first_quality(
         skipped = (
             f"separating {len(CARD_SONGS.seeds)} songs would have taken {estimated_s:.0f} s on "
             f"this machine, more than {LONGEST_QUALITY_S:.0f} s; this measures it: "
-            f"stemline bench {name} --engines onnx --quality"
+            f"stemline bench {name} --engines {DEFAULT_RUNTIME} --quality"
         )
         report(f"{name}: quality is not measured: {skipped}")
         return None, skipped

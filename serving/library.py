@@ -17,6 +17,7 @@ from stemline.engines import (
     read_onnx_metadata,
 )
 from stemline.engines.artifact import DEFAULT_PRECISION, MANIFEST, info_from_metadata
+from stemline.engines.runtimes import is_engine_file
 from stemline.errors import ArtifactError, UnknownModelError, UntrainedError, WrongModelError
 
 from .beat_tracker import BeatTracker
@@ -105,7 +106,7 @@ class Library:
 
         Raises UnknownModelError or ArtifactError, as `find` does.
         """
-        if model.endswith(".onnx"):
+        if is_engine_file(model):
             return model_of(_lone_artifact(Path(model)))
         for folder in (self.root / model, self.root / f"{model}.{DEFAULT_PRECISION}"):
             # A client's name for a model must not lead out of the root.

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import CancelledError, Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from queue import SimpleQueue
 from types import TracebackType
 from typing import Self
@@ -160,7 +160,8 @@ class Separation(Iterator[SeparatedBlock]):
             if self._closed:
                 return
             outputs = self._lane.submit(piece.inputs, self._networks[piece.network].engine)
-            self._under_way.put(_UnderWay(piece, outputs))
+            # What is remembered of it is all that its stems need: the inputs are the engine's.
+            self._under_way.put(_UnderWay(replace(piece, inputs={}), outputs))
 
     def _run_feed(self) -> None:
         try:

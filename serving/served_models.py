@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from stemline.engines.runtimes import is_engine_file
 from stemline.errors import RequestError, UnknownModelError, WrongModelError
 from stemline.families.family import Task
 
@@ -44,7 +45,7 @@ class ServedModels:
             raise RequestError("separator", str(error)) from error
 
     def _refuse_path(self, model: str) -> None:
-        if model.endswith(".onnx"):
+        if is_engine_file(model):
             names = ", ".join(found.name for found in self.models())
             raise UnknownModelError(f"no model {model!r}; there are {names}")
 

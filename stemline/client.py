@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stemline.preprocessing.audio import AudioFormat
-from stemline.serving.client.client import StemlineClient
+from stemline.serving.client.client import StemlineClient, task_of
 from stemline.serving.files import BlockStream
 from stemline.serving.jobs import Beats
 
@@ -37,11 +37,8 @@ class ServerModel:
     """The rate that the network works at; tracks of any rate are taken."""
     trained: bool
     """Whether its weights are trained, not random."""
-
-    @property
-    def task(self) -> str:
-        """What it does: `separate` or `beats`."""
-        return "separate" if self.stems else "beats"
+    task: str
+    """What it does: `separate` or `beats`."""
 
 
 class Client:
@@ -97,7 +94,14 @@ class Client:
     def models(self) -> list[ServerModel]:
         """Every model that the server can run. Raises RemoteError."""
         return [
-            ServerModel(one.name, one.artifact, tuple(one.stems), one.sample_rate_hz, one.trained)
+            ServerModel(
+                one.name,
+                one.artifact,
+                tuple(one.stems),
+                one.sample_rate_hz,
+                one.trained,
+                task_of(one),
+            )
             for one in self._client.list_models()
         ]
 

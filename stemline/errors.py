@@ -236,6 +236,9 @@ class RemoteError(StemlineError, RuntimeError):
         self.status = status
         self.reason = reason
         kind = globals().get(reason)
+        # What is INTERNAL is a fault of the server, whatever it would mean here.
+        if status == "INTERNAL":
+            return
         if isinstance(kind, type) and issubclass(kind, StemlineError):
             self.exit_code = kind.exit_code
 

@@ -8,6 +8,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from stemline.engines.runtimes import is_engine_file
 from stemline.errors import RequestError
 from stemline.preprocessing.audio import AudioFormat
 from stemline.serving.files import BlockStream
@@ -256,6 +257,6 @@ def _artifact_name(library: Library, model: StrPath | None, precision: str | Non
     name = os.fspath(model or "")
     if precision is None:
         return name
-    if name.endswith(".onnx"):
+    if is_engine_file(name):
         raise RequestError("precision", f"{name} is of one precision; leave {precision!r} out")
     return f"{name or library.find().info.model}.{precision}"

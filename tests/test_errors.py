@@ -163,7 +163,9 @@ def test_what_is_not_ours_is_a_fault() -> None:
 @pytest.mark.parametrize("kind", DEFINED, ids=lambda kind: kind.__name__)
 def test_a_server_s_error_has_the_exit_code_that_it_has_here(kind: type[StemlineError]) -> None:
     if kind is not RemoteError:
-        assert RemoteError("INTERNAL", "x", kind.__name__).exit_code == kind.exit_code
+        assert RemoteError("NOT_FOUND", "x", kind.__name__).exit_code == kind.exit_code
+        # A fault of the server is none of the caller's, whatever its error would mean here.
+        assert RemoteError("INTERNAL", "x", kind.__name__).exit_code == FAILED
 
 
 @pytest.mark.parametrize("reason", ["", "ValueError", "FAILED", "NoSuchError", "annotations"])

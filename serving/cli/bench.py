@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import typer
 
+from stemline.engines.runtimes import DEFAULT_RUNTIME
 from stemline.errors import FAILED, RequestError
 
 from . import bench_options as option
@@ -23,7 +24,7 @@ _Number = TypeVar("_Number", int, float)
 
 def bench(
     models: option.Models = None,
-    engines: option.Engines = "torch,onnx",
+    engines: option.Engines = f"torch,{DEFAULT_RUNTIME}",
     batches: option.Batches = "1,2,4",
     rounds: option.Rounds = 5,
     threads: option.Threads = 1,

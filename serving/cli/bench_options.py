@@ -6,9 +6,10 @@ from typing import Annotated
 import typer
 
 from stemline.engines import device_names
+from stemline.engines.runtimes import RUNTIMES
 
 Models = Annotated[list[str] | None, typer.Argument(metavar="MODEL", help="Models or artifacts.")]
-Engines = Annotated[str, typer.Option(help="By commas: torch, onnx.")]
+Engines = Annotated[str, typer.Option(help=f"By commas: torch, {', '.join(RUNTIMES)}.")]
 Batches = Annotated[str, typer.Option(help="Chunks run at once, by commas.")]
 Rounds = Annotated[int, typer.Option(min=1, help="Runs counted of each.")]
 Threads = Annotated[int, typer.Option(min=1, help="Threads; everything is kept to as many cores.")]

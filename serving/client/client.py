@@ -4,9 +4,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Literal, Self
 
 from stemline.arrays import Array
+from stemline.errors import RemoteError
 from stemline.postprocessing.encode import OutputFormat
 from stemline.preprocessing.audio import AudioFormat
 from stemline.v1 import stemline_pb2 as pb
@@ -294,3 +295,14 @@ class StemlineClient:
         stems = written_stems(call, names, folder, output, on_progress, found.take)
         assert found.beats is not None  # a call without them has failed
         return AnalyzedFile(stems, found.beats)
+
+
+def task_of(model: pb.Model) -> Literal["separate", "beats"]:
+    """What a server's model does. Raises RemoteError for a task that this client does not know."""
+    match model.task:
+        case pb.TASK_SEPARATE:
+            return "separate"
+        case pb.TASK_BEATS:
+            return "beats"
+        case _:
+            raise RemoteError("INTERNAL", f"{model.artifact} has a task that is not known here")

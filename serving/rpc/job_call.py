@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Iterator
-from typing import TypeVar
+from typing import TypeVar, assert_never
 
 from google.protobuf.message import Message
 
@@ -86,11 +86,9 @@ class _Translator:
             case Progress():
                 yield "progress", progress_message(event)
             case SeparatedBlock():
-                if self._replies is not None:
-                    yield from self._encoded(self._replies.add(event))
+                yield from self._encoded(self._replies_of_stems().add(event))
             case StemsComplete():
-                if self._replies is not None:
-                    yield from self._encoded(self._replies.finish())
+                yield from self._encoded(self._replies_of_stems().finish())
             case BeatsFound():
                 self._duration = _duration(event)
                 if event.beats.activations is not None:
@@ -100,6 +98,13 @@ class _Translator:
             case Summary():
                 self._duration = _duration(event)
                 yield "summary", summary_message(event, self._encode_s)
+            case _:
+                assert_never(event)
+
+    def _replies_of_stems(self) -> Replies:
+        if self._replies is None:
+            raise RuntimeError("stems came before they were accepted")
+        return self._replies
 
     def _encoded(self, stem_blocks: Iterator[pb.StemBlock]) -> Iterator[tuple[str, Message]]:
         """Stem blocks as they are encoded; the time that encoding takes is added up."""

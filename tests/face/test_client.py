@@ -68,8 +68,8 @@ def test_beats_are_those_of_a_local_model(
 def test_models_are_listed(client: stemline.Client) -> None:
     models = client.models()
     assert models == [
-        ServerModel("clicks", "clicks.fp32", (), RATE, True),
-        ServerModel("tiny", "tiny.fp32", ORDER, RATE, True),
+        ServerModel("clicks", "clicks.fp32", (), RATE, True, "beats"),
+        ServerModel("tiny", "tiny.fp32", ORDER, RATE, True, "separate"),
     ]
     assert [model.task for model in models] == ["beats", "separate"]
 
