@@ -52,9 +52,10 @@ def draw_stems(
         left.set_title(name, loc="left", fontweight="bold", fontsize="large")
         left.set_title(remark, loc="right", fontsize="medium")
         hop_samples = samples.shape[1] // _FRAMES
-        power, bins_hz, frames_s = specgram(
+        spectrum, bins_hz, frames_s = specgram(
             samples.mean(axis=0), _N_FFT, sample_rate_hz, noverlap=max(0, _N_FFT - hop_samples)
-        )  # power (n_bins, n_frames)
+        )
+        power: Array = np.asarray(spectrum, np.float32)  # (n_bins, n_frames)
         loudest = loudest or float(np.max(power)) or 1.0
         decibels = 10 * np.log10(np.maximum(power / loudest, 10 ** (_FLOOR_DB / 10)))
         limits = {"vmin": _FLOOR_DB, "vmax": 0, "cmap": "magma"}
