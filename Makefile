@@ -108,7 +108,7 @@ wheel-check: wheel  ## install the wheel in a clean environment without torch an
 	cd build && clean/bin/stemline band --seed 1 --duration-s 3 -o wheel-song
 	cd build && clean/bin/python -c "import stemline; \
 	  separator = stemline.load_separator('mini', artifacts='../artifacts'); \
-	  print(separator.separate('wheel-song/mixture.wav').keys())"
+	  print(separator.separate('wheel-song/1/mixture.wav').keys())"
 
 clean:  ## remove what was built; artifacts stay
 	rm -rf $(VENV) .types build dist *.egg-info preprocessing/_power.c postprocessing/_viterbi.c p*processing/*.so

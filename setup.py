@@ -59,7 +59,7 @@ setup(
         "stemline.v1": PROTO,
         **{f"stemline.{folder}": folder for folder in FOLDERS},
     },
-    package_data={"*": ["py.typed", "*.pyi", "*.proto", "weights/*"]},
+    package_data={"": ["py.typed", "*.pyi", "*.proto", "weights/*"]},
     ext_modules=[
         Extension(
             "stemline.preprocessing._power",
