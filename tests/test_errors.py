@@ -218,7 +218,7 @@ def test_what_an_error_was_made_with_comes_along(
     back = sent(error)
     for one in (error, back):
         assert (str(one), one.field, one.exit_code) == (message, field, exit_code)
-    if isinstance(error, RemoteError):
+    if isinstance(back, RemoteError):
         assert (back.status, back.reason) == ("NOT_FOUND", "UnknownStemError")
 
 
