@@ -1,18 +1,23 @@
 """Whole songs through one engine, for measuring: the pipeline, without a server's queue."""
 
+from collections import deque
 from collections.abc import Iterator, Sequence
-from itertools import islice
 
 import numpy as np
 
 from stemline.arrays import Array
 from stemline.engines import Engine, ModelInfo
 from stemline.families import separator_family
-from stemline.families.separation import Piece, ProcessingOptions, TrackProcessing
-from stemline.serving.pipeline import run_pieces
-
-Song = tuple[int, Piece]
-"""The index of a piece's song, and the piece."""
+from stemline.families.separation import (
+    Piece,
+    ProcessingOptions,
+    SeparationProcessing,
+    TrackProcessing,
+)
+from stemline.preprocessing.audio import AudioFormat
+from stemline.serving.pipeline import run_pieces, separate_track
+from stemline.serving.track_input import TrackInput
+from stemline.serving.track_output import TrackOutput
 
 
 def separate_whole(
@@ -20,10 +25,33 @@ def separate_whole(
 ) -> dict[str, Array]:
     """One song (channels, n) at the model's rate and channels -> stem -> (channels, n).
 
-    `overlap` None is the model's own. Raises EngineError, OverlapError, or ArtifactError for a
-    model that does not separate.
+    `overlap` None is the model's own. Raises EngineError, OverlapError, AudioError for samples
+    that are not finite, or ArtifactError for a model that does not separate.
     """
-    return separate_together(engine, info, [mixture], overlap, batch)[0]
+    stems = {stem: np.zeros(mixture.shape, np.float32) for stem in info.stems}
+    if mixture.shape[1] == 0:
+        return stems
+    processing = _processing_of(info)
+    audio = AudioFormat(info.sample_rate_hz, *mixture.shape)
+    track = TrackInput(
+        [mixture],
+        audio,
+        info.sample_rate_hz,
+        info.channels,
+        reads_twice=processing.reads_twice,
+    )
+    blocks = separate_track(
+        track,
+        _track_of(processing, info, overlap),
+        {0: engine},
+        TrackOutput(info.stems, audio, info.sample_rate_hz),
+        batch,
+    )
+    for block in blocks:
+        for stem, part in block.stems.items():
+            end = block.offset_samples + part.shape[1]
+            stems[stem][:, block.offset_samples : end] = part
+    return stems
 
 
 def separate_together(
@@ -35,30 +63,44 @@ def separate_together(
 ) -> list[dict[str, Array]]:
     """Songs whose pieces share batches: the first piece of each, then the second, and so on.
 
-    Each comes out as from `separate_whole`. Raises the same.
+    Each comes out as from `separate_whole`, at the model's rate and channels. Raises the same.
     """
-    family = separator_family(info.family, info.model)
-    weights = (1.0,) * len(info.stems)
-    processing = family.processing(info, (info,), (weights,))
-    options = ProcessingOptions(overlap=overlap)
-    tracks = [processing.track(range(len(info.stems)), options) for _ in mixtures]
+    processing = _processing_of(info)
+    tracks = [_track_of(processing, info, overlap) for _ in mixtures]
     if processing.reads_twice:
         for track, mixture in zip(tracks, mixtures, strict=True):
             track.prepare([mixture])
     stems = [np.zeros((len(info.stems), *mixture.shape), np.float32) for mixture in mixtures]
     n_done = [0] * len(mixtures)
-    pieces = _alternating(tracks, mixtures)
-    while rows := list(islice(pieces, batch)):
-        outputs = run_pieces([piece for _, piece in rows], {0: engine}, batch)
-        for (song, piece), output in zip(rows, outputs, strict=True):
-            final = tracks[song].add(piece, output)  # (n_stems, channels, n)
-            stems[song][..., n_done[song] : n_done[song] + final.shape[-1]] = final
-            n_done[song] += final.shape[-1]
-    return [dict(zip(info.stems, song, strict=True)) for song in stems]
+    songs: deque[int] = deque()
+    for piece, outputs in run_pieces(_alternating(tracks, mixtures, songs), {0: engine}, batch):
+        song = songs.popleft()
+        final = tracks[song].add(piece, outputs)  # (n_stems, channels, n)
+        stems[song][..., n_done[song] : n_done[song] + final.shape[-1]] = final
+        n_done[song] += final.shape[-1]
+    return [dict(zip(info.stems, song_stems, strict=True)) for song_stems in stems]
 
 
-def _alternating(tracks: Sequence[TrackProcessing], mixtures: Sequence[Array]) -> Iterator[Song]:
-    """One piece of each song after the other, again and again, until all have ended."""
+def _processing_of(info: ModelInfo) -> SeparationProcessing:
+    """The processing of a model that is this one network."""
+    family = separator_family(info.family, info.model)
+    return family.processing(info, (info,), ((1.0,) * len(info.stems),))
+
+
+def _track_of(
+    processing: SeparationProcessing, info: ModelInfo, overlap: float | None
+) -> TrackProcessing:
+    """The processing of one song, for all stems."""
+    return processing.track(range(len(info.stems)), ProcessingOptions(overlap=overlap))
+
+
+def _alternating(
+    tracks: Sequence[TrackProcessing], mixtures: Sequence[Array], songs: deque[int]
+) -> Iterator[Piece]:
+    """One piece of each song after the other, again and again, until all have ended.
+
+    The song of each piece goes into `songs`.
+    """
     waiting = {
         song: track.pieces([mixture])
         for song, (track, mixture) in enumerate(zip(tracks, mixtures, strict=True))
@@ -69,4 +111,5 @@ def _alternating(tracks: Sequence[TrackProcessing], mixtures: Sequence[Array]) -
             if piece is None:
                 del waiting[song]
             else:
-                yield song, piece
+                songs.append(song)
+                yield piece

@@ -8,7 +8,7 @@
 equal to this one to the bit. What a family does in the middle is in its `processing.py`.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 
@@ -26,6 +26,7 @@ def separate_track(
     processing: TrackProcessing,
     engines: Mapping[int, Engine],
     output: TrackOutput,
+    batch: int = 1,
 ) -> Iterator[SeparatedBlock]:
     """Separate a track: blocks of its stems, in order and without a gap.
 
@@ -39,6 +40,8 @@ def separate_track(
         The engines of the networks that these stems need; key: the network's index in the model.
     output
         Brings the stems to the rate and the channels of the track.
+    batch
+        Pieces that one run of an engine takes at most.
 
     Raises
     ------
@@ -47,17 +50,17 @@ def separate_track(
     """
     if track.reads_twice:
         processing.prepare(track.first_reading())  # blocks (channels, n) at the model's rate
-    for piece in processing.pieces(track.last_reading()):  # inputs: name → (1, ...)
-        (outputs,) = run_pieces([piece], engines)  # name → (1, ...)
+    pieces = processing.pieces(track.last_reading())  # inputs: name → (1, ...)
+    for piece, outputs in run_pieces(pieces, engines, batch):  # outputs: name → (1, ...)
         final = processing.add(piece, outputs)  # (n_stems, channels, n)
         yield from output.add(final)  # stem → (output channels, n) at the track's rate
     yield from output.finish(track.n_samples)  # exactly as many samples as went in
 
 
 def run_pieces(
-    pieces: Sequence[Piece], engines: Mapping[int, Engine], batch: int = 1
-) -> Iterator[dict[str, Array]]:
-    """The outputs of each piece, name → (1, ...), in order.
+    pieces: Iterable[Piece], engines: Mapping[int, Engine], batch: int = 1
+) -> Iterator[tuple[Piece, dict[str, Array]]]:
+    """Each piece with its outputs, name → (1, ...), in order and as soon as its batch has run.
 
     Up to `batch` neighbours run at once, where one network takes them and their shapes are equal.
     """
@@ -67,18 +70,21 @@ def run_pieces(
             for name, array in rows[0].inputs.items()
         }
         outputs = engines[rows[0].network].run(inputs)
-        for place in range(len(rows)):
-            yield {name: array[place : place + 1] for name, array in outputs.items()}
+        for place, row in enumerate(rows):
+            yield row, {name: array[place : place + 1] for name, array in outputs.items()}
 
 
 def _batches(pieces: Iterable[Piece], size: int) -> Iterator[list[Piece]]:
     """Pieces in order, as lists of up to `size` that can be stacked into one run."""
     rows: list[Piece] = []
     for piece in pieces:
-        if rows and (len(rows) == size or not _can_stack(rows[0], piece)):
+        if rows and not _can_stack(rows[0], piece):
             yield rows
             rows = []
         rows.append(piece)
+        if len(rows) == size:
+            yield rows
+            rows = []
     if rows:
         yield rows
 

@@ -13,7 +13,10 @@ import json
 import os
 import signal
 import sys
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -62,18 +65,42 @@ def train(
     """
     check_resumable(folder / CHECKPOINT, recipe, config)
     (folder / "recipe.json").write_text(json.dumps(asdict(recipe), indent=1) + "\n")
-    for name, value in _ENVIRONMENT.items():  # workers are new processes: they begin with it
-        os.environ.setdefault(name, value)
-    render(folder, recipe.songs, recipe.excerpt_s, recipe.workers)
-    n_parameters = sum(p.numel() for p in random_network(config, recipe.seed).parameters())
-    gradients = torch.zeros(recipe.workers, n_parameters)
-    gradients.share_memory_()  # type: ignore[no-untyped-call]
-    context = get_context("spawn")
-    barrier = context.Barrier(recipe.workers)
-    arguments = (recipe, config, folder, every, device, gradients, barrier)
-    # Daemons, and a termination that is an ordinary exit: workers do not outlive this process.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    spawn(_work, arguments, recipe.workers, daemon=True)  # type: ignore[no-untyped-call]
+    with _environment_of_workers(), _ordinary_termination():
+        render(folder, recipe.songs, recipe.excerpt_s, recipe.workers)
+        n_parameters = sum(p.numel() for p in random_network(config, recipe.seed).parameters())
+        gradients = torch.zeros(recipe.workers, n_parameters)
+        gradients.share_memory_()  # type: ignore[no-untyped-call]
+        barrier = get_context("spawn").Barrier(recipe.workers)
+        arguments = (recipe, config, folder, every, device, gradients, barrier)
+        spawn(_work, arguments, recipe.workers, daemon=True)  # type: ignore[no-untyped-call]
+
+
+@contextmanager
+def _environment_of_workers() -> Iterator[None]:
+    """Workers are new processes and begin with this environment; afterwards it is as it was."""
+    missing = {name: value for name, value in _ENVIRONMENT.items() if name not in os.environ}
+    os.environ.update(missing)
+    try:
+        yield
+    finally:
+        for name in missing:
+            del os.environ[name]
+
+
+@contextmanager
+def _ordinary_termination() -> Iterator[None]:
+    """SIGTERM is an ordinary exit meanwhile: workers are daemons and do not outlive this process.
+
+    Only a main thread may say so; in another one signals stay as they are.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _work(
