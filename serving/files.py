@@ -9,11 +9,11 @@ from typing import Protocol, Self
 
 from stemline.arrays import Array
 from stemline.postprocessing.encode import OutputFormat
-from stemline.preprocessing.audio import AudioFormat, open_audio
+from stemline.preprocessing.audio import AudioFormat
 from stemline.preprocessing.channels import output_channels
 
 from .jobs import SeparatedBlock, SeparateOptions
-from .stem_files import FileBlocks
+from .stem_files import FileBlocks, log_fault
 from .stem_output import StemOutput
 
 
@@ -62,6 +62,8 @@ class SeparatedFile:
     """Seconds by stage; `wall` is that of the whole file."""
     clipped_samples: dict[str, int]
     """Samples beyond full scale that an integer format had to clip, for stems that had any."""
+    faults: tuple[str, ...] = ()
+    """What is wrong with the input, whole sentences; it was read for what there is."""
 
     @property
     def audio_s(self) -> float:
@@ -81,13 +83,16 @@ def separate_file(
     output: OutputFormat,
     options: SeparateOptions | None = None,
     on_progress: Callable[[int, int | None], None] | None = None,
+    *,
+    strict: bool = False,
+    on_fault: Callable[[str], None] = log_fault,
 ) -> SeparatedFile:
     """Separate one file into `folder`; all of its stems are written or none.
 
     Parameters
     ----------
     path
-        Anything libsndfile reads.
+        Any audio file that `open_audio` reads.
     source
         A Separator, or a client's model.
     folder
@@ -96,6 +101,8 @@ def separate_file(
         Container, bits and bitrate.
     on_progress
         Called with the samples done so far and those of the track, None where not known.
+    strict, on_fault
+        As FileBlocks has them.
 
     Raises
     ------
@@ -105,10 +112,10 @@ def separate_file(
     """
     started = time.perf_counter()
     encode_s = 0.0
-    with open_audio(path) as reader:
-        audio = reader.format
+    blocks = FileBlocks(path, strict=strict, on_fault=on_fault)
+    audio = blocks.format
     channels = output_channels(audio.channels)
-    with source.stream(FileBlocks(path), audio, options) as stream:
+    with source.stream(blocks, audio, options) as stream:
         with StemOutput(
             folder, stream.stems, output, audio.sample_rate_hz, channels, made_from=path
         ) as files:
@@ -127,4 +134,5 @@ def separate_file(
         sample_rate_hz=audio.sample_rate_hz,
         seconds=seconds,
         clipped_samples=files.clipped_samples,
+        faults=tuple(blocks.faults),
     )

@@ -1,14 +1,15 @@
 """Audio files as blocks that can be read again, and the stems in a folder side by side."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+import logging
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import numpy as np
 
 from stemline.arrays import Array
 from stemline.errors import RequestError
-from stemline.preprocessing.audio import AudioFormat, open_audio
+from stemline.preprocessing.audio import AudioFormat, AudioReader, open_audio
 
 # What libsndfile reads by these names; a folder of stems may hold anything else, too.
 AUDIO_SUFFIXES = frozenset(
@@ -16,17 +17,54 @@ AUDIO_SUFFIXES = frozenset(
 )
 
 _BLOCK_SAMPLES = 1 << 16
+_log = logging.getLogger(__name__)
+
+
+def log_fault(fault: str) -> None:
+    """Warn of what is wrong with a file."""
+    _log.warning("%s", fault)
 
 
 class FileBlocks:
-    """An audio file's blocks, from the first each time."""
+    """An audio file's blocks, from the first each time, at the rate and channels of its `format`.
 
-    def __init__(self, path: Path) -> None:
+    A file that is damaged or ends early is read for what there is, and what is wrong is said once:
+    at once as far as it is known, and the rest at the end.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        strict: bool = False,
+        on_fault: Callable[[str], None] = log_fault,
+    ) -> None:
+        """Read the header; with `strict` everything. Raises AudioError.
+
+        `on_fault` is called with a whole sentence, also from the thread that reads.
+        """
         self._path = path
+        self._on_fault = on_fault
+        self.faults: list[str] = []
+        """What is wrong with the file, as far as it was read."""
+        with open_audio(path, strict=strict) as reader:
+            self.format = reader.format
+            self._say(reader)
 
     def __iter__(self) -> Iterator[Array]:
+        return self.blocks()
+
+    def blocks(self) -> Generator[Array, None, None]:
+        """The blocks from the first on; closed, it closes the file."""
         with open_audio(self._path) as reader:
             yield from reader.blocks(_BLOCK_SAMPLES)
+            self._say(reader)
+
+    def _say(self, reader: AudioReader) -> None:
+        for fault in reader.faults:
+            if fault not in self.faults:
+                self.faults.append(fault)
+                self._on_fault(fault)
 
 
 class StemFolder:
@@ -64,9 +102,9 @@ class StemFolder:
 
         Raises RequestError where one ends before the others, AudioError for a damaged file.
         """
-        with ExitStack() as closing:
+        with ExitStack() as stack:
             streams = {
-                name: closing.enter_context(open_audio(path)).blocks(_BLOCK_SAMPLES)
+                name: stack.enter_context(closing(FileBlocks(path).blocks()))
                 for name, path in self.paths.items()
             }
             while True:

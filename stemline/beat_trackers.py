@@ -53,6 +53,7 @@ class BeatTracker:
         sample_rate_hz: int | None = None,
         *,
         activations: bool = False,
+        strict: bool = False,
         on_progress: Progress | None = None,
     ) -> Beats:
         """Find the beats of a track, which is separated first where the network takes stems.
@@ -60,12 +61,15 @@ class BeatTracker:
         Parameters
         ----------
         source
-            The path of any file that libsndfile reads; or floats (channels, n_samples) from -1 to
-            1, of one axis where it is mono.
+            The path of an audio file; or floats (channels, n_samples) from -1 to 1, of one axis
+            where it is mono.
         sample_rate_hz
             The rate of the samples in Hz; a file has its own.
         activations
             Add the network's probabilities.
+        strict
+            Refuse a file that is damaged or ends early, before anything else; without it what can
+            be read is, and a warning is logged.
         on_progress
             Called in this thread with the samples separated so far and the track's, None where
             its file does not say how many there are.
@@ -79,7 +83,7 @@ class BeatTracker:
         Raises
         ------
         AudioError
-            The file is missing, damaged or no audio, or a sample is no finite number.
+            The file is missing, no audio, or damaged and `strict`; or a sample is no finite number.
         RequestError
             The array is not of floats, or transposed, or has no rate.
         UnknownModelError
@@ -87,7 +91,7 @@ class BeatTracker:
         EngineError
             An engine failed, or memory does not hold the track.
         """
-        track = open_track(source, sample_rate_hz)
+        track = open_track(source, sample_rate_hz, strict=strict)
         if self._tracker.needs_separator and self._tracker.separator is None:
             self._tracker = self._with_separator()
         found = self._tracker.track_blocks(
@@ -214,6 +218,7 @@ def find_beats(
     threads: int | None = None,
     allow_untrained: bool = False,
     activations: bool = False,
+    strict: bool = False,
     on_progress: Progress | None = None,
 ) -> Beats:
     """Find the beats of one track: load a model, run it and close it.
@@ -230,7 +235,11 @@ def find_beats(
         allow_untrained=allow_untrained,
     ) as tracker:
         return tracker.track(
-            source, sample_rate_hz, activations=activations, on_progress=on_progress
+            source,
+            sample_rate_hz,
+            activations=activations,
+            strict=strict,
+            on_progress=on_progress,
         )
 
 

@@ -116,6 +116,7 @@ class Client:
         overlap: float | None = None,
         shifts: int = 0,
         seed: int = 0,
+        strict: bool = False,
         on_progress: Progress | None = None,
     ) -> Stems:
         """Separate a track on the server.
@@ -124,7 +125,7 @@ class Client:
         parameters and the result are those of `separate` of a loaded separator. Raises AudioError
         and RequestError for the source, RemoteError for whatever the server refuses.
         """
-        track = open_track(source, sample_rate_hz)
+        track = open_track(source, sample_rate_hz, strict=strict)
         options = separate_options(stems, residual, overlap, shifts, seed)
         with self._client.separate(track.blocks, track.audio, options, model=model or "") as call:
             return collected(call, track.audio, call.accepted.model, on_progress)
@@ -161,6 +162,7 @@ class Client:
         model: str | None = None,
         separator: str | None = None,
         activations: bool = False,
+        strict: bool = False,
         on_progress: Progress | None = None,
     ) -> Beats:
         """Find the beats of a track on the server.
@@ -170,7 +172,7 @@ class Client:
         which are the server's. Raises AudioError and RequestError for the source, RemoteError for
         whatever the server refuses.
         """
-        track = open_track(source, sample_rate_hz)
+        track = open_track(source, sample_rate_hz, strict=strict)
         found = self._client.beat_tracker(model or "", separator or "").track_blocks(
             track.blocks, track.audio, with_activations=activations, on_progress=on_progress
         )

@@ -56,6 +56,7 @@ class Separator:
         overlap: float | None = None,
         shifts: int = 0,
         seed: int = 0,
+        strict: bool = False,
         on_progress: Progress | None = None,
     ) -> Stems:
         """Separate a track.
@@ -63,8 +64,8 @@ class Separator:
         Parameters
         ----------
         source
-            The path of any file that libsndfile reads; or floats (channels, n_samples) from -1 to
-            1, of one axis where it is mono.
+            The path of an audio file; or floats (channels, n_samples) from -1 to 1, of one axis
+            where it is mono.
         sample_rate_hz
             The rate of the samples in Hz; a file has its own.
         stems
@@ -79,6 +80,9 @@ class Separator:
             For Demucs: the mean of so many separations, each begun elsewhere; 0 is none.
         seed
             The seed of the shifts; the same one makes the same stems.
+        strict
+            Refuse a file that is damaged or ends early, before anything else; without it what can
+            be read is, and a warning is logged.
         on_progress
             Called in this thread with the samples done so far and the track's, None where its
             file does not say how many there are.
@@ -91,13 +95,13 @@ class Separator:
         Raises
         ------
         AudioError
-            The file is missing, damaged or no audio, or a sample is no finite number.
+            The file is missing, no audio, or damaged and `strict`; or a sample is no finite number.
         RequestError
             The array is not of floats, or transposed, or a parameter is wrong.
         UnknownStemError, OverlapError, EngineError
             The model has no such stem or overlap, or its engine failed.
         """
-        track = open_track(source, sample_rate_hz)
+        track = open_track(source, sample_rate_hz, strict=strict)
         options = separate_options(stems, residual, overlap, shifts, seed)
         with self._separator.stream(track.blocks, track.audio, options) as separation:
             return collected(separation, track.audio, self.model, on_progress)
@@ -224,6 +228,7 @@ def separate(
     overlap: float | None = None,
     shifts: int = 0,
     seed: int = 0,
+    strict: bool = False,
     on_progress: Progress | None = None,
 ) -> Stems:
     """Separate one track: load a model, run it and close it.
@@ -248,6 +253,7 @@ def separate(
             overlap=overlap,
             shifts=shifts,
             seed=seed,
+            strict=strict,
             on_progress=on_progress,
         )
 

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from stemline.arrays import Array
 from stemline.errors import RequestError
-from stemline.preprocessing.audio import AudioFormat, open_audio
+from stemline.preprocessing.audio import AudioFormat
 from stemline.preprocessing.channels import MOST_CHANNELS
 from stemline.serving.stem_files import FileBlocks
 
 AudioSource = str | os.PathLike[str] | NDArray[np.floating[Any]]
-"""A file of any kind that libsndfile reads, or samples (channels, n_samples)."""
+"""An audio file, or samples (channels, n_samples)."""
 Progress = Callable[[int, int | None], None]
 """Called with the samples done so far and the track's; None where its file does not say."""
 
@@ -33,14 +33,17 @@ class Track:
     audio: AudioFormat
 
 
-def open_track(source: AudioSource, sample_rate_hz: int | None = None) -> Track:
+def open_track(
+    source: AudioSource, sample_rate_hz: int | None = None, *, strict: bool = False
+) -> Track:
     """A file, or samples and their rate → a track.
 
-    Raises AudioError for a file that is missing or no audio, RequestError for samples that are not
+    Raises AudioError for a file that is missing or no audio, or damaged where `strict` refuses
+    that, RequestError for samples that are not
     floats of the shape (channels, n_samples) or have no rate.
     """
     if isinstance(source, str | os.PathLike):
-        return _of_file(Path(source), sample_rate_hz)
+        return _of_file(Path(source), sample_rate_hz, strict)
     samples = checked_samples(source)
     if sample_rate_hz is None:
         raise RequestError(
@@ -112,13 +115,13 @@ def checked_blocks(blocks: Iterable[NDArray[np.floating[Any]]], channels: int) -
     return iter(checked) if iter(blocks) is blocks else checked
 
 
-def _of_file(path: Path, sample_rate_hz: int | None) -> Track:
+def _of_file(path: Path, sample_rate_hz: int | None, strict: bool) -> Track:
     if sample_rate_hz is not None:
         raise RequestError(
             "sample_rate_hz", f"{path} has a sample rate of its own; leave sample_rate_hz out"
         )
-    with open_audio(path) as reader:
-        return Track(FileBlocks(path), reader.format)
+    blocks = FileBlocks(path, strict=strict)
+    return Track(blocks, blocks.format)
 
 
 def _check_floats(samples: NDArray[Any], what: str) -> None:

@@ -118,10 +118,15 @@ def _write(name: str, target: Path, path: Path, audio: AudioFormat, found: Beats
     elif name == "activations" and found.activations is not None:
         write_activations(target, found.activations)
     elif name == "click":
-        write_click_track(target, FileBlocks(path), audio, found.beats)
+        write_click_track(target, _as_said(path), audio, found.beats)
     elif name == "plot":
-        waveform = waveform_of(FileBlocks(path), audio.sample_rate_hz)
+        waveform = waveform_of(_as_said(path), audio.sample_rate_hz)
         plot_beats(target, path.name, waveform, found)
+
+
+def _as_said(path: Path) -> FileBlocks:
+    """The input once more; what is wrong with it was said when its beats were found."""
+    return FileBlocks(path, on_fault=lambda fault: None)
 
 
 def _check_place(name: str, what: str, target: Path, is_alone: bool) -> None:

@@ -57,7 +57,7 @@ class BeatSource(Protocol):
     def reads(self, path: Path) -> list[Path]:
         """The files that are read for an input, those there are."""
 
-    def find(self, path: Path, audio: AudioFormat, asks: bool, advance: Progress) -> Beats:
+    def find(self, path: Path, blocks: FileBlocks, asks: bool, advance: Progress) -> Beats:
         """The beats of a file, with its activations where one `asks` for them."""
 
     def describe(self) -> BeatRun:
@@ -75,10 +75,10 @@ class OfMixtures:
         """The file itself."""
         return [path]
 
-    def find(self, path: Path, audio: AudioFormat, asks: bool, advance: Progress) -> Beats:
+    def find(self, path: Path, blocks: FileBlocks, asks: bool, advance: Progress) -> Beats:
         """Read the file as often as the model wants it."""
         return self.tracker.track_blocks(
-            FileBlocks(path), audio, with_activations=asks, on_progress=advance
+            blocks, blocks.format, with_activations=asks, on_progress=advance
         )
 
 
@@ -102,9 +102,9 @@ class OfStems:
             if one.stem.lower() in names and one.suffix.lower() in AUDIO_SUFFIXES
         ]
 
-    def find(self, path: Path, audio: AudioFormat, asks: bool, advance: Progress) -> Beats:
+    def find(self, path: Path, blocks: FileBlocks, asks: bool, advance: Progress) -> Beats:
         """Read the stems; the file itself is not read."""
-        folder = self._folder_of(path)
+        folder, audio = self._folder_of(path), blocks.format
         stems = StemFolder(folder, self.tracker.info.stems)
         if audio.n_samples is not None and stems.format.n_samples is not None:
             track_s = audio.n_samples / audio.sample_rate_hz

@@ -11,13 +11,14 @@ from rich.progress import Progress as ProgressBar
 from rich.progress import TaskID
 
 from stemline.errors import OutputsError, RequestError
-from stemline.preprocessing.audio import AudioFormat, open_audio
+from stemline.preprocessing.audio import AudioFormat
 
 from ..beat_files import beats_json
 from ..beat_plot import check_can_plot
 from ..beat_tracker import Progress
 from ..jobs import Beats
 from ..library import EngineOptions
+from ..stem_files import FileBlocks
 from . import beats_options as option
 from .batch import Batch, attempt
 from .beat_outputs import BeatOutputs, check_not_read, outputs_of, write_outputs
@@ -30,12 +31,13 @@ from .options import (
     Files,
     Json,
     Server,
+    Strict,
     Threads,
     TlsCa,
     TokenFile,
 )
 from .remote import ServerOptions
-from .report import print_json, print_table, progress_bar, say
+from .report import print_json, print_table, progress_bar, say, warn
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,7 @@ class _Found:
     seconds: dict[str, float]
     files: dict[str, Path]
     unwritten: OutputsError | None
+    faults: tuple[str, ...]
 
 
 def beats(
@@ -65,6 +68,7 @@ def beats(
     device: Device = "auto",
     threads: Threads = None,
     allow_untrained: AllowUntrained = False,
+    strict: Strict = False,
     server: Server = "",
     tls_ca: TlsCa = None,
     token_file: TokenFile = None,
@@ -90,7 +94,7 @@ def beats(
         check_not_read(targets, source.reads)
         bar = closing.enter_context(progress_bar(quiet=as_json))
         batch = Batch(bar, len(files), as_json=as_json)
-        _each(targets, source, bar, batch, server, as_json)
+        _each(targets, source, bar, batch, server, as_json, strict)
     batch.end()
 
 
@@ -111,6 +115,7 @@ def _each(
     batch: Batch,
     server: str,
     as_json: bool,
+    strict: bool,
 ) -> None:
     """Find the beats of one file after another, and report each as it ends."""
     is_announced = not server  # a server says what it runs only with a result
@@ -120,7 +125,7 @@ def _each(
         def advance(done: int, total: int | None, task: TaskID = task) -> None:
             bar.update(task, completed=done, total=total)
 
-        result = attempt(partial(_one_file, path, source, wanted, advance))
+        result = attempt(partial(_one_file, path, source, wanted, advance, strict))
         bar.remove_task(task)
         with batch.aside():
             run = source.describe()
@@ -130,21 +135,23 @@ def _each(
             _report(path, result, run, batch, as_json)
 
 
-def _one_file(path: Path, source: BeatSource, wanted: BeatOutputs, advance: Progress) -> _Found:
+def _one_file(
+    path: Path, source: BeatSource, wanted: BeatOutputs, advance: Progress, strict: bool
+) -> _Found:
     started = time.perf_counter()
-    with open_audio(path) as reader:
-        audio = reader.format
-    found = source.find(path, audio, wanted.activations is not None, advance)
+    blocks = FileBlocks(path, strict=strict, on_fault=warn)
+    audio = blocks.format
+    found = source.find(path, blocks, wanted.activations is not None, advance)
     analysed = time.perf_counter()
     files, unwritten = write_outputs(path, audio, found, wanted)
     ended = time.perf_counter()
     # Where only reading to the end would show it: up to the last frame, 10 ms off at the most.
     duration_s = found.duration_s
-    if audio.n_samples is not None:
+    if audio.n_samples is not None and not blocks.faults:
         duration_s = audio.n_samples / audio.sample_rate_hz
     seconds = {**found.seconds, "files": ended - analysed, "wall": ended - started}
     found = replace(found, activations=None)
-    return _Found(found, audio, duration_s, seconds, files, unwritten)
+    return _Found(found, audio, duration_s, seconds, files, unwritten, tuple(blocks.faults))
 
 
 def _report(
@@ -196,5 +203,6 @@ def _json_of(path: Path, result: _Found, run: BeatRun) -> dict[str, Any]:
         **beats_json(result.beats),
         "files": {name: str(target) for name, target in result.files.items()},
         "seconds": {stage: round(value, 4) for stage, value in result.seconds.items()},
+        "faults": list(result.faults),
         "realtime_factor": round(result.duration_s / result.seconds["wall"], 4),
     }

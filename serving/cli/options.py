@@ -13,6 +13,13 @@ Artifacts = Annotated[
     typer.Option("--artifacts", envvar="STEMLINE_ARTIFACTS", help="Where exported artifacts are."),
 ]
 DEFAULT_ARTIFACTS = Path("artifacts")
+Strict = Annotated[
+    bool,
+    typer.Option(
+        "--strict",
+        help="Refuse a file that is damaged or ends early; without it what can be read is.",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="JSON on standard output.")]
 Device = Annotated[str, typer.Option(help=f"{device_names()}. One that is not there is an error.")]
 Threads = Annotated[

@@ -26,6 +26,7 @@ from .options import (
     Files,
     Json,
     Server,
+    Strict,
     Threads,
     TlsCa,
     TokenFile,
@@ -53,6 +54,7 @@ def separate(
     bits: option.Bits = 16,
     bitrate: option.Bitrate = 192,
     jobs: option.Jobs = 1,
+    strict: Strict = False,
     server: Server = "",
     tls_ca: TlsCa = None,
     token_file: TokenFile = None,
@@ -67,7 +69,7 @@ def separate(
     names = _stem_names(stems, two_stems)
     options = SeparateOptions(names, bool(two_stems), overlap, shifts, seed)
     output = OutputFormat(container=container.value, bits=bits, bitrate_kbps=bitrate)
-    work = _Work(model, options, output, _folders(files, out))
+    work = _Work(model, options, output, _folders(files, out), strict)
 
     with ExitStack() as closing:
         if server:
@@ -91,6 +93,7 @@ class _Work:
     output: OutputFormat
     folders: dict[Path, Path]
     """The folder that each input's stems go to."""
+    strict: bool
 
 
 class _Separation:
@@ -125,7 +128,14 @@ class _Separation:
         work = self._work
         return attempt(
             lambda: separate_file(
-                path, self._source.source, work.folders[path], work.output, work.options, advance
+                path,
+                self._source.source,
+                work.folders[path],
+                work.output,
+                work.options,
+                advance,
+                strict=work.strict,
+                on_fault=warn,
             )
         )
 
@@ -227,5 +237,6 @@ def _json_of(path: Path, result: SeparatedFile, run: SeparationRun) -> dict[str,
         "seconds": {stage: round(value, 4) for stage, value in result.seconds.items()},
         "realtime_factor": round(result.realtime_factor, 4),
         "clipped_samples": result.clipped_samples,
+        "faults": list(result.faults),
         "cached": False,
     }

@@ -1,5 +1,6 @@
 """What a client sends: the fields of the configs, and the audio in parts."""
 
+import logging
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -9,6 +10,8 @@ from stemline.v1 import stemline_pb2 as pb
 
 from ..jobs import SeparateOptions, check_shifts
 from ..messages.conventions import MAX_DATA_BYTES
+
+_log = logging.getLogger(__name__)
 
 
 def separate_config(
@@ -39,15 +42,21 @@ def pcm_input(audio: AudioFormat) -> pb.InputFormat:
     )
 
 
-def container_input() -> pb.InputFormat:
-    """A file as it is."""
-    return pb.InputFormat(container=pb.ContainerInput())
+def container_input(strict: bool = False) -> pb.InputFormat:
+    """A file as it is; `strict` has one that is damaged refused."""
+    return pb.InputFormat(container=pb.ContainerInput(strict=strict))
 
 
 def interleaved(blocks: Iterable[Array]) -> Iterator[bytes]:
     """(channels, n) float32 → interleaved little-endian bytes."""
     for block in blocks:
         yield block.T.astype("<f4").tobytes()
+
+
+def log_faults(faults: Iterable[str]) -> None:
+    """Warn of what the server found wrong with a file, which it read for what there is."""
+    for fault in faults:
+        _log.warning("%s", fault)
 
 
 def file_parts(path: Path) -> Iterator[bytes]:

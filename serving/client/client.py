@@ -157,6 +157,7 @@ class StemlineClient:
         options: SeparateOptions | None = None,
         *,
         model: str = "",
+        strict: bool = False,
         on_progress: OnProgress | None = None,
     ) -> dict[str, Path]:
         """Send an audio file as it is, and have the server encode the stems; name → file.
@@ -167,7 +168,7 @@ class StemlineClient:
         config = separate_config(
             model,
             options or SeparateOptions(),
-            input=container_input(),
+            input=container_input(strict),
             output=output_message(output),
         )
         call = self._connection.separate(config, file_parts(source))
@@ -227,11 +228,12 @@ class StemlineClient:
         model: str = "",
         separator: str = "",
         activations: bool = False,
+        strict: bool = False,
         on_progress: OnProgress | None = None,
     ) -> Beats:
         """Send an audio file as it is, and have its beats found. Raises RemoteError or OSError."""
         config = pb.BeatsConfig(
-            model=model, separator=separator, input=container_input(), activations=activations
+            model=model, separator=separator, input=container_input(strict), activations=activations
         )
         call = self._connection.beats(config, file_parts(source))
         return received_beats(call, on_progress)
@@ -273,6 +275,7 @@ class StemlineClient:
         model: str = "",
         beats_model: str = "",
         activations: bool = False,
+        strict: bool = False,
         on_progress: OnProgress | None = None,
     ) -> AnalyzedFile:
         """Send an audio file as it is; its stems are written as by `separate_file`.
@@ -283,7 +286,7 @@ class StemlineClient:
             separate=separate_config(
                 model,
                 options or SeparateOptions(),
-                input=container_input(),
+                input=container_input(strict),
                 output=output_message(output),
             ),
             beats_model=beats_model,

@@ -11,6 +11,7 @@ from stemline.v1 import stemline_pb2 as pb
 from ..beat_tracker import Progress
 from ..jobs import Beats
 from ..messages.beats import beats_of
+from .call_parts import log_faults
 from .remote_call import RemoteCall
 from .remote_separation import OnProgress
 
@@ -84,6 +85,7 @@ def received_beats(
                 case "activations":
                     blocks.append(message.activations)
                 case "result":
+                    log_faults(message.result.input_faults)
                     found = beats_of(message.result, blocks, call.first.accepted.labels)
     assert found is not None  # a call that ends without is an error
     return found

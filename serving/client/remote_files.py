@@ -9,6 +9,7 @@ from stemline.atomic_files import replaced
 from stemline.postprocessing.encode import OutputFormat
 from stemline.postprocessing.stems import stem_file_name
 
+from .call_parts import log_faults
 from .remote_call import RemoteCall
 from .remote_separation import OnProgress
 
@@ -43,6 +44,8 @@ def written_stems(
                 case "progress":
                     if on_progress is not None:
                         on_progress(message.progress)
+                case "summary":
+                    log_faults(message.summary.input_faults)
                 case _:
                     take(message)
         for file in files.values():  # all are whole before the first takes its place

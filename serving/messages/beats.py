@@ -29,8 +29,8 @@ def beats_accepted_message(event: BeatsAccepted, request_id: str) -> pb.BeatsAcc
     )
 
 
-def result_message(event: BeatsFound) -> pb.BeatsResult:
-    """The message of the beats and sections, without the activations."""
+def result_message(event: BeatsFound, faults: Sequence[str]) -> pb.BeatsResult:
+    """The message of the beats and sections, without the activations, and of the file's faults."""
     found = event.beats
     return pb.BeatsResult(
         bpm=found.bpm,
@@ -44,6 +44,7 @@ def result_message(event: BeatsFound) -> pb.BeatsResult:
         realtime_factor=event.n_samples / event.sample_rate_hz / event.elapsed_s,
         n_samples=event.n_samples,
         artifact_sha256=event.artifact_sha256,
+        input_faults=faults,
     )
 
 

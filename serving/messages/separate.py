@@ -1,5 +1,7 @@
 """Jobs and events of separation ↔ the messages that carry them."""
 
+from collections.abc import Sequence
+
 from stemline.v1 import stemline_pb2 as pb
 
 from ..jobs import Progress, SeparateAccepted, SeparateJob, SeparateOptions, Summary
@@ -44,12 +46,16 @@ def progress_message(event: Progress) -> pb.Progress:
     )
 
 
-def summary_message(event: Summary, encode_s: float) -> pb.Summary:
-    """The message of what was done; encoding the stem blocks took `encode_s` seconds."""
+def summary_message(event: Summary, encode_s: float, faults: Sequence[str]) -> pb.Summary:
+    """The message of what was done; encoding the stem blocks took `encode_s` seconds.
+
+    `faults` are the input's, whole sentences.
+    """
     return pb.Summary(
         artifact_sha256=event.artifact_sha256,
         n_samples=event.n_samples,
         seconds=event.seconds | {"encode": encode_s, "wall": event.elapsed_s},
         realtime_factor=event.n_samples / event.sample_rate_hz / event.elapsed_s,
         chunks=event.chunks,
+        input_faults=faults,
     )

@@ -43,24 +43,29 @@ def run_job(
     The fields are named as in AnalyzeResponse, whose oneof has all of them; `as_responses` makes
     the responses. Raises whatever ends the call.
     """
-    blocks, audio = audio_of(call.requests, wanted_input, limits, call.stack)
+    blocks, audio, faults = audio_of(call.requests, wanted_input, limits, call.stack)
     call.stack.enter_context(run)  # after the upload's file, so that it ends before that is closed
     events = run.start(blocks, audio)
     if not call.ends_with(run.close):
         return
-    translator = _Translator(call, wanted_output)
+    translator = _Translator(call, wanted_output, faults)
     for event in events:
         yield from translator.messages(event)
+    for fault in faults:
+        _log.warning("request %s: %s", call.request_id, fault)
     _log.info("request %s: %s", call.request_id, translator.done)
 
 
 class _Translator:
     """The events of one call → messages; `Replies` encode the stems as the output format asks."""
 
-    def __init__(self, call: Call[RequestT], wanted_output: pb.OutputFormat) -> None:
+    def __init__(
+        self, call: Call[RequestT], wanted_output: pb.OutputFormat, faults: list[str]
+    ) -> None:
         self._request_id = call.request_id
         self._stack = call.stack
         self._output = wanted_output
+        self._faults = faults
         self._replies: Replies | None = None
         self._encode_s = 0.0
         self._work: list[str] = []
@@ -94,10 +99,10 @@ class _Translator:
                 if event.beats.activations is not None:
                     for block in activation_messages(event.beats.activations):
                         yield "activations", block
-                yield "beats", result_message(event)
+                yield "beats", result_message(event, self._faults)
             case Summary():
                 self._duration = _duration(event)
-                yield "summary", summary_message(event, self._encode_s)
+                yield "summary", summary_message(event, self._encode_s, self._faults)
             case _:
                 assert_never(event)
 

@@ -9,7 +9,7 @@ from typing import IO, Any, Protocol
 
 from stemline.arrays import Array
 from stemline.errors import AudioError, LimitError, RequestError
-from stemline.preprocessing.audio import AudioFormat, decode_pcm, open_audio
+from stemline.preprocessing.audio import AudioFormat, AudioReader, decode_pcm, open_audio
 from stemline.preprocessing.channels import MOST_CHANNELS
 from stemline.v1 import stemline_pb2 as pb
 
@@ -86,8 +86,10 @@ def audio_of(
     wanted: pb.InputFormat,
     limits: UploadLimits,
     stack: ExitStack,
-) -> tuple[Iterable[Array], AudioFormat]:
-    """The audio that follows a config: blocks (channels, n_samples), and what they are.
+) -> tuple[Iterable[Array], AudioFormat, list[str]]:
+    """The audio that follows a config: blocks (channels, n_samples), what they are, its faults.
+
+    The faults are all known once the blocks were read: sentences, none where all is well.
 
     PCM is decoded as it arrives, and can be read once. A container can be read again and again: it
     is first received whole, into a temporary file without a name, so that nothing is left behind
@@ -99,15 +101,17 @@ def audio_of(
     if wanted.WhichOneof("format") == "pcm":
         audio = _pcm_format(wanted.pcm)
         blocks = decode_pcm(parts, _encoding(wanted.pcm), audio.channels)
-        return _within(blocks, audio, limits), audio
+        return _within(blocks, audio, limits), audio, []
     spool = stack.enter_context(tempfile.TemporaryFile(prefix="stemline-"))
     for part in parts:
         spool.write(part)
     spool.seek(0)
-    with open_audio(spool) as reader:
+    faults: list[str] = []
+    with open_audio(spool, strict=wanted.container.strict) as reader:
         audio = reader.format
+        _keep(faults, reader)
     _check_length(audio, limits)
-    return _Received(spool, limits), audio
+    return _Received(spool, limits, faults), audio, faults
 
 
 def check_input(wanted: pb.InputFormat) -> None:
@@ -143,13 +147,19 @@ def _bounded(parts: Iterator[bytes], limits: UploadLimits) -> Iterator[bytes]:
 class _Received:
     """The blocks of a container that was received whole, as often as they are wanted."""
 
-    def __init__(self, file: IO[bytes], limits: UploadLimits) -> None:
+    def __init__(self, file: IO[bytes], limits: UploadLimits, faults: list[str]) -> None:
         self._file = file
+        self._faults = faults
         self._limits = limits
 
     def __iter__(self) -> Iterator[Array]:
         with open_audio(self._file) as reader:  # type: ignore[arg-type]
             yield from _within(reader.blocks(), reader.format, self._limits)
+            _keep(self._faults, reader)
+
+
+def _keep(faults: list[str], reader: AudioReader) -> None:
+    faults += [fault for fault in reader.faults if fault not in faults]
 
 
 def _check_length(audio: AudioFormat, limits: UploadLimits) -> None:

@@ -18,15 +18,16 @@ SIGNATURES = {
     "allow_untrained=False)",
     "load_beat_tracker": f"(model=None, *, separator=None, {LOADED}, allow_untrained=False)",
     "separate": f"(source, sample_rate_hz=None, *, model=None, {LOADED}, batch_size=None, "
-    f"precision=None, allow_untrained=False, {MADE}, on_progress=None)",
+    f"precision=None, allow_untrained=False, {MADE}, strict=False, on_progress=None)",
     "find_beats": f"(source, sample_rate_hz=None, *, model=None, separator=None, {LOADED}, "
-    "allow_untrained=False, activations=False, on_progress=None)",
+    "allow_untrained=False, activations=False, strict=False, on_progress=None)",
     "Client": "(address, *, token=None, tls=False, tls_ca=None, tls_cert=None, tls_key=None, "
     "timeout_s=None)",
 }
 METHODS = {
     "stemline.separators.Separator": {
-        "separate": f"(self, source, sample_rate_hz=None, *, {MADE}, on_progress=None)",
+        "separate": f"(self, source, sample_rate_hz=None, *, {MADE}, strict=False, "
+        "on_progress=None)",
         "stream": f"(self, blocks, sample_rate_hz, channels, *, {MADE})",
         "close": "(self)",
         "model": "property",
@@ -34,7 +35,8 @@ METHODS = {
         "sample_rate_hz": "property",
     },
     "stemline.beat_trackers.BeatTracker": {
-        "track": "(self, source, sample_rate_hz=None, *, activations=False, on_progress=None)",
+        "track": "(self, source, sample_rate_hz=None, *, activations=False, strict=False, "
+        "on_progress=None)",
         "track_stems": "(self, stems, sample_rate_hz=None, *, activations=False)",
         "close": "(self)",
         "model": "property",
@@ -42,10 +44,11 @@ METHODS = {
     },
     "stemline.client.Client": {
         "models": "(self)",
-        "separate": f"(self, source, sample_rate_hz=None, *, model=None, {MADE}, on_progress=None)",
+        "separate": f"(self, source, sample_rate_hz=None, *, model=None, {MADE}, "
+        "strict=False, on_progress=None)",
         "stream": f"(self, blocks, sample_rate_hz, channels, *, model=None, {MADE})",
         "track": "(self, source, sample_rate_hz=None, *, model=None, separator=None, "
-        "activations=False, on_progress=None)",
+        "activations=False, strict=False, on_progress=None)",
         "close": "(self)",
     },
     "stemline.stems.Stems": {

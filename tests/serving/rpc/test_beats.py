@@ -295,7 +295,7 @@ def test_long_activations_travel_in_small_messages_and_come_back_as_they_were() 
         activations=given,
     )
     result = result_message(
-        BeatsFound(found, SHA256, n_samples=400 * RATE, sample_rate_hz=RATE, elapsed_s=100.0)
+        BeatsFound(found, SHA256, n_samples=400 * RATE, sample_rate_hz=RATE, elapsed_s=100.0), ()
     )
     assert result.realtime_factor == 4
     blocks = list(activation_messages(given))
@@ -314,7 +314,7 @@ def test_a_network_without_labels_comes_back_without_them() -> None:
     given = BeatActivations(beat, beat / 2, nothing, np.zeros((0, 100), np.float32), (), 100.0)
     found = Beats(None, (), (), 1.0, {}, given)
     event = BeatsFound(found, "", n_samples=RATE, sample_rate_hz=RATE, elapsed_s=1.0)
-    result = result_message(event)
+    result = result_message(event, ())
     assert_same(beats_of(result, list(activation_messages(given)), ()), replace(found))
 
 

@@ -64,8 +64,10 @@ class InputFormat(_message.Message):
     def __init__(self, container: _Optional[_Union[ContainerInput, _Mapping]] = ..., pcm: _Optional[_Union[PcmInput, _Mapping]] = ...) -> None: ...
 
 class ContainerInput(_message.Message):
-    __slots__ = ()
-    def __init__(self) -> None: ...
+    __slots__ = ("strict",)
+    STRICT_FIELD_NUMBER: _ClassVar[int]
+    strict: bool
+    def __init__(self, strict: bool = ...) -> None: ...
 
 class PcmInput(_message.Message):
     __slots__ = ("sample_rate_hz", "channels", "encoding")
@@ -174,7 +176,7 @@ class StemBlock(_message.Message):
     def __init__(self, stem: _Optional[str] = ..., offset: _Optional[int] = ..., data: _Optional[bytes] = ...) -> None: ...
 
 class Summary(_message.Message):
-    __slots__ = ("artifact_sha256", "n_samples", "seconds", "realtime_factor", "chunks")
+    __slots__ = ("artifact_sha256", "n_samples", "seconds", "realtime_factor", "chunks", "input_faults")
     class SecondsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -187,12 +189,14 @@ class Summary(_message.Message):
     SECONDS_FIELD_NUMBER: _ClassVar[int]
     REALTIME_FACTOR_FIELD_NUMBER: _ClassVar[int]
     CHUNKS_FIELD_NUMBER: _ClassVar[int]
+    INPUT_FAULTS_FIELD_NUMBER: _ClassVar[int]
     artifact_sha256: str
     n_samples: int
     seconds: _containers.ScalarMap[str, float]
     realtime_factor: float
     chunks: int
-    def __init__(self, artifact_sha256: _Optional[str] = ..., n_samples: _Optional[int] = ..., seconds: _Optional[_Mapping[str, float]] = ..., realtime_factor: _Optional[float] = ..., chunks: _Optional[int] = ...) -> None: ...
+    input_faults: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, artifact_sha256: _Optional[str] = ..., n_samples: _Optional[int] = ..., seconds: _Optional[_Mapping[str, float]] = ..., realtime_factor: _Optional[float] = ..., chunks: _Optional[int] = ..., input_faults: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class BeatsRequest(_message.Message):
     __slots__ = ("config", "audio")
@@ -281,7 +285,7 @@ class ActivationBlock(_message.Message):
     def __init__(self, offset_frames: _Optional[int] = ..., frame_rate_hz: _Optional[float] = ..., beat: _Optional[_Iterable[float]] = ..., downbeat: _Optional[_Iterable[float]] = ..., section: _Optional[_Iterable[float]] = ..., function: _Optional[_Iterable[float]] = ...) -> None: ...
 
 class BeatsResult(_message.Message):
-    __slots__ = ("bpm", "beats", "downbeats_s", "segments", "duration_s", "seconds", "realtime_factor", "n_samples", "artifact_sha256")
+    __slots__ = ("bpm", "beats", "downbeats_s", "segments", "duration_s", "seconds", "realtime_factor", "n_samples", "artifact_sha256", "input_faults")
     class SecondsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -298,6 +302,7 @@ class BeatsResult(_message.Message):
     REALTIME_FACTOR_FIELD_NUMBER: _ClassVar[int]
     N_SAMPLES_FIELD_NUMBER: _ClassVar[int]
     ARTIFACT_SHA256_FIELD_NUMBER: _ClassVar[int]
+    INPUT_FAULTS_FIELD_NUMBER: _ClassVar[int]
     bpm: int
     beats: _containers.RepeatedCompositeFieldContainer[Beat]
     downbeats_s: _containers.RepeatedScalarFieldContainer[float]
@@ -307,7 +312,8 @@ class BeatsResult(_message.Message):
     realtime_factor: float
     n_samples: int
     artifact_sha256: str
-    def __init__(self, bpm: _Optional[int] = ..., beats: _Optional[_Iterable[_Union[Beat, _Mapping]]] = ..., downbeats_s: _Optional[_Iterable[float]] = ..., segments: _Optional[_Iterable[_Union[Segment, _Mapping]]] = ..., duration_s: _Optional[float] = ..., seconds: _Optional[_Mapping[str, float]] = ..., realtime_factor: _Optional[float] = ..., n_samples: _Optional[int] = ..., artifact_sha256: _Optional[str] = ...) -> None: ...
+    input_faults: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, bpm: _Optional[int] = ..., beats: _Optional[_Iterable[_Union[Beat, _Mapping]]] = ..., downbeats_s: _Optional[_Iterable[float]] = ..., segments: _Optional[_Iterable[_Union[Segment, _Mapping]]] = ..., duration_s: _Optional[float] = ..., seconds: _Optional[_Mapping[str, float]] = ..., realtime_factor: _Optional[float] = ..., n_samples: _Optional[int] = ..., artifact_sha256: _Optional[str] = ..., input_faults: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class AnalyzeRequest(_message.Message):
     __slots__ = ("config", "audio")

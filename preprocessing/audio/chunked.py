@@ -1,0 +1,146 @@
+"""AIFF, CAF, W64 and AU: what their headers announce, and whose channels are whose.
+
+Sources: Apple's AIFF-C draft and Core Audio Format specification, Sony's Wave64, Sun's audio(5).
+"""
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import BinaryIO, Final
+
+from stemline.preprocessing.speakers import Speakers, of_apple, of_mask
+
+from .byte_ranges import Range
+from .libsndfile import part_of
+from .part import Contents
+
+_W64_DATA: Final = b"data\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a"
+_W64_FMT: Final = b"fmt \xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a"
+_Chunk = tuple[bytes, int, int]
+"""A name, the first byte of the body and the size in the header."""
+
+
+@dataclass
+class _Header:
+    """What the chunks say."""
+
+    layout: Speakers | None = None
+    mask: int = 0
+    n_announced: int | None = None
+    """Samples, where a field says so."""
+    frame_bytes: int = 0
+    """Of a sample of every channel, where the format says so in whole bytes."""
+    data_bytes: int = 0
+    there_bytes: int = 0
+    """Of the data, how many are in the file."""
+    data_start: int = 0
+
+    def speakers(self, channels: int) -> Speakers | None:
+        if self.layout is not None:
+            return self.layout if len(self.layout) == channels else None
+        return of_mask(self.mask, channels)
+
+
+def chunked_contents(file: BinaryIO, start: int, end: int, magic: bytes) -> Contents:
+    """The one part of a file of these formats. Raises DecodeError."""
+    header = _read_header(file, start, end, magic)
+    is_short = header.data_bytes > header.there_bytes > 0
+    pieces: list[Range | bytes] = [(start, end)]
+    if is_short and magic == b"caff":  # which libsndfile refuses
+        at = header.data_start
+        pieces = [(start, at - 8), (end - at).to_bytes(8, "big"), (at, end)]
+    _, part = part_of(file, pieces, header.speakers)
+    if is_short:
+        n_there = part.n_samples
+        if n_there is None and header.frame_bytes:
+            n_there = header.there_bytes // header.frame_bytes
+        if n_there is not None:
+            announced = round(n_there * header.data_bytes / header.there_bytes)
+            announced = header.n_announced or announced
+            part = replace(part, n_samples=n_there, announced_samples=announced)
+    return Contents((part,))
+
+
+def _read_header(file: BinaryIO, start: int, end: int, magic: bytes) -> _Header:
+    chunks = {b"FORM": _aiff_chunks, b"caff": _caf_chunks, b"riff": _w64_chunks}
+    header = _Header()
+    for name, body, size in chunks.get(magic, _au_chunks)(file, start, end):
+        file.seek(body)
+        if name in (b"CHAN", b"chan"):
+            header.layout = _apple_layout(file.read(min(size, 4096)))
+        elif name == b"COMM":
+            head = file.read(6)
+            header.n_announced = int.from_bytes(head[2:6], "big") or None
+        elif name == b"desc":
+            # Bytes and frames of a packet: only where each is one frame do bytes say a length.
+            head = file.read(24)
+            if head[20:24] == b"\x00\x00\x00\x01":
+                header.frame_bytes = int.from_bytes(head[16:20], "big")
+        elif name == _W64_FMT:
+            fmt = file.read(24)
+            header.mask = int.from_bytes(fmt[20:24], "little") if fmt[:2] == b"\xfe\xff" else 0
+        elif name in (b"SSND", b"data", _W64_DATA):
+            edits = 4 if name == b"data" and magic == b"caff" else 0  # a count of edits before it
+            header.data_start = body
+            header.data_bytes, header.there_bytes = size - edits, min(size, end - body) - edits
+    return header
+
+
+def _apple_layout(body: bytes) -> Speakers | None:
+    """An AudioChannelLayout: a tag, a bitmap and descriptions of 20 bytes, big-endian."""
+    if len(body) < 12:
+        return None
+    tag, bitmap, n_descriptions = struct.unpack(">III", body[:12])
+    labels = [
+        struct.unpack(">I", body[at : at + 4])[0]
+        for at in range(12, min(len(body) - 3, 12 + 20 * n_descriptions), 20)
+    ]
+    channels = (
+        tag & 0xFFFF if tag >> 16 > 1 else bin(bitmap).count("1") if tag else n_descriptions
+    )  # fmt: skip
+    return of_apple(tag, bitmap, labels, channels)
+
+
+def _aiff_chunks(file: BinaryIO, start: int, end: int) -> Iterator[_Chunk]:
+    at = start + 12
+    while at + 8 <= end:
+        file.seek(at)
+        name = file.read(4)
+        size = struct.unpack(">I", file.read(4))[0]
+        yield name, at + 8, size
+        at += 8 + size + size % 2
+
+
+def _caf_chunks(file: BinaryIO, start: int, end: int) -> Iterator[_Chunk]:
+    at = start + 8
+    while at + 12 <= end:
+        file.seek(at)
+        name = file.read(4)
+        size = struct.unpack(">q", file.read(8))[0]
+        if size < 0:  # what a program that was stopped, or a pipe, leaves: up to the end
+            yield name, at + 12, end - at - 12
+            return
+        yield name, at + 12, size
+        at += 12 + size
+
+
+def _w64_chunks(file: BinaryIO, start: int, end: int) -> Iterator[_Chunk]:
+    at = start + 40
+    while at + 24 <= end:
+        file.seek(at)
+        name = file.read(16)
+        size = struct.unpack("<Q", file.read(8))[0]  # with these 24 bytes
+        if size < 24:
+            return
+        yield name, at + 24, size - 24
+        at += size + -size % 8
+
+
+def _au_chunks(file: BinaryIO, start: int, end: int) -> Iterator[_Chunk]:
+    """Of AU: its header, as one chunk."""
+    file.seek(start + 4)
+    head = file.read(8)
+    if len(head) == 8:
+        offset, size = struct.unpack(">II", head)
+        if size != 0xFFFFFFFF:
+            yield b"data", start + offset, size

@@ -1,0 +1,168 @@
+"""The decoder of what libsndfile does not read: FFmpeg's libraries, through PyAV, an extra."""
+
+from collections.abc import Generator, Iterator
+from importlib import import_module
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stemline.errors import MissingExtraError
+from stemline.preprocessing.speakers import WAVE_ORDER, Speaker, Speakers
+
+from .byte_ranges import ByteRanges
+from .part import Contents, DecodeError, Part
+
+_NAMES: dict[str, Speaker] = {**{name: name for name in WAVE_ORDER}, "DL": "FL", "DR": "FR"}
+
+_ASF_FILE_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
+_ANNOUNCING = {"mov", "mp4", "matroska", "webm", "asf"}
+# A codec's first and last frames may be counted or not, and clocks of some containers are coarse.
+_TOLERANCE_S = 0.1
+_MOST_DAMAGED = 100_000  # packets; a stream that ends in errors without end is left
+
+
+class _FfmpegDecoder:
+    """The first audio stream of one file."""
+
+    def __init__(self, file: BinaryIO, start: int, end: int) -> None:
+        """Read the header. Raises DecodeError, MissingExtraError."""
+        self._av = _pyav()
+        self._errors = (self._av.error.FFmpegError, EOFError, ValueError)
+        try:
+            self._container = self._av.open(ByteRanges(file, [(start, end)]), mode="r")
+        except self._errors as error:
+            raise DecodeError(_reason(error)) from error
+        self._asf_share = _asf_share(file, start, end)
+        self._n_all_streams = len(self._container.streams)
+        self.n_streams = len(self._container.streams.audio)
+        if not self.n_streams:
+            self._container.close()
+            raise DecodeError("there is no audio in it")
+        self.stream = self._container.streams.audio[0]
+        self._blocks = self._decoded()
+        self.faults: list[str] = []
+        self._n_samples = self._n_damaged = self._rate_hz = self._channels = 0
+        self._reason = ""
+        self._rest: NDArray[np.float32] = np.zeros((0, 0), np.float32)
+
+    def read(self, n_samples: int) -> NDArray[np.float32]:
+        """The next samples (n, channels), n <= n_samples; none at the end. Raises DecodeError."""
+        while not len(self._rest):
+            block = next(self._blocks, None)
+            if block is None:
+                return self._rest
+            self._rest = block
+        found, self._rest = self._rest[:n_samples], self._rest[n_samples:]
+        return found
+
+    def close(self) -> None:
+        """Free the decoder; the bytes are the caller's."""
+        self._blocks.close()
+        self._container.close()
+
+    def _decoded(self) -> Generator[NDArray[np.float32], None, None]:
+        """Blocks (n, channels) at the rate and in the layout of the first."""
+        resampler = None
+        for frame in self._frames():
+            if resampler is None:
+                resampler = self._av.AudioResampler("flt", frame.layout, frame.sample_rate)
+                self._rate_hz = frame.sample_rate
+                self._channels = len(frame.layout.channels)
+            yield from self._samples(resampler.resample(frame))
+        if resampler is not None:
+            yield from self._samples(resampler.resample(None))
+        self._note_end()
+
+    def _frames(self) -> Iterator[Any]:
+        """Frames as they are decoded; packets that are damaged are left out."""
+        packets = self._container.demux(self.stream)
+        while True:
+            try:
+                packet = next(packets, None)
+                frames = [] if packet is None else packet.decode()
+            except self._errors as error:
+                self._n_damaged += 1
+                self._reason = _reason(error)
+                if isinstance(error, EOFError) or self._n_damaged > _MOST_DAMAGED:
+                    return
+                continue
+            if packet is None:
+                return
+            yield from frames
+
+    def _samples(self, frames: list[Any]) -> Iterator[NDArray[np.float32]]:
+        for frame in frames:
+            # Interleaved: PyAV 18 crashes on planes of 8 channels.
+            samples = frame.to_ndarray().reshape(-1, self._channels).astype(np.float32, copy=False)
+            self._n_samples += len(samples)
+            yield samples
+
+    def _note_end(self) -> None:
+        if self._n_damaged:
+            self.faults.append(
+                f"has {self._n_damaged} damaged packets, which are left out ({self._reason})"
+            )
+        announced_s, found_s = self._announced_s(), self._n_samples / max(1, self._rate_hz)
+        if announced_s is not None and found_s < announced_s - _TOLERANCE_S:
+            self.faults.append(
+                f"ends early or is damaged: it announces {announced_s:.2f} s, and {found_s:.2f} s "
+                "of it can be read"
+            )
+
+    def _announced_s(self) -> float | None:
+        """The seconds in the header; of other containers FFmpeg estimates them by the bitrate."""
+        if not _ANNOUNCING & set(self._container.format.name.split(",")):
+            return None
+        stream = self.stream
+        if self._asf_share > 1 and self._container.duration is not None:
+            return float(self._asf_share * self._container.duration / 1e6)
+        if stream.duration is not None and stream.time_base is not None:
+            return float(stream.duration * stream.time_base)
+        whole = self._container.duration  # microseconds, of all streams
+        return None if whole is None or self._n_all_streams > 1 else whole / 1e6
+
+
+def _asf_share(file: BinaryIO, start: int, end: int) -> float:
+    """An ASF file's size by its header over its own; FFmpeg scales the duration by it."""
+    file.seek(start)
+    head = file.read(4096)
+    place = head.find(_ASF_FILE_PROPERTIES)
+    if place < 0 or place + 48 > len(head):
+        return 1.0
+    # The object's name, its size of 8 bytes and the file's name of 16 are before the file's size.
+    return int.from_bytes(head[place + 40 : place + 48], "little") / (end - start)
+
+
+def ffmpeg_contents(file: BinaryIO, start: int, end: int) -> Contents:
+    """The first audio stream of a file. Raises DecodeError, MissingExtraError."""
+    decoder = _FfmpegDecoder(file, start, end)
+    codec: Any = decoder.stream.codec_context
+    rate_hz, channels = int(codec.sample_rate), int(codec.channels)
+    speakers = _speakers(codec.layout)
+    faults: tuple[str, ...] = ()
+    if decoder.n_streams > 1:
+        faults = (f"has {decoder.n_streams} audio streams, of which the first is read",)
+    decoder.close()
+    part = Part(
+        lambda: _FfmpegDecoder(file, start, end), rate_hz, channels, None, speakers=speakers
+    )
+    return Contents((part,), faults)
+
+
+def _speakers(layout: Any) -> Speakers | None:
+    found = tuple(_NAMES.get(channel.name) for channel in layout.channels)
+    return found if None not in found else None  # type: ignore[return-value]
+
+
+def _pyav() -> Any:
+    try:
+        av = import_module("av")
+    except ImportError as error:
+        raise MissingExtraError("av", "av") from error
+    av.logging.set_level(av.logging.PANIC)
+    return av
+
+
+def _reason(error: BaseException) -> str:
+    return str(getattr(error, "strerror", None) or error).strip().rstrip(".")

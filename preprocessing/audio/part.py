@@ -1,0 +1,54 @@
+"""What a file holds: parts, each of which one decoder reads from its first sample to its last."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
+
+from stemline.preprocessing.speakers import Speakers
+
+
+class Decoder(Protocol):
+    """Samples from the beginning of a part on."""
+
+    def read(self, n_samples: int) -> NDArray[Any]:
+        """The next samples (n, channels), n <= n_samples; none at the end. Raises DecodeError."""
+
+    @property
+    def faults(self) -> list[str]:
+        """What had to be left out or filled so far, sentences without their subject."""
+
+    def close(self) -> None:
+        """Free what it holds."""
+
+
+class DecodeError(Exception):
+    """A decoder's own words for what it cannot read; never leaves the reader."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A stretch of a file of one sample rate and one number of channels."""
+
+    open: Callable[[], Decoder]
+    """Begin to decode it. Raises DecodeError."""
+    sample_rate_hz: int
+    channels: int
+    n_samples: int | None
+    """How many will come, where that is certain; no more are read."""
+    announced_samples: int | None = None
+    """How many its header says, where it does."""
+    skipped_samples: int = 0
+    """What a decoder makes before the first sample that was encoded."""
+    speakers: Speakers | None = None
+    """The speaker of each channel; None for those that its number of channels implies."""
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a file holds, and what is wrong with it as far as that is known before it is decoded."""
+
+    parts: tuple[Part, ...]
+    faults: tuple[str, ...] = ()
+    """Sentences without their subject, the file: `ends within a frame`."""

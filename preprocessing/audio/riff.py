@@ -1,0 +1,113 @@
+"""WAVE: RIFF, RIFX, RF64 and BW64 (Microsoft; EBU Tech 3306; ITU-R BS.2088)."""
+
+import struct
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import BinaryIO, Final
+
+from stemline.preprocessing.speakers import Speakers, of_mask
+
+from .byte_ranges import Range
+from .libsndfile import part_of
+from .mpeg import mpeg_contents
+from .part import Contents
+
+_MPEG_TAGS: Final = {0x0050, 0x0055}
+_EXTENSIBLE: Final = 0xFFFE
+_UNKNOWN_SIZE: Final = 0xFFFFFFFF
+# What ffmpeg and sox write for the size of what goes into a pipe, and others near it.
+_LEAST_OPEN_SIZE: Final = 0x7FFFF000
+
+
+@dataclass
+class _Wave:
+    order: str
+    """`<` or `>` for struct."""
+    fmt: bytes = b""
+    data_start: int | None = None
+    data_bytes: int = 0
+    """As the header says; of RF64, from its ds64 chunk."""
+    ds64_data_bytes: int | None = None
+
+
+def wave_contents(file: BinaryIO, start: int, end: int) -> Contents | None:
+    """The one part of a WAVE file; None for what libsndfile is to judge by itself.
+
+    A header whose writer did not come back to it is taken to mean all that follows. Raises
+    DecodeError.
+    """
+    wave = _read_chunks(file, start, end)
+    if wave.data_start is None or len(wave.fmt) < 16:
+        return None
+    tag = struct.unpack(wave.order + "H", wave.fmt[:2])[0]
+    there = end - wave.data_start
+    is_open = wave.data_bytes == 0 or wave.data_bytes >= _LEAST_OPEN_SIZE
+    is_open = (is_open and wave.data_bytes > there) or _is_unfinished(file, wave, end)
+    data_end = wave.data_start + (there if is_open else min(wave.data_bytes, there))
+    if tag in _MPEG_TAGS:
+        return mpeg_contents(file, wave.data_start, data_end)
+    faults = []
+    if wave.data_bytes == 0 and is_open:
+        faults.append("has a header that its writer did not finish: all that follows it is read")
+    pieces: list[Range | bytes] = [(start, end)]
+    if wave.data_bytes == 0 and is_open and _is_riff(file, start):
+        file.seek(start)
+        header = bytearray(file.read(wave.data_start - start))
+        header[4:8] = header[-4:] = struct.pack(wave.order + "I", _UNKNOWN_SIZE)
+        pieces = [bytes(header), (wave.data_start, end)]
+    _, part = part_of(file, pieces, partial(_speakers, wave, tag))
+    if not is_open and wave.data_bytes > there > 0 and part.n_samples is not None:
+        # Of every encoding that WAVE holds, blocks of one size are of one length.
+        announced = round(part.n_samples * wave.data_bytes / there)
+        part = replace(part, announced_samples=announced)
+    return Contents((part,), tuple(faults))
+
+
+def _is_riff(file: BinaryIO, start: int) -> bool:
+    """Whether the size of the data is a field of 32 bits before it, and no other."""
+    file.seek(start)
+    return file.read(4) in (b"RIFF", b"RIFX")
+
+
+def _speakers(wave: _Wave, tag: int, channels: int) -> Speakers | None:
+    if tag != _EXTENSIBLE or len(wave.fmt) < 24:
+        return None
+    return of_mask(struct.unpack(wave.order + "I", wave.fmt[20:24])[0], channels)
+
+
+def _read_chunks(file: BinaryIO, start: int, end: int) -> _Wave:
+    file.seek(start)
+    head = file.read(12)
+    wave = _Wave(">" if head[:4] == b"RIFX" else "<")
+    at = start + 12
+    while at + 8 <= end:
+        file.seek(at)
+        name = file.read(4)
+        size = struct.unpack(wave.order + "I", file.read(4))[0]
+        if name == b"data":
+            wave.data_start = at + 8
+            wave.data_bytes = size
+            if size == _UNKNOWN_SIZE and wave.ds64_data_bytes is not None:
+                wave.data_bytes = wave.ds64_data_bytes
+            return wave
+        if name == b"fmt ":
+            wave.fmt = file.read(min(size, 64))
+        elif name == b"ds64":
+            table = file.read(28)
+            if len(table) >= 16:
+                wave.ds64_data_bytes = struct.unpack("<Q", table[8:16])[0]
+        at += 8 + size + size % 2
+    return wave
+
+
+def _is_unfinished(file: BinaryIO, wave: _Wave, end: int) -> bool:
+    """Whether a size of 0 is not meant: what follows the data is no chunk."""
+    if wave.data_start is None or wave.data_bytes != 0 or end - wave.data_start < 1:
+        return False
+    file.seek(wave.data_start)
+    head = file.read(8)
+    if len(head) < 8:
+        return True
+    size = struct.unpack(wave.order + "I", head[4:])[0]
+    is_name = all(0x20 <= byte < 0x7F for byte in head[:4])
+    return not (is_name and wave.data_start + 8 + size <= end)
