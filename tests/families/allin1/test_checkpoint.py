@@ -45,7 +45,7 @@ def test_safetensors_with_our_configuration_are_the_same(tmp_path: Path) -> None
     [
         (lambda f: f.pop("config"), "it has no config"),
         (lambda f: f.pop("state_dict"), "holds no state dict"),
-        (lambda f: f["config"].update(model="tcn"), "config: model: must be 'allinone'"),
+        (lambda f: f["config"].update(model="tcn"), "config: model: 'tcn' is a network of other"),
         (lambda f: f["state_dict"].pop("norm.weight"), "no key norm.weight"),
         (lambda f: f["state_dict"].update(extra=torch.zeros(1)), "unexpected key extra"),
         (lambda f: f["config"].update(depth=2), "unexpected key encoder.layers.2"),
