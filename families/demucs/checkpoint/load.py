@@ -35,8 +35,8 @@ def load(spec: ModelSpec, path: Path) -> LoadedNetwork:
     with torch.device("meta"):
         network = build_demucs(config)
     shapes = [(name, tuple(value.shape)) for name, value in network.named_parameters()]
-    load_strictly(network, package.state_dict(shapes), str(path))
-    return LoadedNetwork(network, config)
+    notes = load_strictly(network, package.state_dict(shapes), str(path))
+    return LoadedNetwork(network, config, notes)
 
 
 def package_config(package: DemucsPackage) -> DemucsConfig:

@@ -18,8 +18,9 @@ from torch import Tensor, nn
 
 from stemline.errors import CheckpointError, DiffqError
 
+from ...common.checkpoint import first_bytes
 from .diffq import DiffqState, QuantizedParameter, dequantize
-from .pickle_reader import ClassName, first_bytes, fraction, load_inert
+from .pickle_reader import ClassName, fraction, load_inert
 
 _KLASSES = {"demucs.htdemucs.HTDemucs": "HTDemucs", "demucs.hdemucs.HDemucs": "HDemucs"}
 _QUANTIZER = "diffq.diffq.DiffQuantizer"
