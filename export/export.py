@@ -143,6 +143,8 @@ def _write(spec: ModelSpec, variant: str, weights: Weights, root: Path, report: 
     report(f"{name}: loading the weights ({weights.kind})")
     family, precision = find_family(spec.family), find_precision(variant)
     loaded = load_network(spec, weights)
+    for note in loaded.notes:
+        report(f"{name}: {note}")
     config = loaded.config
     info = model_info(replace(spec, config=config), variant, weights.sha256)
     tensors = family.tensors(info)

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -158,7 +158,8 @@ def load_network(spec: ModelSpec, weights: Weights) -> LoadedNetwork:
     if spec.folds:
         parts = weights.parts or (weights,) * len(spec.folds)
         loaded = [load_network(*one) for one in zip(spec.folds, parts, strict=True)]
-        return family.average([one.network for one in loaded])
+        notes = tuple(dict.fromkeys(note for one in loaded for note in one.notes))
+        return replace(family.average([one.network for one in loaded]), notes=notes)
     if weights.path is None:
         network = random_network(spec.config, spec.seed)
         return LoadedNetwork(network, spec.config)

@@ -59,6 +59,8 @@ class LoadedNetwork:
     """The network in evaluation mode."""
     config: NetworkConfig
     """The configuration it was built by: the checkpoint's own, where it has one."""
+    notes: tuple[str, ...] = ()
+    """What a user should know of how its checkpoint was read, a line each."""
 
 
 @dataclass(frozen=True)

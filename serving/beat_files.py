@@ -21,9 +21,13 @@ _DIGITS = 6
 
 
 def beats_json(beats: Beats) -> dict[str, Any]:
-    """What `stemline beats --json` says of the music; `bpm` is null for fewer than two beats."""
+    """What `stemline beats --json` says of the music.
+
+    `bpm` is null for fewer than two beats; there is a `bpm_range` only where the tempo drifts.
+    """
     return {
         "bpm": beats.bpm,
+        **({"bpm_range": list(beats.bpm_range)} if beats.bpm_range else {}),
         "beats": [
             {"time": round(beat.time_s, _DIGITS), "position": beat.position} for beat in beats.beats
         ],
@@ -37,6 +41,14 @@ def beats_json(beats: Beats) -> dict[str, Any]:
             for segment in beats.segments
         ],
     }
+
+
+def tempo_words(beats: Beats) -> str:
+    """The tempo in words, with its range where it drifts."""
+    if beats.bpm is None:
+        return "no tempo"
+    drift = beats.bpm_range
+    return f"{beats.bpm} bpm" + (f" ({drift[0]} to {drift[1]})" if drift else "")
 
 
 def beats_text(beats: Beats) -> str:

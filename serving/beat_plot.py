@@ -11,6 +11,7 @@ from stemline.arrays import Array
 from stemline.atomic_files import replaced
 from stemline.errors import MissingExtraError
 
+from .beat_files import tempo_words
 from .jobs import Beats
 
 # A row is a minute: in longer ones the lines of neighbouring beats run together. Only a track that
@@ -75,10 +76,8 @@ def plot_beats(path: Path, title: str, waveform: Waveform, beats: Beats) -> None
     rows = figure.subplots(n_rows, 1, squeeze=False)[:, 0]
     for index, axes in enumerate(rows):
         _draw_row(axes, waveform, beats, colours, index * row_s, row_s)
-    tempo = "no tempo" if beats.bpm is None else f"{beats.bpm} bpm"
-    figure.suptitle(
-        f"{title}: {tempo}, {len(beats.beats)} beats (blue), {len(beats.downbeats)} downbeats (red)"
-    )
+    counts = f"{len(beats.beats)} beats (blue), {len(beats.downbeats)} downbeats (red)"
+    figure.suptitle(f"{title}: {tempo_words(beats)}, {counts}")
     rows[-1].set_xlabel("seconds")
     with replaced(path) as part:
         figure.savefig(part, dpi=_DPI, format="png")

@@ -23,7 +23,7 @@ from stemline.engines import BeatInfo, Engine
 from stemline.errors import ArtifactError, EngineMemoryError, RequestError
 from stemline.families import beat_family
 from stemline.families.beats import BeatDecoder
-from stemline.postprocessing.tempo import tempo_bpm
+from stemline.postprocessing.tempo import fitted_tempo
 from stemline.preprocessing.audio import AudioFormat, checked
 
 from .beat_analysis import BeatAnalysis
@@ -274,8 +274,10 @@ class BeatTracker:
 
     def _decoded(self, outputs: Mapping[str, Array], is_silent: bool) -> Beats:
         decoded = self._decode(outputs, is_silent=is_silent)
+        tempo = fitted_tempo(decoded.beats[:, 0])
         return Beats(
-            bpm=tempo_bpm(decoded.beats[:, 0]),
+            bpm=tempo.bpm if tempo else None,
+            bpm_range=tempo.range_bpm if tempo else None,
             beats=tuple(Beat(time_s, int(position)) for time_s, position in decoded.beats.tolist()),
             segments=decoded.sections,
             duration_s=decoded.n_frames / self.info.frame_rate_hz,

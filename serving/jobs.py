@@ -172,8 +172,8 @@ class Beat:
 class Beats:
     """Beats and sections of a track; times are seconds from its beginning."""
 
-    bpm: int | None
-    """The most frequent tempo; None for fewer than two beats."""
+    bpm: float | None
+    """The tempo fitted to the beats, to a tenth; None for fewer than two beats."""
     beats: tuple[Beat, ...]
     """The beats, ascending in time."""
     segments: tuple[Section, ...]
@@ -185,6 +185,8 @@ class Beats:
     """Seconds spent in each of STAGES."""
     activations: BeatActivations | None = field(default=None, compare=False)
     """The network's probabilities, where they were asked for."""
+    bpm_range: tuple[float, float] | None = None
+    """The slowest and the fastest tempo of sixteen beats; None where the tempo is steady."""
 
     @property
     def downbeats(self) -> tuple[float, ...]:

@@ -77,8 +77,9 @@ class BeatTracker:
         Returns
         -------
         Beats
-            `bpm`; `beats`, each with its `time_s` and `position` in the bar; `downbeats` in
-            seconds; `segments` with `start` and `end` in seconds and a `label`.
+            `bpm`, and where it drifts `bpm_range`; `beats`, each with its `time_s` and `position`
+            in the bar; `downbeats` in seconds; `segments` with `start` and `end` in seconds and a
+            `label`.
 
         Raises
         ------

@@ -9,10 +9,10 @@ angle, beats paired as in any bipartite graph, labels weighed by pairs of sectio
 import json
 import math
 import sys
-from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
+from statistics import fmean, median
 from typing import Any
 
 import numpy as np
@@ -30,7 +30,7 @@ LIMIT_DB = 100.0
 """Figures end here, on both sides: a stem that is missing has −100 dB."""
 SUM_TOLERANCE = 1e-5
 """How far the stems may add up from the mixture: four roundings to 24 bits of samples below 1."""
-WINDOW_S, FRAME_S, TEMPO_TOLERANCE = 0.07, 0.01, 0.04
+WINDOW_S, FRAME_S, TEMPO_TOLERANCE, TEMPO_BPM = 0.07, 0.01, 0.04, 0.6
 EDGE_S = 1e-6
 """An event that lies on the very edge of a window may count or not: times have six digits."""
 SHARE_TOLERANCE = 1e-4
@@ -157,13 +157,22 @@ def _beats(said: dict[str, Any], beats: Beats, true: Beats) -> list[str]:
         found.append("the beats do not ascend")
     found += _near_f("beats", scores["beat"], true_s, all_s, WINDOW_S)
     found += _near_f("downbeats", scores["downbeat"], true_down_s, down_s, WINDOW_S)
-    # The most frequent of the tempi from beat to beat, and whether it is the true one.
-    counts = Counter(round(60 / (after - before)) for before, after in pairwise(all_s))
-    most = [bpm for bpm, count in counts.items() if count == max(counts.values())]
-    if said["bpm"] not in (most or [None]):
-        return [*found, f"tempo: the report says {said['bpm']} bpm, the beats {most or None}"]
-    off = abs(said["bpm"] / said["true_bpm"] - 1) if most else math.inf
+    # The tempo is that of the usual intervals, whose lengths even out, and perhaps the true one.
+    bpm = _usual_bpm(all_s)
+    is_bpm = said["bpm"] is None if bpm is None else abs((said["bpm"] or 0) - bpm) <= TEMPO_BPM
+    if not is_bpm:
+        return [*found, f"tempo: the report says {said['bpm']} bpm, the beats {bpm}"]
+    off = abs(said["bpm"] / said["true_bpm"] - 1) if bpm else math.inf
     return found + _same("tempo's score", scores["tempo"], float(off <= TEMPO_TOLERANCE))
+
+
+def _usual_bpm(times_s: list[float]) -> float | None:
+    """60 over the mean of the intervals that are within a quarter of the median."""
+    intervals = [after - before for before, after in pairwise(times_s)]
+    if not intervals:
+        return None
+    middle = median(intervals)
+    return 60 / fmean(one for one in intervals if abs(one / middle - 1) <= 0.25)
 
 
 def _sections(said: dict[str, Any], duration_s: float) -> list[str]:

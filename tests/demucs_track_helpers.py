@@ -1,7 +1,7 @@
 """Demucs models for tests of whole tracks: graphs that multiply, and packages of tiny networks."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -147,9 +147,15 @@ def through(gain: float, samples: Array) -> Array:
 
 
 def write_network(
-    path: Path, kwargs: dict[str, Any], seed: int = 0, klass: str = "HTDemucs"
+    path: Path,
+    kwargs: dict[str, Any],
+    seed: int = 0,
+    klass: str = "HTDemucs",
+    wrap: Callable[[dict[str, Any]], dict[str, Any]] = dict,
 ) -> Any:
     """The package of a random network, `.th` or `.safetensors` by the path -> our network.
+
+    `wrap` makes the package's state of the network's.
 
     Its weights are those of the package, which holds half precision.
     """
@@ -165,7 +171,13 @@ def write_network(
     network.half().float()
     made = stand_in(f"demucs.{klass.lower()}.{klass}")
     state = {name: value.half() for name, value in network.state_dict().items()}
-    content = {"klass": made, "args": (), "kwargs": kwargs, "state": state, "training_args": {}}
+    content = {
+        "klass": made,
+        "args": (),
+        "kwargs": kwargs,
+        "state": wrap(state),
+        "training_args": {},
+    }
     if path.suffix == ".safetensors":
         write_safetensors(path, content)
     else:

@@ -107,8 +107,7 @@ class AllInOneFamily(BeatFamily):
         from .checkpoint.fold import read_fold
 
         assert isinstance(spec.config, AllInOneConfig)
-        fold = read_fold(path, spec.config)
-        return LoadedNetwork(fold.network(), fold.config)
+        return read_fold(path, spec.config).network()
 
     def average(self, networks: "Sequence[nn.Module]") -> LoadedNetwork:
         """One network whose logits are the means of the folds'."""

@@ -6,7 +6,7 @@ read by `config_from_fold`.
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, ClassVar
 
 from stemline.checks import require
@@ -65,7 +65,8 @@ class AllInOneConfig:
     qkv_bias: bool = True
     layer_norm_eps: float = 1e-5
     best_threshold_beat: float | None = None
-    """The least activation of a beat, found after the training; None where it was not."""
+    """The least activation of a beat, found after the training; None where it was not. The decoder
+    goes by that of downbeats alone."""
     best_threshold_downbeat: float | None = None
     """The least activation of a downbeat, the decoder's threshold; None where none was found."""
     bpm_min: int = 55
@@ -127,9 +128,9 @@ def allin1_config_from_json(values: Mapping[str, Any]) -> AllInOneConfig:
         raise ConfigError(f"no configuration of this stemline: {error}") from error
 
 
-# What is fixed here and a fold could say otherwise; where it does not say, it is as here.
+# What shapes the network, its input or what is made of its outputs, is fixed here, and a fold could
+# say otherwise; where it does not say, it is as here.
 _FIXED = {
-    "model": "allinone",
     "act_conv": "elu",
     "act_transformer": "gelu",
     "double_attention": True,
@@ -140,7 +141,14 @@ _FIXED = {
     "fmax": 17000,
     "sample_rate": 44100,
     "hop_size": 441,
+    "fps": 100,
+    "min_hops_per_beat": 24,
 }
+# allin1 builds one other network, whose first convolutions are wider; any other name of `model`
+# only describes, and the published folds have two.
+_OTHER_MODEL = "tcn"
+# What only describes: it is taken over where it can be, and never refused.
+_DESCRIBING = ("best_threshold_beat", "bpm_min", "bpm_max")
 # The fold's name of a field, where it is not ours.
 _THEIR_NAMES = {"n_bins": "dim_input", "sample_rate_hz": "sample_rate", "hop_samples": "hop_size"}
 
@@ -150,6 +158,11 @@ def config_from_fold(values: Mapping[str, Any]) -> AllInOneConfig:
 
     Raises ConfigError when it is of a network or a spectrogram that is not known here.
     """
+    require(
+        values.get("model") != _OTHER_MODEL,
+        "model",
+        f"{_OTHER_MODEL!r} is a network of other convolutions, which is not built here",
+    )
     for key, wanted in _FIXED.items():
         found = values.get(key, wanted)
         require(found == wanted, key, f"must be {wanted!r}; got {found!r:.100}")
@@ -163,7 +176,11 @@ def config_from_fold(values: Mapping[str, Any]) -> AllInOneConfig:
         key = _THEIR_NAMES.get(field.name, field.name)
         if field.name not in ("stems", "labels") and key in values:
             given[field.name] = values[key]
-    return AllInOneConfig(**given)
+    config = AllInOneConfig(**{k: v for k, v in given.items() if k not in _DESCRIBING})
+    try:
+        return replace(config, **{k: given[k] for k in _DESCRIBING if k in given})
+    except ConfigError:
+        return config
 
 
 # Least and most of each number; those of the second table need not be whole.

@@ -36,7 +36,7 @@ class DemucsFamily(SeparatorFamily):
     """One network, or a bag of them, on levelled tracks in weighted segments."""
 
     name = "demucs"
-    config_help = "Demucs: the YAML of a bag"
+    config_help = "Demucs: the YAML of a bag, or MSST's"
 
     def models(self) -> tuple[ModelSpec, ...]:
         """The official bags."""
@@ -131,7 +131,11 @@ class DemucsFamily(SeparatorFamily):
     def custom(
         self, name: str, config_path: Path | None, weights: str | Path, licence: str
     ) -> tuple[ModelSpec, str | Path]:
-        """See `Family`; `config_path` is demucs's YAML of a bag, `weights` then a folder."""
+        """See `Family`.
+
+        `config_path` is demucs's YAML of a bag, `weights` then a folder; or MSST's YAML of one
+        network, `weights` then its checkpoint.
+        """
         from .checkpoint.custom import custom_demucs
 
         return custom_demucs(name, config_path, weights, licence)

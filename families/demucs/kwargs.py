@@ -87,6 +87,7 @@ _TRANSFORMER_WITHOUT_EFFECT = {
 _BUILT_ONLY_AS: dict[str, Any] = {"channels_time": None, "multi_freqs": None, "rewrite": True}
 _HDEMUCS_BUILT_ONLY_AS: dict[str, Any] = {"hybrid": True}
 _TRANSFORMER_BUILT_ONLY_AS: dict[str, Any] = {
+    "num_subbands": 1,  # MSST's own
     "t_emb": "sin",
     "t_group_norm": False,
     "t_norm_first": True,

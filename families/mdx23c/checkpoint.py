@@ -18,5 +18,5 @@ def load(spec: ModelSpec, path: Path) -> LoadedNetwork:
     state = read_checkpoint(path)
     with torch.device("meta"):  # shapes only: the file brings the numbers
         network = Mdx23c(config).eval()
-    load_strictly(network, state, str(path))
-    return LoadedNetwork(network, config)
+    notes = load_strictly(network, state, str(path))
+    return LoadedNetwork(network, config, notes)

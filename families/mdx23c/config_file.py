@@ -5,60 +5,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from stemline.errors import ConfigError
 
+from ..common.architecture import other_architecture
+from ..common.config_file import read_yaml
 from .config import DEFAULT_OVERLAP, Mdx23cConfig
 
-# Such files are a few kilobytes; a checkpoint given by mistake is not read to its end.
-_MAX_BYTES = 1 << 20
-# Nested aliases and merge keys double what they name, again and again: none of these files has any.
-_MAX_ALIASES = 16
 _MAX_BITS = 64
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML's safe loader, and Python tuples: DrumSep's `scale` is one. No other object."""
-
-    _n_aliases = 0
-
-    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
-        if self.check_event(yaml.AliasEvent):
-            self._n_aliases += 1
-            if self._n_aliases > _MAX_ALIASES:
-                raise yaml.YAMLError(f"there are over {_MAX_ALIASES} aliases")
-        node: yaml.Node | None = super().compose_node(parent, index)
-        return node
-
-
-def _tuple(loader: _Loader, node: yaml.Node) -> tuple[Any, ...]:
-    if not isinstance(node, yaml.SequenceNode):
-        raise yaml.constructor.ConstructorError(
-            None, None, "a python/tuple must be a sequence", node.start_mark
-        )
-    return tuple(loader.construct_sequence(node, deep=True))
-
-
-_Loader.add_constructor("tag:yaml.org,2002:python/tuple", _tuple)
+_TYPE = "mdx23c"  # MSST's name of the type, where a file has it
 
 
 def read_config(path: Path) -> Mdx23cConfig:
     """The configuration in a YAML file. Raises ConfigError that names the file and the key."""
-    try:
-        with path.open("rb") as file:
-            data = file.read(_MAX_BYTES + 1)
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
-    if len(data) > _MAX_BYTES:
-        raise ConfigError(f"{path} is over {_MAX_BYTES} bytes; is it the YAML, not the checkpoint?")
-    try:
-        values = yaml.load(data, _Loader)  # noqa: S506 - a SafeLoader with tuples
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        reason = " ".join(str(error).split())
-        raise ConfigError(f"{path} is no YAML that is read here: {reason}") from error
-    if not isinstance(values, Mapping):
-        raise ConfigError(f"{path} is no configuration: it holds no sections")
+    values = read_yaml(path)
     try:
         return config_from_mapping(values)
     except ConfigError as error:
@@ -71,6 +30,7 @@ def config_from_mapping(values: Mapping[str, Any]) -> Mdx23cConfig:
     As MSST reads it: chunk = `inference.chunk_size` if there, else `audio.chunk_size`;
     `training.target_instrument`, where set, is the one stem. Raises ConfigError.
     """
+    _check_architecture(values)
     audio, model, training = (_section(values, key) for key in ("audio", "model", "training"))
     inference = values.get("inference") or {}
     if not isinstance(inference, Mapping):
@@ -105,6 +65,14 @@ def config_from_mapping(values: Mapping[str, Any]) -> Mdx23cConfig:
         level_norm=_flag(model, "model.level_norm"),
         mixture_consistency=_flag(model, "model.mixture_consistency"),
     )
+
+
+def _check_architecture(values: Mapping[str, Any]) -> None:
+    training = values.get("training")
+    kind = training.get("model_type", _TYPE) if isinstance(training, Mapping) else _TYPE
+    name = other_architecture(values) or (_shown(kind) if kind != _TYPE else "")
+    if name:
+        raise ConfigError(f"this is the YAML of {name}, and only that of MDX23C is read here")
 
 
 def _overlap(inference: Mapping[str, Any]) -> float:

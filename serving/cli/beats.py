@@ -13,7 +13,7 @@ from rich.progress import TaskID
 from stemline.errors import OutputsError, RequestError
 from stemline.preprocessing.audio import AudioFormat
 
-from ..beat_files import beats_json
+from ..beat_files import beats_json, tempo_words
 from ..beat_plot import check_can_plot
 from ..beat_tracker import Progress
 from ..jobs import Beats
@@ -170,8 +170,7 @@ def _report(
 
 def _say_result(path: Path, result: _Found) -> None:
     found = result.beats
-    tempo = "no tempo" if found.bpm is None else f"{found.bpm} bpm"
-    counts = f"{tempo}, {len(found.beats)} beats, {len(found.downbeats)} downbeats"
+    counts = f"{tempo_words(found)}, {len(found.beats)} beats, {len(found.downbeats)} downbeats"
     if found.segments:
         print_table(
             f"{path}: {counts}",

@@ -191,7 +191,9 @@ def print_demo(report: dict[str, Any], out: Path, artifacts: Path) -> None:
 def _print_beats(beats: dict[str, Any], artifact: str) -> None:
     """What was found beside what is true."""
     scores, found, true = beats["scores"], beats["segments"], beats["true_segments"]
-    tempi = (figure(beats[name], ".4g", "bpm") for name in ("bpm", "true_bpm"))
+    tempi = (
+        figure(beats[name], form, "bpm") for name, form in (("bpm", ".1f"), ("true_bpm", ".4g"))
+    )
     rows = [("tempo", *tempi, "")]
     for what in ("beat", "downbeat"):
         numbers = str(beats[f"n_{what}s"]), str(beats[f"n_true_{what}s"])

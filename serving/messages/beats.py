@@ -7,6 +7,7 @@ import numpy as np
 from stemline.arrays import Array
 from stemline.families.beats import BeatActivations
 from stemline.postprocessing.sections import Section
+from stemline.postprocessing.tempo import tempo_bpm
 from stemline.v1 import stemline_pb2 as pb
 
 from ..jobs import STAGES, Beat, Beats, BeatsAccepted, BeatsFound
@@ -33,7 +34,8 @@ def result_message(event: BeatsFound, faults: Sequence[str]) -> pb.BeatsResult:
     """The message of the beats and sections, without the activations, and of the file's faults."""
     found = event.beats
     return pb.BeatsResult(
-        bpm=found.bpm,
+        bpm=tempo_bpm([beat.time_s for beat in found.beats]),
+        tempo=_tempo_message(found),
         beats=[pb.Beat(time_s=beat.time_s, position=beat.position) for beat in found.beats],
         downbeats_s=found.downbeats,
         segments=[
@@ -69,13 +71,32 @@ def beats_of(
 ) -> Beats:
     """The beats and sections of a result; with activations where blocks of them came."""
     return Beats(
-        bpm=result.bpm if result.HasField("bpm") else None,
+        bpm=_bpm(result),
+        bpm_range=_bpm_range(result.tempo),
         beats=tuple(Beat(beat.time_s, beat.position) for beat in result.beats),
         segments=tuple(Section(one.start_s, one.end_s, one.label) for one in result.segments),
         duration_s=result.duration_s,
         seconds=_in_order(result.seconds),
         activations=_activations(blocks, tuple(labels)) if blocks else None,
     )
+
+
+def _tempo_message(found: Beats) -> pb.Tempo | None:
+    if found.bpm is None:
+        return None
+    low, high = found.bpm_range or (None, None)
+    return pb.Tempo(bpm=found.bpm, low_bpm=low, high_bpm=high)
+
+
+def _bpm(result: pb.BeatsResult) -> float | None:
+    if result.HasField("tempo"):
+        return result.tempo.bpm
+    return float(result.bpm) if result.HasField("bpm") else None  # of an older server
+
+
+def _bpm_range(tempo: pb.Tempo) -> tuple[float, float] | None:
+    has_range = tempo.HasField("low_bpm") and tempo.HasField("high_bpm")
+    return (tempo.low_bpm, tempo.high_bpm) if has_range else None
 
 
 def _in_order(seconds: Mapping[str, float]) -> dict[str, float]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from export_helpers import FileServer, spec_of, tiny_config
 
 from stemline.engines import list_artifacts, open_engine, read_artifact, read_onnx_metadata
@@ -32,6 +33,7 @@ from stemline.export.precisions import Budget, find_precision
 from stemline.export.reference import reference_engine
 from stemline.export.staging import staged_folder
 from stemline.export.verify import signal_rows, verify_artifact
+from stemline.export.weights import random_network
 from stemline.families.mdx23c.config import Mdx23cConfig
 from stemline.serving.cli.export import export as export_command
 
@@ -167,6 +169,19 @@ def test_a_checkpoint_exported_is_what_the_engine_runs(
     wanted = reference.run(inputs)["stems"]
     got = open_engine(artifact.engine_path, device="cpu").run(inputs)["stems"]
     np.testing.assert_allclose(got, wanted, atol=1e-5 * np.abs(wanted).max())
+
+
+def test_what_was_taken_off_a_checkpoints_keys_is_said_in_one_line(
+    config: Mdx23cConfig, yaml_file: Path, tmp_path: Path
+) -> None:
+    state = random_network(config, seed=7).state_dict()
+    torch.save({f"module.{key}": value for key, value in state.items()}, tmp_path / "ddp.ckpt")
+    lines: list[str] = []
+    export_custom(
+        "mine", "mdx23c", yaml_file, tmp_path / "ddp.ckpt", root=tmp_path, report=lines.append
+    )
+    said = [line for line in lines if "begins with" in line]
+    assert said == ["mine.fp32: every key begins with 'module.', which was taken off"]
 
 
 @pytest.mark.parametrize(

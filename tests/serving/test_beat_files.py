@@ -22,6 +22,7 @@ from stemline.serving.beat_files import (
     beats_csv,
     beats_json,
     beats_text,
+    tempo_words,
     write_activations,
     write_text,
 )
@@ -41,7 +42,7 @@ from stemline.serving.click_track import (
 from stemline.serving.jobs import Beat, Beats
 
 FOUND = Beats(
-    bpm=120,
+    bpm=120.0,
     beats=(Beat(0.57, 4), Beat(1.07, 1), Beat(1.58, 2)),
     # 57 · 441 / 44100 is not 0.57 in floats.
     segments=(
@@ -64,7 +65,7 @@ def test_text_is_a_line_a_beat_as_mir_eval_reads_it() -> None:
 def test_csv_has_every_event_in_order_of_time() -> None:
     assert beats_csv(FOUND) == (
         "event,start,end,value\n"
-        "tempo,0.000,2.000,120\n"
+        "tempo,0.000,2.000,120.0\n"
         "section,0.000,1.070,intro\n"
         "beat,0.570,,4\n"
         'section,1.070,2.000,"verse, quiet"\n'
@@ -79,7 +80,7 @@ def test_csv_has_every_event_in_order_of_time() -> None:
 
 def test_json_has_the_documented_shape_and_no_rounding_errors() -> None:
     assert json.loads(json.dumps(beats_json(FOUND), allow_nan=False)) == {
-        "bpm": 120,
+        "bpm": 120.0,
         "beats": [
             {"time": 0.57, "position": 4},
             {"time": 1.07, "position": 1},
@@ -97,6 +98,14 @@ def test_json_has_the_documented_shape_and_no_rounding_errors() -> None:
         "downbeats": [],
         "segments": [{"start": 0.0, "end": 0.5, "label": "start"}],
     }
+
+
+def test_a_tempo_that_drifts_has_its_range_and_a_steady_one_has_none() -> None:
+    drifting = replace(FOUND, bpm=118.4, bpm_range=(116.0, 121.2))
+    assert beats_json(drifting)["bpm_range"] == [116.0, 121.2]
+    assert "bpm_range" not in beats_json(FOUND)
+    assert tempo_words(drifting) == "118.4 bpm (116.0 to 121.2)"
+    assert (tempo_words(FOUND), tempo_words(NOTHING)) == ("120.0 bpm", "no tempo")
 
 
 @pytest.mark.parametrize(

@@ -124,7 +124,7 @@ def test_files_hold_beats_and_no_sections(tracker: BeatTracker, tmp_path: Path) 
     mixture = click_mixture(WANTED, (), (), DURATION_S)
     found = tracker.track(mixture, RATE, with_activations=True)
     rows = list(csv.reader(io.StringIO(beats_csv(found))))
-    assert rows[1] == ["tempo", "0.000", "12.000", "120"]
+    assert rows[1] == ["tempo", "0.000", "12.000", "120.0"]
     assert {row[0] for row in rows[2:]} == {"beat"}
     assert beats_json(found)["segments"] == []
     assert found.activations is not None

@@ -16,7 +16,8 @@ from torch import Tensor
 
 from stemline.errors import CheckpointError, ConfigError, WeightsError
 
-from ...common.checkpoint import load_strictly, read_checkpoint
+from ...common.checkpoint import load_strictly, read_file, state_dict_in
+from ...family import LoadedNetwork
 from ..config import AllInOneConfig, allin1_config_from_json, config_from_fold
 from ..network.all_in_one import AllInOne
 
@@ -42,15 +43,15 @@ class Fold:
     state: dict[str, Tensor]
     """Its weights by name, float32."""
 
-    def network(self) -> AllInOne:
+    def network(self) -> LoadedNetwork:
         """The network with these weights, in evaluation mode; the tensors are taken over.
 
         Raises CheckpointError when they do not fit the configuration.
         """
         with torch.device("meta"):
             network = AllInOne(self.config)
-        load_strictly(network, self.state, str(self.path))
-        return network.eval()
+        notes = load_strictly(network, self.state, str(self.path))
+        return LoadedNetwork(network.eval(), self.config, notes)
 
 
 def read_fold(path: Path, usual: AllInOneConfig | None = None) -> Fold:
@@ -60,7 +61,8 @@ def read_fold(path: Path, usual: AllInOneConfig | None = None) -> Fold:
     CheckpointError: no such file, no fold, cut short, refused, or of a network that is not known
     here.
     """
-    state = read_checkpoint(path)
+    found = read_file(path)
+    state = state_dict_in(found, path)
     try:
         if path.suffix == ".safetensors":
             header = _header(path)
@@ -71,15 +73,13 @@ def read_fold(path: Path, usual: AllInOneConfig | None = None) -> Fold:
                 )
             config = found
         else:
-            config = config_from_fold(_pickled_config(path))
+            config = config_from_fold(_config_in(found, path))
     except ConfigError as error:
         raise CheckpointError(f"{path}: config: {error}") from error
     return Fold(path, config, state)
 
 
-def _pickled_config(path: Path) -> Mapping[str, Any]:
-    # It has been read before, so it is whole and holds tensors and plain containers only.
-    found = torch.load(path, map_location="cpu", weights_only=True)
+def _config_in(found: object, path: Path) -> Mapping[str, Any]:
     config = found.get("config") if isinstance(found, Mapping) else None
     if not isinstance(config, Mapping):
         raise CheckpointError(f"{path} holds no fold of All-In-One: it has no config")

@@ -40,7 +40,9 @@ def read_bag(path: Path) -> Bag:
         reason = " ".join(str(error).split())
         raise ConfigError(f"{path} is no YAML that is read here: {reason}") from error
     if not isinstance(values, Mapping) or "models" not in values:
-        raise ConfigError(f"{path} is no bag of Demucs networks: it has no `models`")
+        raise ConfigError(
+            f"{path} is no bag of Demucs networks: it has no `models`, and no `model` as MSST's"
+        )
     try:
         return Bag(
             members=_members(values["models"]),

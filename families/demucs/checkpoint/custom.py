@@ -9,6 +9,7 @@ from ...model_spec import ModelSpec
 from ..bags import Bag
 from ..config import DemucsConfig
 from ..models import bag_of
+from ..msst_file import read_msst
 from .bag_file import find_member, read_bag
 from .load import package_config
 from .package import read_package
@@ -19,16 +20,25 @@ def custom_demucs(
 ) -> tuple[ModelSpec, Path]:
     """A model made of packages at hand, and where its weights are: a file, or a bag's folder.
 
-    `weights` is one package; with `bag_path`, demucs's YAML of a bag, the folder of its networks.
+    `weights` is one package; with `bag_path`, demucs's YAML of a bag, the folder of its networks;
+    where that is MSST's YAML of one network, its checkpoint.
 
     Raises ConfigError, CheckpointError, or WeightsError where there is no such file or folder.
     """
     path = Path(weights)
+    if bag_path is not None and (config := read_msst(bag_path)) is not None:
+        if not path.is_file():
+            raise WeightsError(
+                f"--weights {weights}: no such file; with MSST's YAML it is one checkpoint"
+            )
+        rows = Bag((path.stem,)).weights_for(len(config.stems))
+        return bag_of(name, name, (path.stem,), rows, (config,), ((),), licence), path
     if bag_path is None:
         if not path.is_file():
             raise WeightsError(
                 f"--weights {weights}: no such file; a Demucs model of your own is a .th or "
-                ".safetensors file, or with --config BAG.yaml the folder of a bag's files"
+                ".safetensors file, with --config BAG.yaml the folder of a bag's files, with "
+                "MSST's YAML its checkpoint"
             )
         bag, paths = Bag((path.stem,)), [path]
     else:

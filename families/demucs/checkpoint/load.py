@@ -13,30 +13,35 @@ from ...model_spec import ModelSpec
 from ..config import DemucsConfig
 from ..kwargs import config_from_kwargs
 from ..network import build_demucs
-from .package import DemucsPackage, read_package
+from .package import DemucsPackage, read_weights
 
 
 def load(spec: ModelSpec, path: Path) -> LoadedNetwork:
     """A network as its package describes it, which must be one of the model's kind.
 
-    Raises CheckpointError or ConfigError.
+    Weights that describe no network are the model's. Raises CheckpointError or ConfigError.
     """
     wanted = spec.config
     assert isinstance(wanted, DemucsConfig)
-    package = read_package(path)
-    config = package_config(package)
-    if (config.architecture, config.stems) != (wanted.architecture, wanted.stems):
-        raise CheckpointError(
-            f"{path} is a network of class {package.klass} for {', '.join(config.stems)}; "
-            f"{spec.name} is of {wanted.architecture} for {', '.join(wanted.stems)}"
-        )
-    if config.architecture == "hdemucs":  # any length will do: the model's, not the training's
-        config = replace(config, segment=wanted.segment)
+    found = read_weights(path)
+    config = wanted if isinstance(found, dict) else _own_config(spec.name, wanted, found)
     with torch.device("meta"):
         network = build_demucs(config)
     shapes = [(name, tuple(value.shape)) for name, value in network.named_parameters()]
-    load_strictly(network, package.state_dict(shapes), str(path))
-    return LoadedNetwork(network, config)
+    state = found if isinstance(found, dict) else found.state_dict(shapes)
+    return LoadedNetwork(network, config, load_strictly(network, state, str(path)))
+
+
+def _own_config(model: str, wanted: DemucsConfig, package: DemucsPackage) -> DemucsConfig:
+    config = package_config(package)
+    if (config.architecture, config.stems) != (wanted.architecture, wanted.stems):
+        raise CheckpointError(
+            f"{package.path} is a network of class {package.klass} for {', '.join(config.stems)}; "
+            f"{model} is of {wanted.architecture} for {', '.join(wanted.stems)}"
+        )
+    if config.architecture == "hdemucs":  # any length will do: the model's, not the training's
+        return replace(config, segment=wanted.segment)
+    return config
 
 
 def package_config(package: DemucsPackage) -> DemucsConfig:

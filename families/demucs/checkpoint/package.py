@@ -14,18 +14,21 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from stemline.errors import CheckpointError, DiffqError
 
+from ...common.checkpoint import first_bytes, read_checkpoint, state_dict_in
 from .diffq import DiffqState, QuantizedParameter, dequantize
-from .pickle_reader import ClassName, first_bytes, fraction, load_inert
+from .pickle_reader import ClassName, fraction, load_inert
 
 _KLASSES = {"demucs.htdemucs.HTDemucs": "HTDemucs", "demucs.hdemucs.HDemucs": "HDemucs"}
 _QUANTIZER = "diffq.diffq.DiffQuantizer"
 _QUANTIZED_KEY = "__quantized"
 _PACKAGE_KEYS = ("klass", "args", "kwargs", "state")
 _MAX_ITEMS = 1024
+_HINT = "; weights alone need MSST's YAML beside them: --config FILE"
 _MAX_BITS = 64
 
 
@@ -65,12 +68,31 @@ def read_package(path: Path) -> DemucsPackage:
 
     Raises CheckpointError: no such file, no package, cut short, refused, or of another class.
     """
-    found = _read_safetensors(path) if path.suffix == ".safetensors" else load_inert(path)
+    return _package(path, _read_safetensors(path) if _is_safe(path) else load_inert(path))
+
+
+def read_weights(path: Path) -> DemucsPackage | dict[str, Tensor]:
+    """A package, or the state dict in a file that describes no network, such as MSST writes.
+
+    Raises CheckpointError as `read_package` does.
+    """
+    if _is_safe(path):
+        return read_package(path) if "klass" in _header(path) else read_checkpoint(path)
+    found = load_inert(path)
+    is_package = isinstance(found, Mapping) and "klass" in found
+    return _package(path, found) if is_package else state_dict_in(found, path)
+
+
+def _is_safe(path: Path) -> bool:
+    return path.suffix == ".safetensors"
+
+
+def _package(path: Path, found: object) -> DemucsPackage:
     if not isinstance(found, Mapping):
         raise CheckpointError(f"{path} holds no Demucs package, but a {type(found).__name__}")
     for key in _PACKAGE_KEYS:
         if key not in found:
-            raise CheckpointError(f"{path} holds no Demucs package: it has no {key}")
+            raise CheckpointError(f"{path} holds no Demucs package: it has no {key}{_HINT}")
     klass = _klass(path, found["klass"])
     return DemucsPackage(
         path=path,
@@ -229,20 +251,13 @@ def _whole(value: object, what: str) -> int:
 
 def _read_safetensors(path: Path) -> dict[str, Any]:
     """The tree of objects in a safetensors file, equal to that in a `.th`."""
-    first_bytes(path)
-    try:
-        with safe_open(path, framework="pt") as file:
-            header = dict(file.metadata() or {})
-            tensors = {key: file.get_tensor(key) for key in file.keys()}
-    except (SafetensorError, OSError, ValueError) as error:
-        raise CheckpointError(
-            f"{path} is no safetensors file, or is cut short; fetch it again"
-        ) from error
+    header = _header(path)
     for key in ("klass", "args", "kwargs"):
         if key not in header:
             raise CheckpointError(
-                f"{path} holds no Demucs package: it has no {key} in its header's metadata"
+                f"{path} holds no Demucs package: it has no {key} in its header's metadata{_HINT}"
             )
+    tensors = load_file(path)
     try:
         structure = header.pop("structure", None)
         state = tensors if structure is None else _nested(json.loads(structure), tensors)
@@ -255,6 +270,17 @@ def _read_safetensors(path: Path) -> dict[str, Any]:
         }
     except (LookupError, RecursionError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path}: its header's metadata is no Demucs package's") from error
+
+
+def _header(path: Path) -> dict[str, Any]:
+    first_bytes(path)
+    try:
+        with safe_open(path, framework="pt") as file:
+            return dict(file.metadata() or {})
+    except (SafetensorError, OSError, ValueError) as error:
+        raise CheckpointError(
+            f"{path} is no safetensors file, or is cut short; fetch it again"
+        ) from error
 
 
 def _decoded(value: Any) -> Any:

@@ -15,7 +15,7 @@ from stemline.families.allin1.config import (
 
 # Of a published fold's config, what concerns its network, and some of what does not.
 FOLD: dict[str, Any] = {
-    "model": "allinone",
+    "model": "allin1",
     "data": {"name": "harmonix", "num_instruments": 4, "num_labels": 10, "demixed": True},
     "sample_rate": 44100,
     "window_size": 2048,
@@ -65,7 +65,9 @@ def test_sizes_are_read_from_it() -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"model": "tcn"}, "model: must be 'allinone'"),
+        ({"model": "tcn"}, "model: 'tcn' is a network of other convolutions"),
+        ({"fps": 50}, "fps: must be 100"),
+        ({"min_hops_per_beat": 12}, "min_hops_per_beat: must be 24"),
         ({"act_conv": "relu"}, "act_conv"),
         ({"double_attention": False}, "double_attention"),
         ({"instrument_attention": False}, "instrument_attention"),
@@ -82,12 +84,24 @@ def test_sizes_are_read_from_it() -> None:
         ({"dim_input": 108}, "dim_input: must leave one bin"),
         ({"layer_norm_eps": "1e-5"}, "layer_norm_eps"),
         ({"best_threshold_downbeat": 2.0}, "best_threshold_downbeat"),
-        ({"bpm_min": 300}, "bpm_min"),
     ],
 )
 def test_what_does_not_fit_is_named_in_the_folds_words(changes: dict[str, Any], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         config_from_fold({**FOLD, **changes})
+
+
+@pytest.mark.parametrize("name", ["allin1", "allinone", "a name of my own", None])
+def test_a_name_that_only_describes_the_network_is_not_checked(name: str | None) -> None:
+    assert config_from_fold({**FOLD, "model": name}) == config_from_fold(FOLD)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"bpm_min": 300}, {"bpm_max": None}, {"best_threshold_beat": "0.25"}]
+)
+def test_what_only_describes_is_left_out_where_it_is_odd(changes: dict[str, Any]) -> None:
+    usual = AllInOneConfig(best_threshold_downbeat=0.21)
+    assert config_from_fold({**FOLD, **changes}) == usual
 
 
 def test_more_stems_than_the_kernel_are_refused() -> None:

@@ -1,9 +1,14 @@
 import pickle
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from export_helpers import build_network
+from numpy._core.multiarray import _reconstruct, scalar
 from safetensors.torch import save_file
 
 from stemline.errors import CheckpointError
@@ -60,6 +65,85 @@ def test_the_first_key_that_does_not_fit_is_named(config: Mdx23cConfig) -> None:
         match=r"x.ckpt: first_conv.weight is \(9, 16, 1, 1\), the configuration wants \(8, 16,",
     ):
         load_strictly(network, {**state, "first_conv.weight": torch.zeros(9, 16, 1, 1)}, "x.ckpt")
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+@pytest.mark.parametrize("numpy_1", [False, True])
+def test_numbers_and_arrays_of_numpy_beside_the_weights_are_data(
+    zipped: bool, numpy_1: bool, tmp_path: Path
+) -> None:
+    """MSST's full checkpoints keep the metrics of every epoch."""
+    metrics = {
+        "sdr": [np.float64(9.5), np.float32(1), np.bool_(True), np.complex64(1j)],
+        "names": [np.str_("vocals"), np.array(["drums", "bass"])],
+        "all": np.arange(6.0).reshape(2, 3),
+    }
+    path = tmp_path / "last.ckpt"
+    content = {
+        "epoch": np.int64(3),
+        "best_metric": np.float64(9.5),
+        "all_metrics": metrics,
+        "optimizer_state_dict": {"state": {}, "param_groups": [{"lr": np.float64(1e-4)}]},
+        "model_state_dict": {"a": torch.ones(2)},
+    }
+    torch.save(content, path, _use_new_zipfile_serialization=zipped)
+    if numpy_1:
+        rename_in_pickle(path, b"numpy._core.multiarray", b"numpy.core.multiarray")
+    read = read_checkpoint(path)
+    assert read.keys() == {"a"} and read["a"].tolist() == [1.0, 1.0]
+
+
+def rename_in_pickle(path: Path, old: bytes, new: bytes) -> None:
+    if not zipfile.is_zipfile(path):
+        data = path.read_bytes()
+        assert old in data
+        path.write_bytes(data.replace(old, new))
+        return
+    with zipfile.ZipFile(path) as archive:
+        entries = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in entries.items():
+            archive.writestr(name, data.replace(old, new) if name.endswith("data.pkl") else data)
+
+
+def test_an_array_of_numpy_is_no_weight(tmp_path: Path) -> None:
+    torch.save({"a": np.zeros(2)}, tmp_path / "x.ckpt")
+    with pytest.raises(CheckpointError, match="'a' is a NumpyArray, not a tensor"):
+        read_checkpoint(tmp_path / "x.ckpt")
+
+
+class Reduced:
+    """Pickles as a call of `function` with `arguments`, and nothing is checked."""
+
+    def __init__(self, function: Callable[..., Any], *arguments: object) -> None:
+        self.call = (function, arguments)
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[object, ...]]:
+        return self.call
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        Reduced(np.dtype, "O", False, True),
+        Reduced(np.dtype, "V8", False, True),
+        Reduced(np.dtype, "U1000000000", False, True),
+        Reduced(scalar, np.dtype("f8"), b"1234"),
+        Reduced(scalar, "f8", b"12345678"),
+        Reduced(_reconstruct, dict, (0,), b"b"),
+        np.array([print], object),
+        np.datetime64("2026-01-01"),
+        np.load,
+        np.fromfile,
+        np.ndarray.tofile,
+    ],
+)
+def test_what_else_numpy_has_is_refused(content: object, tmp_path: Path) -> None:
+    path = tmp_path / "x.ckpt"
+    torch.save({"state_dict": {"a": torch.ones(1)}, "metrics": content}, path)
+    with pytest.raises(CheckpointError, match=r"could run code|torch can read") as caught:
+        read_checkpoint(path)
+    assert "\n" not in str(caught.value)
 
 
 class Hostile:

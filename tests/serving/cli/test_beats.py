@@ -218,7 +218,7 @@ def test_beats_of_a_mixture_that_cannot_be_clicked_over_are_told_with_what_was_w
     assert [path.name for path in (folder / "out").iterdir()] == ["song.csv"]
     plain = run(folder, *arguments)
     assert plain.exit_code == 1
-    assert "120 bpm" in plain.stderr
+    assert "120.0 bpm" in plain.stderr
     assert "--click was not written" in plain.stderr.splitlines()[-1]
 
 
@@ -283,7 +283,7 @@ def test_a_bar_on_the_terminal_takes_nothing_of_what_is_piped(folder: Path) -> N
     assert lines.count("start\tend\tsection") == 2
     for name in ("song", "other"):
         assert str(folder / "out" / f"{name}.beats") in lines
-        assert screen.count(f"{name}.wav: 120 bpm") == 1
+        assert screen.count(f"{name}.wav: 120.0 bpm") == 1
 
 
 @pytest.mark.parametrize("value", [1e25, -3e38])

@@ -282,6 +282,23 @@ def test_responses_come_in_the_order_of_the_proto(address: str) -> None:
     assert kinds[-4:] == ["progress", "activations", "beats", "summary"]
 
 
+@pytest.mark.parametrize("bpm_range", [None, (121.0, 127.4)])
+def test_the_fitted_tempo_travels_beside_the_most_frequent_one(
+    bpm_range: tuple[float, float] | None,
+) -> None:
+    beats = tuple(Beat(round(60 / 124 * i, 2), i % 4 + 1) for i in range(60))
+    found = Beats(
+        bpm=124.0, beats=beats, segments=(), duration_s=30.0, seconds={}, bpm_range=bpm_range
+    )
+    result = result_message(
+        BeatsFound(found, SHA256, n_samples=30 * RATE, sample_rate_hz=RATE, elapsed_s=1.0)
+    )
+    assert (result.tempo.bpm, result.bpm) == (124.0, 125)
+    assert beats_of(result, [], LABELS) == found
+    result.ClearField("tempo")  # an older server's
+    assert beats_of(result, [], LABELS).bpm == 125.0
+
+
 def test_long_activations_travel_in_small_messages_and_come_back_as_they_were() -> None:
     random = np.random.default_rng(0)
     rows = random.random((5, 40_000)).astype(np.float32)

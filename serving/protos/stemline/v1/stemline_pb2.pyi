@@ -285,7 +285,7 @@ class ActivationBlock(_message.Message):
     def __init__(self, offset_frames: _Optional[int] = ..., frame_rate_hz: _Optional[float] = ..., beat: _Optional[_Iterable[float]] = ..., downbeat: _Optional[_Iterable[float]] = ..., section: _Optional[_Iterable[float]] = ..., function: _Optional[_Iterable[float]] = ...) -> None: ...
 
 class BeatsResult(_message.Message):
-    __slots__ = ("bpm", "beats", "downbeats_s", "segments", "duration_s", "seconds", "realtime_factor", "n_samples", "artifact_sha256", "input_faults")
+    __slots__ = ("bpm", "beats", "downbeats_s", "segments", "duration_s", "seconds", "realtime_factor", "n_samples", "artifact_sha256", "tempo", "input_faults")
     class SecondsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -302,6 +302,7 @@ class BeatsResult(_message.Message):
     REALTIME_FACTOR_FIELD_NUMBER: _ClassVar[int]
     N_SAMPLES_FIELD_NUMBER: _ClassVar[int]
     ARTIFACT_SHA256_FIELD_NUMBER: _ClassVar[int]
+    TEMPO_FIELD_NUMBER: _ClassVar[int]
     INPUT_FAULTS_FIELD_NUMBER: _ClassVar[int]
     bpm: int
     beats: _containers.RepeatedCompositeFieldContainer[Beat]
@@ -312,8 +313,19 @@ class BeatsResult(_message.Message):
     realtime_factor: float
     n_samples: int
     artifact_sha256: str
+    tempo: Tempo
     input_faults: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, bpm: _Optional[int] = ..., beats: _Optional[_Iterable[_Union[Beat, _Mapping]]] = ..., downbeats_s: _Optional[_Iterable[float]] = ..., segments: _Optional[_Iterable[_Union[Segment, _Mapping]]] = ..., duration_s: _Optional[float] = ..., seconds: _Optional[_Mapping[str, float]] = ..., realtime_factor: _Optional[float] = ..., n_samples: _Optional[int] = ..., artifact_sha256: _Optional[str] = ..., input_faults: _Optional[_Iterable[str]] = ...) -> None: ...
+    def __init__(self, bpm: _Optional[int] = ..., beats: _Optional[_Iterable[_Union[Beat, _Mapping]]] = ..., downbeats_s: _Optional[_Iterable[float]] = ..., segments: _Optional[_Iterable[_Union[Segment, _Mapping]]] = ..., duration_s: _Optional[float] = ..., seconds: _Optional[_Mapping[str, float]] = ..., realtime_factor: _Optional[float] = ..., n_samples: _Optional[int] = ..., artifact_sha256: _Optional[str] = ..., tempo: _Optional[_Union[Tempo, _Mapping]] = ..., input_faults: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class Tempo(_message.Message):
+    __slots__ = ("bpm", "low_bpm", "high_bpm")
+    BPM_FIELD_NUMBER: _ClassVar[int]
+    LOW_BPM_FIELD_NUMBER: _ClassVar[int]
+    HIGH_BPM_FIELD_NUMBER: _ClassVar[int]
+    bpm: float
+    low_bpm: float
+    high_bpm: float
+    def __init__(self, bpm: _Optional[float] = ..., low_bpm: _Optional[float] = ..., high_bpm: _Optional[float] = ...) -> None: ...
 
 class AnalyzeRequest(_message.Message):
     __slots__ = ("config", "audio")

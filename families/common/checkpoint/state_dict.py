@@ -1,15 +1,11 @@
-"""Load a checkpoint into a network: nothing in the file is ever run, and every key must fit.
+"""A state dict from a file into a network: nothing in the file is ever run, and every key must fit.
 
 A checkpoint is a safetensors file, which holds tensors only, or a pickle, and a pickle can carry
-code; `torch.load(weights_only=True)` builds tensors and plain containers and refuses all else.
+code; `inert_pickle.py` reads it as data.
 """
 
-import pickle
-import struct
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -18,9 +14,11 @@ from torch import Tensor, nn
 
 from stemline.errors import CheckpointError
 
+from .inert_pickle import Names, first_bytes, load_inert
+from .prefixes import without_prefixes
+
 # What training loops wrap a state dict in, in the order MSST looks for them.
 _WRAPPERS = ("state", "state_dict", "model_state_dict")
-_ZIP_MAGIC = b"PK\x03\x04"
 _HINT = "does the configuration belong to this checkpoint?"
 
 
@@ -29,7 +27,30 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
 
     Raises CheckpointError: no such file, not a checkpoint, cut short, more than tensors in it.
     """
-    found: Any = _load(path)
+    return state_dict_in(read_file(path), path)
+
+
+def read_file(path: Path, names: Names = ()) -> object:
+    """What a `.safetensors` or torch's file holds; of a pickle, `names` may stand in it too.
+
+    Raises CheckpointError: no such file, damaged, or with names in it that could run code.
+    """
+    first_bytes(path)
+    if path.suffix != ".safetensors":
+        return load_inert(path, names=names)
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise CheckpointError(
+            f"{path} is no safetensors file, or is cut short; fetch it again"
+        ) from error
+
+
+def state_dict_in(found: object, path: Path) -> dict[str, Tensor]:
+    """The state dict in what a file holds, bare or wrapped; real tensors as float32.
+
+    Raises CheckpointError where it holds none.
+    """
     for key in _WRAPPERS:
         if isinstance(found, Mapping) and isinstance(found.get(key), Mapping):
             found = found[key]
@@ -48,12 +69,16 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
     return state
 
 
-def load_strictly(network: nn.Module, state: Mapping[str, Tensor], source: str) -> None:
-    """Load the tensors of `state` into `network`; they are taken over, not copied.
+def load_strictly(network: nn.Module, state: Mapping[str, Tensor], source: str) -> tuple[str, ...]:
+    """Load the tensors of `state` into `network` -> notes for the user on how they were read.
+
+    The tensors are taken over, not copied; see `without_prefixes` for their keys.
 
     Raises CheckpointError that names the first key that is missing, of another shape, or unknown.
     """
     wanted = network.state_dict()
+    bare = without_prefixes(state, wanted.keys())
+    state = bare.tensors
     for key, value in wanted.items():
         if key not in state:
             raise CheckpointError(f"{source}: the checkpoint has no key {key}; {_HINT}")
@@ -68,54 +93,5 @@ def load_strictly(network: nn.Module, state: Mapping[str, Tensor], source: str) 
     for key in state:
         if key not in wanted:
             raise CheckpointError(f"{source}: the checkpoint has an unexpected key {key}; {_HINT}")
-    network.load_state_dict(dict(state), strict=True, assign=True)
-
-
-# What torch's readers raise for a file that is cut short, damaged or no checkpoint at all.
-_DAMAGED = (
-    AssertionError,
-    AttributeError,
-    EOFError,
-    LookupError,
-    MemoryError,
-    OSError,
-    OverflowError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-    struct.error,
-)
-
-
-def _load(path: Path) -> object:
-    try:
-        with path.open("rb") as file:
-            start = file.read(len(_ZIP_MAGIC))
-    except OSError as error:
-        raise CheckpointError(f"{path} cannot be read: {error.strerror}") from error
-    if not start:
-        raise CheckpointError(f"{path} is empty; fetch it again")
-    if path.suffix == ".safetensors":
-        try:
-            return load_file(path)
-        except (SafetensorError, OSError, ValueError) as error:
-            raise CheckpointError(
-                f"{path} is no safetensors file, or is cut short; fetch it again"
-            ) from error
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of storages that will be gone one day
-            return torch.load(path, map_location="cpu", weights_only=True, mmap=start == _ZIP_MAGIC)
-    except pickle.UnpicklingError as error:
-        raise CheckpointError(f"{path} is refused: {_refusal(str(error))}") from error
-    except _DAMAGED as error:
-        raise CheckpointError(
-            f"{path} is no checkpoint torch can read, or is cut short; fetch it again"
-        ) from error
-
-
-def _refusal(message: str) -> str:
-    """The short form of torch's long message."""
-    if any(words in message for words in ("GLOBAL ", "Unsupported global", "Unsupported class")):
-        return "it holds more than tensors, and what else it holds could run code"
-    return "it is no checkpoint torch can read, or is cut short; fetch it again"
+    network.load_state_dict(state, strict=True, assign=True)
+    return (bare.note,) if bare.note else ()
