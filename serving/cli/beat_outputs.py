@@ -14,6 +14,7 @@ from ..beat_files import beats_csv, beats_text, write_activations, write_text
 from ..beat_plot import plot_beats, waveform_of
 from ..click_track import check_click_track, click_format, write_click_track
 from ..jobs import Beats
+from ..output_names import track_name
 from ..stem_files import FileBlocks
 from .batch import attempt
 
@@ -150,4 +151,4 @@ def _check_click(click: Path, path: Path) -> None:
 def _target(named: Named, path: Path, suffix: str, alone: bool) -> Named:
     if named is None or (alone and not named.is_dir()):
         return named
-    return named / f"{path.stem}{suffix}"
+    return named / f"{track_name(path)}{suffix}"

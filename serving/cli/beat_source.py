@@ -15,6 +15,7 @@ from ..beat_tracker import BeatTracker, Progress
 from ..jobs import Beats
 from ..library import EngineOptions, Library
 from ..models import Model
+from ..output_names import track_name
 from ..stem_files import AUDIO_SUFFIXES, FileBlocks, StemFolder
 from .remote import ServerOptions
 from .report import say, warn
@@ -121,7 +122,7 @@ class OfStems:
         return self.tracker.find(mono, with_activations=asks)
 
     def _folder_of(self, path: Path) -> Path:
-        own = self.folder / path.stem
+        own = self.folder / track_name(path)
         return self.folder if self.is_alone and not own.is_dir() else own
 
 

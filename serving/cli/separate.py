@@ -15,6 +15,7 @@ from stemline.postprocessing.encode import OutputFormat
 from ..files import SeparatedFile, separate_file
 from ..jobs import SeparateOptions
 from ..library import EngineOptions
+from ..output_names import track_name
 from . import separate_options as option
 from .batch import Batch, attempt
 from .options import (
@@ -188,7 +189,7 @@ def _folders(files: list[Path], out: Path) -> dict[Path, Path]:
     folders: dict[Path, Path] = {}
     taken: dict[Path, Path] = {}
     for path in files:
-        folder = out / path.stem
+        folder = out / track_name(path)
         if folder in taken:
             raise RequestError(
                 "files",

@@ -108,6 +108,23 @@ def test_several_files_go_to_folders_and_one_bad_one_fails_alone(folder: Path) -
     assert sorted(path.name for path in (folder / "out").iterdir()) == ["other.beats", "song.beats"]
 
 
+def test_no_name_of_an_input_leads_out_of_a_folder_of_outputs_or_of_stems(folder: Path) -> None:
+    write_song(folder, "second")
+    (folder / "song.wav").rename(folder / "...wav")
+    own = folder / "separated" / "song"
+    own.rename(own.with_name("...wav"))
+    for stem in STEMS:  # those above are another's
+        soundfile.write(folder / f"{stem}.wav", np.zeros(RATE), RATE)
+    done = run(
+        folder, folder / "...wav", folder / "second.wav", "--stems-from", folder / "separated",
+        "--json", "--beats", folder / "out", "--csv", folder / "out",
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    assert sorted(path.name for path in (folder / "out").iterdir()) == [
+        "...wav.beats", "...wav.csv", "second.beats", "second.csv",
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("name", ["song.wav", "click.wav"])
 def test_nothing_is_written_over_an_input_or_another_output(folder: Path, name: str) -> None:
     before = (folder / "song.wav").read_bytes()
