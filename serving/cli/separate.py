@@ -1,6 +1,6 @@
 """`stemline separate`: files to stems, here or through a server."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
@@ -15,7 +15,8 @@ from stemline.postprocessing.encode import OutputFormat
 from ..files import SeparatedFile, separate_file
 from ..jobs import SeparateOptions
 from ..library import EngineOptions
-from ..output_names import track_name
+from ..output_names import FileNames
+from ..stem_origin import mark
 from . import separate_options as option
 from .batch import Batch, attempt
 from .options import (
@@ -34,7 +35,8 @@ from .options import (
 )
 from .remote import ServerOptions
 from .report import print_json, progress_bar, say, warn
-from .separate_source import SeparateSource, SeparationRun, open_local, open_remote
+from .separate_plan import DEFAULT, Made, Place, distinct_inputs, has_outputs, plan, say_replaced
+from .separate_source import SeparateSource, SeparationRun, open_local, open_remote, path_name
 from .small_model import tell_of_small_model
 
 
@@ -42,6 +44,8 @@ def separate(
     files: Files,
     model: option.Model = "",
     out: option.Out = Path("separated"),
+    filename: option.Filename = DEFAULT,
+    skip_existing: option.SkipExisting = False,
     stems: option.Stems = "",
     two_stems: option.TwoStems = "",
     overlap: option.Overlap = None,
@@ -65,21 +69,63 @@ def separate(
     remote = ServerOptions(server, tls_ca, token_file)
     engines = EngineOptions(device, threads, batch_size, allow_untrained)
     remote.check_engines(engines, "--device, --threads, --batch-size and --allow-untrained")
-    names = _stem_names(stems, two_stems)
-    options = SeparateOptions(names, bool(two_stems), overlap, shifts, seed)
+    chosen = _stem_names(stems, two_stems)
+    options = SeparateOptions(chosen, bool(two_stems), overlap, shifts, seed)
     output = OutputFormat(container=container.value, bits=bits, bitrate_kbps=bitrate)
-    work = _Work(model, options, output, _folders(files, out))
+    names = FileNames(filename, output.container)
+    _check_template(names, options)
+    files = distinct_inputs(files, names, out)
 
     with ExitStack() as closing:
         if server:
-            source = open_remote(closing, remote, model)
+            source = open_remote(closing, remote, model, options)
         else:
             source = open_local(closing, artifacts, model, engines, options)
+        made = _made(source, files, names, out, skip_existing, is_remote=bool(server))
+        planned = plan(files, names, out, made, skip_existing=skip_existing)
         bar = closing.enter_context(progress_bar(quiet=as_json))
         batch = Batch(bar, len(files), as_json=as_json)
+        work = _Work(model, options, output, planned.places, is_checked=made is not None)
         separation = _Separation(work, source, bar, batch, as_json, is_announced=not server)
-        _each(files, separation.run, separation.report, jobs, on_interrupt=closing.close)
+        _say_skipped(planned.done, as_json)
+        _each(list(planned.places), separation.run, separation.report, jobs, closing.close)
     batch.end()
+
+
+def _check_template(names: FileNames, options: SeparateOptions) -> None:
+    """Raise RequestError where several stems would be one file."""
+    if not names.has("stem") and (len(options.stems) != 1 or options.residual):
+        raise RequestError(
+            "filename",
+            f"--filename {names.template!r} has no {{stem}}: all stems would be one file; one "
+            "alone is chosen with --stems NAME",
+        )
+
+
+def _made(
+    source: SeparateSource,
+    files: list[Path],
+    names: FileNames,
+    out: Path,
+    skip_existing: bool,
+    *,
+    is_remote: bool,
+) -> Made | None:
+    """What is made of every file, where that must be known before the first; a server is asked.
+
+    Raises RequestError where a server has to choose the model, RemoteError.
+    """
+    is_needed = skip_existing or names.has("model")
+    if is_remote and not is_needed and not has_outputs(files, names, out):
+        return None
+    made = source.made()
+    if made is None and is_needed:
+        raise RequestError(
+            "model",
+            "--skip-existing and {model} in --filename need to know the model before the server "
+            "chooses one; name it with -m",
+        )
+    return made
 
 
 @dataclass(frozen=True)
@@ -90,8 +136,10 @@ class _Work:
     """The model as it was named; empty where none was."""
     options: SeparateOptions
     output: OutputFormat
-    folders: dict[Path, Path]
-    """The folder that each input's stems go to."""
+    places: dict[Path, Place]
+    """Where each input's stems go."""
+    is_checked: bool
+    """Whether it was said already what will be replaced."""
 
 
 class _Separation:
@@ -124,11 +172,21 @@ class _Separation:
             self._bar.update(task, completed=done, total=total)
 
         work = self._work
-        return attempt(
+
+        def paths_of(stems: Sequence[str]) -> dict[str, Path]:
+            paths = work.places[path].paths(stems)
+            if not work.is_checked:
+                say_replaced(paths.values())
+            return paths
+
+        result = attempt(
             lambda: separate_file(
-                path, self._source.source, work.folders[path], work.output, work.options, advance
+                path, self._source.source, paths_of, work.output, work.options, advance
             )
         )
+        if isinstance(result, SeparatedFile):
+            mark(result.stems.values(), path_name(self._source.describe()))
+        return result
 
     def report(self, path: Path, result: SeparatedFile | Exception) -> None:
         """Print what came of one file."""
@@ -181,24 +239,13 @@ def _stem_names(stems: str, two_stems: str) -> tuple[str, ...]:
     return names
 
 
-def _folders(files: list[Path], out: Path) -> dict[Path, Path]:
-    """The folder that each input's stems go to.
-
-    Raises RequestError when two inputs would share one.
-    """
-    folders: dict[Path, Path] = {}
-    taken: dict[Path, Path] = {}
-    for path in files:
-        folder = out / track_name(path)
-        if folder in taken:
-            raise RequestError(
-                "files",
-                f"{taken[folder]} and {path} would both write to {folder}; "
-                "separate them into different --out folders",
-            )
-        taken[folder] = path
-        folders[path] = folder
-    return folders
+def _say_skipped(done: dict[Path, dict[str, Path]], as_json: bool) -> None:
+    for path, stems in done.items():
+        if as_json:
+            found = {stem: str(target) for stem, target in stems.items()}
+            print_json({"input": str(path), "skipped": True, "stems": found})
+        else:
+            say(f"{path}: skipped, its stems are there: {next(iter(stems.values())).parent}")
 
 
 def _say_result(path: Path, result: SeparatedFile, run: SeparationRun) -> None:

@@ -8,6 +8,8 @@ import typer
 
 from stemline.postprocessing.formats import FORMATS
 
+from ..output_names import FIELDS
+
 # As users choose among them; a type checker wants the names of an Enum written out.
 Container = StrEnum("Container", list(FORMATS))  # type: ignore[misc]
 DEFAULT_CONTAINER = next(iter(Container))
@@ -16,6 +18,17 @@ Model = Annotated[
     str, typer.Option("-m", "--model", help="A model, an artifact or a path to an .onnx file.")
 ]
 Out = Annotated[Path, typer.Option("-o", "--out", help="Stems go to OUT/<input name>/.")]
+Filename = Annotated[
+    str,
+    typer.Option(
+        metavar="TEMPLATE",
+        help=f"Each stem's path below OUT, of {', '.join(f'{{{name}}}' for name in FIELDS)}; the "
+        "stems of a second model go to {track}/{model}/ by default.",
+    ),
+]
+SkipExisting = Annotated[
+    bool, typer.Option("--skip-existing", help="Leave out inputs whose stems are all there.")
+]
 Stems = Annotated[str, typer.Option(help="Only these, separated by commas.")]
 TwoStems = Annotated[
     str, typer.Option(help="One stem and its complement, the mixture minus the stem.")
