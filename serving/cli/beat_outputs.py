@@ -17,6 +17,7 @@ from ..jobs import Beats
 from ..output_names import track_name
 from ..stem_files import FileBlocks
 from .batch import attempt
+from .inputs import is_file
 
 Named = Path | None
 
@@ -138,7 +139,7 @@ def _check_place(name: str, what: str, target: Path, is_alone: bool) -> None:
 
 
 def _check_click(click: Path, path: Path) -> None:
-    if click_format(click).container == "wav":  # holds every rate
+    if click_format(click).container == "wav" or not is_file(path):  # every rate, or not known
         return
     audio = None
     with suppress(AudioError):  # reported of the input, with the others, when it is read

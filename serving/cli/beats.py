@@ -3,7 +3,6 @@
 import time
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from . import beats_options as option
 from .batch import Batch, attempt
 from .beat_outputs import BeatOutputs, check_not_read, outputs_of, write_outputs
 from .beat_source import BeatRun, BeatSource, open_local, open_remote
+from .inputs import as_file, found_files
 from .options import (
     DEFAULT_ARTIFACTS,
     AllowUntrained,
@@ -74,8 +74,8 @@ def beats(
     engines = EngineOptions(device, threads, None, allow_untrained)
     remote.check_engines(engines, "--device, --threads and --allow-untrained")
     _check_stems(server, separator, stems_from)
-    files = list(dict.fromkeys(files))
-    targets = outputs_of(files, BeatOutputs(csv, plot, click, beats_file, activations))
+    inputs = list(dict.fromkeys(found_files(files, [click])))
+    targets = outputs_of(inputs, BeatOutputs(csv, plot, click, beats_file, activations))
     if plot is not None:
         check_can_plot()
 
@@ -83,13 +83,13 @@ def beats(
         if server:
             source = open_remote(closing, remote, model, separator)
         else:
-            is_alone = len(files) == 1
+            is_alone = len(inputs) == 1
             source = open_local(
                 closing, artifacts, model, separator, stems_from, engines, is_alone=is_alone
             )
         check_not_read(targets, source.reads)
         bar = closing.enter_context(progress_bar(quiet=as_json))
-        batch = Batch(bar, len(files), as_json=as_json)
+        batch = Batch(bar, len(inputs), as_json=as_json)
         _each(targets, source, bar, batch, server, as_json)
     batch.end()
 
@@ -120,7 +120,13 @@ def _each(
         def advance(done: int, total: int | None, task: TaskID = task) -> None:
             bar.update(task, completed=done, total=total)
 
-        result = attempt(partial(_one_file, path, source, wanted, advance))
+        def found(
+            path: Path = path, wanted: BeatOutputs = wanted, advance: Progress = advance
+        ) -> _Found:
+            with as_file(path) as file:
+                return _one_file(file, source, wanted, advance)
+
+        result = attempt(found)
         bar.remove_task(task)
         with batch.aside():
             run = source.describe()

@@ -7,7 +7,10 @@ import typer
 
 from stemline.engines import device_names
 
-Files = Annotated[list[Path], typer.Argument(help="Audio files of any kind libsndfile reads.")]
+Files = Annotated[
+    list[str],
+    typer.Argument(help="Audio files, folders, quoted globs, or - for standard input."),
+]
 Artifacts = Annotated[
     Path,
     typer.Option("--artifacts", envvar="STEMLINE_ARTIFACTS", help="Where exported artifacts are."),

@@ -1,10 +1,12 @@
 """`stemline separate`: files to stems, here or through a server."""
 
+import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from rich.progress import Progress, TaskID
@@ -19,6 +21,7 @@ from ..output_names import FileNames
 from ..stem_origin import mark
 from . import separate_options as option
 from .batch import Batch, attempt
+from .inputs import as_file, found_files
 from .options import (
     DEFAULT_ARTIFACTS,
     AllowUntrained,
@@ -74,22 +77,39 @@ def separate(
     output = OutputFormat(container=container.value, bits=bits, bitrate_kbps=bitrate)
     names = FileNames(filename, output.container)
     _check_template(names, options)
-    files = distinct_inputs(files, names, out)
-
+    inputs = distinct_inputs(found_files(files, [out]), names, out)
     with ExitStack() as closing:
+        is_piped = str(out) == "-"
+        if is_piped:
+            _check_piped(inputs, options, as_json)
+            out = Path(closing.enter_context(TemporaryDirectory(prefix="stemline-")))
         if server:
             source = open_remote(closing, remote, model, options)
         else:
             source = open_local(closing, artifacts, model, engines, options)
-        made = _made(source, files, names, out, skip_existing, is_remote=bool(server))
-        planned = plan(files, names, out, made, skip_existing=skip_existing)
+        made = _made(source, inputs, names, out, skip_existing, is_remote=bool(server))
+        planned = plan(inputs, names, out, made, skip_existing=skip_existing)
         bar = closing.enter_context(progress_bar(quiet=as_json))
-        batch = Batch(bar, len(files), as_json=as_json)
-        work = _Work(model, options, output, planned.places, is_checked=made is not None)
+        batch = Batch(bar, len(inputs), as_json=as_json)
+        work = _Work(
+            model, options, output, planned.places, is_checked=made is not None, is_piped=is_piped
+        )
         separation = _Separation(work, source, bar, batch, as_json, is_announced=not server)
         _say_skipped(planned.done, as_json)
         _each(list(planned.places), separation.run, separation.report, jobs, closing.close)
     batch.end()
+
+
+def _check_piped(inputs: list[Path], options: SeparateOptions, as_json: bool) -> None:
+    """Raise RequestError where standard output cannot be one file."""
+    if len(inputs) != 1 or len(options.stems) != 1 or options.residual:
+        raise RequestError(
+            "out", "-o - writes one stem of one input to standard output; choose it with --stems"
+        )
+    if as_json:
+        raise RequestError("out", "-o - and --json both write to standard output")
+    if sys.stdout.isatty():
+        raise RequestError("out", "-o - writes audio, and standard output is a terminal; pipe it")
 
 
 def _check_template(names: FileNames, options: SeparateOptions) -> None:
@@ -140,6 +160,8 @@ class _Work:
     """Where each input's stems go."""
     is_checked: bool
     """Whether it was said already what will be replaced."""
+    is_piped: bool
+    """Whether the one stem goes to standard output."""
 
 
 class _Separation:
@@ -179,11 +201,12 @@ class _Separation:
                 say_replaced(paths.values())
             return paths
 
-        result = attempt(
-            lambda: separate_file(
-                path, self._source.source, paths_of, work.output, work.options, advance
-            )
-        )
+        def separated() -> SeparatedFile:
+            with as_file(path) as file:
+                source = self._source.source
+                return separate_file(file, source, paths_of, work.output, work.options, advance)
+
+        result = attempt(separated)
         if isinstance(result, SeparatedFile):
             mark(result.stems.values(), path_name(self._source.describe()))
         return result
@@ -201,6 +224,7 @@ class _Separation:
             elif self._as_json:
                 print_json(_json_of(path, result, run))
             else:
+                _write_result(result, self._work.is_piped)
                 _say_result(path, result, run)
 
 
@@ -248,9 +272,17 @@ def _say_skipped(done: dict[Path, dict[str, Path]], as_json: bool) -> None:
             say(f"{path}: skipped, its stems are there: {next(iter(stems.values())).parent}")
 
 
-def _say_result(path: Path, result: SeparatedFile, run: SeparationRun) -> None:
+def _write_result(result: SeparatedFile, is_piped: bool) -> None:
+    """The stems' paths, or the one stem itself, on standard output."""
     for target in result.stems.values():
-        print(target)
+        if is_piped:
+            sys.stdout.buffer.write(target.read_bytes())
+            sys.stdout.buffer.flush()
+        else:
+            print(target)
+
+
+def _say_result(path: Path, result: SeparatedFile, run: SeparationRun) -> None:
     engine_share = result.seconds["engine"] / result.seconds["wall"]
     say(
         f"{path}: {result.audio_s:.1f} s of audio in {result.seconds['wall']:.1f} s, "

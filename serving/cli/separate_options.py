@@ -17,7 +17,12 @@ DEFAULT_CONTAINER = next(iter(Container))
 Model = Annotated[
     str, typer.Option("-m", "--model", help="A model, an artifact or a path to an .onnx file.")
 ]
-Out = Annotated[Path, typer.Option("-o", "--out", help="Stems go to OUT/<input name>/.")]
+Out = Annotated[
+    Path,
+    typer.Option(
+        "-o", "--out", help="Stems go to OUT/<input name>/; - is standard output, for one stem."
+    ),
+]
 Filename = Annotated[
     str,
     typer.Option(

@@ -1,6 +1,8 @@
 """Where the command writes what, over a tiny exported network."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -67,3 +69,42 @@ def test_a_template_that_makes_one_file_of_several_stems_is_refused_before_any_w
     )
     assert done.returncode == 0, done.stderr
     assert files_below(tmp_path / "out") == ["song.wav"]
+
+
+def piped(
+    artifacts: Path, audio: bytes, *arguments: str | Path
+) -> subprocess.CompletedProcess[bytes]:
+    command = [Path(sys.executable).parent / "stemline", "separate", "--artifacts", artifacts]
+    return subprocess.run(
+        [*command, "--allow-untrained", *arguments], input=audio, capture_output=True, check=False
+    )
+
+
+def test_a_pipe_in_and_one_stem_out(artifacts: Path, tmp_path: Path) -> None:
+    song = write_song(tmp_path / "song.wav")
+    local = separate(artifacts, song, "-o", tmp_path / "out")
+    assert local.returncode == 0, local.stderr
+    done = piped(artifacts, song.read_bytes(), "-", "--stems", "vocals", "-o", "-")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == (tmp_path / "out" / "song" / "vocals.wav").read_bytes()
+    done = piped(artifacts, song.read_bytes(), "-", "-o", tmp_path / "piped")
+    assert done.returncode == 0, done.stderr
+    assert files_below(tmp_path / "piped") == ["stdin/instrumental.wav", "stdin/vocals.wav"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["-", "-o", "-"], b"one stem of one input"),
+        (["-", "none.wav", "-o", "-", "--stems", "vocals"], b"one stem of one input"),
+        (["-", "-o", "-", "--two-stems", "vocals"], b"one stem of one input"),
+        (["-", "-o", "-", "--stems", "vocals", "--json"], b"--json"),
+        (["http://a.b/song.mp3"], b"is an address"),
+    ],
+)
+def test_what_cannot_be_piped_is_refused_before_any_work(
+    artifacts: Path, arguments: list[str], says: bytes
+) -> None:
+    done = piped(artifacts, b"", *arguments)
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert says in done.stderr
