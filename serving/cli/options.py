@@ -9,7 +9,9 @@ from stemline.engines import device_names
 
 Files = Annotated[
     list[str],
-    typer.Argument(help="Audio files, folders, quoted globs, or - for standard input."),
+    typer.Argument(
+        metavar="FILE...", help="Audio files, folders, quoted globs, or - for standard input."
+    ),
 ]
 Artifacts = Annotated[
     Path,

@@ -1,4 +1,8 @@
-"""How the command speaks: tables on a terminal, plain lines when piped, JSON when asked."""
+"""How the command speaks: tables on a terminal, plain lines when piped, JSON when asked.
+
+Names of files go into what is printed, and are text whatever is in them: `[id].wav`, `:smile:.wav`.
+So whatever rich prints here is a Text, whose markup is none.
+"""
 
 import json
 import sys
@@ -15,6 +19,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.table import Table
+from rich.text import Text
 
 
 def print_json(value: Any) -> None:
@@ -29,36 +34,39 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]
         for row in (columns, *rows):
             print("\t".join(row))
         return
-    table = Table(*columns, title=title, title_justify="left")
+    table = Table(title=Text(title), title_justify="left")
+    for column in columns:
+        table.add_column(Text(column))
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(Text, row))
     Console().print(table)
 
 
 def say(message: str) -> None:
     """A line for a person, on standard error, so that standard output stays data."""
-    Console(stderr=True, soft_wrap=True, highlight=False, markup=False).print(message)
+    _print_line(Text(message))
 
 
 def warn(message: str) -> None:
     """A line that must not be missed."""
-    Console(stderr=True, soft_wrap=True, highlight=False).print(
-        f"[bold yellow]warning:[/bold yellow] {_escaped(message)}"
-    )
+    _print_line(Text.assemble(("warning:", "bold yellow"), " ", message))
 
 
 def fail(message: str) -> None:
     """The one line an error is."""
-    Console(stderr=True, soft_wrap=True, highlight=False).print(
-        f"[bold red]error:[/bold red] {_escaped(' '.join(message.split()))}"
-    )
+    line = " ".join(part.strip() for part in message.splitlines() if part.strip())
+    _print_line(Text.assemble(("error:", "bold red"), " ", line))
+
+
+def _print_line(line: Text) -> None:
+    Console(stderr=True, soft_wrap=True, highlight=False).print(line)
 
 
 def progress_bar(quiet: bool) -> Progress:
     """A bar with the time left, on standard error; drawn on a terminal only."""
     console = Console(stderr=True)
     return Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         TaskProgressColumn(),
         TimeElapsedColumn(),
@@ -67,7 +75,3 @@ def progress_bar(quiet: bool) -> Progress:
         console=console,
         disable=quiet or not console.is_terminal,
     )
-
-
-def _escaped(message: str) -> str:
-    return message.replace("[", "\\[")
