@@ -10,6 +10,7 @@ from stemline.arrays import Array
 from stemline.errors import RequestError, UnknownModelError
 from stemline.preprocessing.audio import AudioFormat
 
+from ..artifact_folders import artifact_folders
 from ..beat_models import BeatModel, find_beat_model, find_separator
 from ..beat_tracker import BeatTracker, Progress
 from ..jobs import Beats
@@ -128,7 +129,7 @@ class OfStems:
 
 def open_local(
     closing: ExitStack,
-    artifacts: Path,
+    artifacts: Path | None,
     model: str,
     separator: str,
     stems_from: Path | None,
@@ -137,7 +138,7 @@ def open_local(
     is_alone: bool,
 ) -> BeatSource:
     """Load what the files need; `closing` frees it. Raises as `BeatModel.open` does."""
-    library = Library(artifacts, options)
+    library = Library(artifact_folders(artifacts), options)
     closing.callback(library.close)
     chosen = find_beat_model(library, model)
     if stems_from is not None and not chosen.info.stems:

@@ -23,11 +23,10 @@ from .beat_outputs import BeatOutputs, check_not_read, outputs_of, write_outputs
 from .beat_source import BeatRun, BeatSource, open_local, open_remote
 from .inputs import as_file, found_files
 from .options import (
-    DEFAULT_ARTIFACTS,
     AllowUntrained,
-    Artifacts,
     Device,
     Files,
+    FindArtifacts,
     Json,
     Server,
     Threads,
@@ -61,7 +60,7 @@ def beats(
     click: option.Click = None,
     beats_file: option.BeatsFile = None,
     activations: option.Activations = None,
-    artifacts: Artifacts = DEFAULT_ARTIFACTS,
+    artifacts: FindArtifacts = None,
     device: Device = "auto",
     threads: Threads = None,
     allow_untrained: AllowUntrained = False,

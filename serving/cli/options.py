@@ -7,6 +7,8 @@ import typer
 
 from stemline.engines import device_names
 
+from ..artifact_folders import HERE
+
 Files = Annotated[
     list[str],
     typer.Argument(
@@ -17,7 +19,18 @@ Artifacts = Annotated[
     Path,
     typer.Option("--artifacts", envvar="STEMLINE_ARTIFACTS", help="Where exported artifacts are."),
 ]
-DEFAULT_ARTIFACTS = Path("artifacts")
+"""The one folder that a command writes to as well."""
+DEFAULT_ARTIFACTS = HERE
+FindArtifacts = Annotated[
+    Path | None,
+    typer.Option(
+        "--artifacts",
+        envvar="STEMLINE_ARTIFACTS",
+        help="Where exported artifacts are; artifacts/, the user's data folder and what ships with "
+        "stemline if unset.",
+    ),
+]
+"""Where a command looks that only reads."""
 Json = Annotated[bool, typer.Option("--json", help="JSON on standard output.")]
 Device = Annotated[str, typer.Option(help=f"{device_names()}. One that is not there is an error.")]
 Threads = Annotated[

@@ -23,12 +23,11 @@ from . import separate_options as option
 from .batch import Batch, attempt
 from .inputs import as_file, found_files
 from .options import (
-    DEFAULT_ARTIFACTS,
     AllowUntrained,
-    Artifacts,
     BatchSize,
     Device,
     Files,
+    FindArtifacts,
     Json,
     Server,
     Threads,
@@ -65,7 +64,7 @@ def separate(
     tls_ca: TlsCa = None,
     token_file: TokenFile = None,
     allow_untrained: AllowUntrained = False,
-    artifacts: Artifacts = DEFAULT_ARTIFACTS,
+    artifacts: FindArtifacts = None,
     as_json: Json = False,
 ) -> None:
     """Separate audio files into stems with the input's sample rate and number of samples."""

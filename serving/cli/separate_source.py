@@ -8,6 +8,7 @@ from pathlib import Path
 from stemline.engines.artifact import DEFAULT_PRECISION
 from stemline.postprocessing.stems import residual_name
 
+from ..artifact_folders import artifact_folders
 from ..client.client import task_of
 from ..files import Source
 from ..jobs import SeparateOptions
@@ -40,13 +41,13 @@ class SeparateSource:
 
 def open_local(
     closing: ExitStack,
-    artifacts: Path,
+    artifacts: Path | None,
     model: str,
     engines: EngineOptions,
     options: SeparateOptions,
 ) -> SeparateSource:
     """Load what the files need, and say what it is; `closing` frees it."""
-    library = Library(artifacts, engines)
+    library = Library(artifact_folders(artifacts), engines)
     closing.callback(library.close)
     found = library.find(model)
     separator = library.separator(model)
