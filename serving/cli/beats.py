@@ -28,13 +28,15 @@ from .options import (
     Files,
     FindArtifacts,
     Json,
+    Quiet,
     Server,
     Threads,
     TlsCa,
     TokenFile,
+    Verbose,
 )
 from .remote import ServerOptions
-from .report import print_json, print_table, progress_bar, say
+from .report import print_json, print_table, progress_bar, say, speaking
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,8 @@ def beats(
     server: Server = "",
     tls_ca: TlsCa = None,
     token_file: TokenFile = None,
+    verbose: Verbose = False,
+    quiet: Quiet = False,
 ) -> None:
     """Find tempo, beats, downbeats and sections with labels."""
     remote = ServerOptions(server, tls_ca, token_file)
@@ -79,6 +83,7 @@ def beats(
         check_can_plot()
 
     with ExitStack() as closing:
+        closing.enter_context(speaking(quiet=quiet, verbose=verbose))
         if server:
             source = open_remote(closing, remote, model, separator)
         else:
@@ -87,7 +92,7 @@ def beats(
                 closing, artifacts, model, separator, stems_from, engines, is_alone=is_alone
             )
         check_not_read(targets, source.reads)
-        bar = closing.enter_context(progress_bar(quiet=as_json))
+        bar = closing.enter_context(progress_bar(quiet=as_json or quiet))
         batch = Batch(bar, len(inputs), as_json=as_json)
         _each(targets, source, bar, batch, server, as_json)
     batch.end()

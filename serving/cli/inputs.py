@@ -68,6 +68,14 @@ def is_file(path: Path) -> bool:
     return path.is_file() and not _is_stream(path)
 
 
+def looks_like_input(word: str) -> bool:
+    """Whether a word that was expected to be something else seems to be meant as an input."""
+    if word.startswith("-"):
+        return word == "-"
+    is_named_so = _is_audio(Path(word).name) or bool(_ADDRESS.match(word))
+    return is_named_so or glob.has_magic(word) or os.path.lexists(word)
+
+
 def _is_stream(path: Path) -> bool:
     if path == STDIN:
         return True

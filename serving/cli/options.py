@@ -12,7 +12,7 @@ from ..artifact_folders import HERE
 Files = Annotated[
     list[str],
     typer.Argument(
-        metavar="FILE...", help="Audio files, folders, quoted globs, or - for standard input."
+        metavar="FILE", help="Audio files, folders, quoted globs, or - for standard input."
     ),
 ]
 Artifacts = Annotated[
@@ -32,7 +32,10 @@ FindArtifacts = Annotated[
 ]
 """Where a command looks that only reads."""
 Json = Annotated[bool, typer.Option("--json", help="JSON on standard output.")]
-Device = Annotated[str, typer.Option(help=f"{device_names()}. One that is not there is an error.")]
+Device = Annotated[
+    str,
+    typer.Option("-d", "--device", help=f"{device_names()}. One that is not there is an error."),
+]
 Threads = Annotated[
     int | None, typer.Option(min=1, help="CPU threads inside one operation; all cores if unset.")
 ]
@@ -42,6 +45,10 @@ BatchSize = Annotated[
 AllowUntrained = Annotated[
     bool,
     typer.Option("--allow-untrained", help="Run artifacts with random weights: noise, not stems."),
+]
+Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Also what the parts log.")]
+Quiet = Annotated[
+    bool, typer.Option("-q", "--quiet", help="No progress and no notes; warnings and errors stay.")
 ]
 Server = Annotated[str, typer.Option(help="HOST:PORT of a stemline server to do it.")]
 TlsCa = Annotated[

@@ -5,8 +5,11 @@ So whatever rich prints here is a Text, whose markup is none.
 """
 
 import json
+import logging
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from rich.console import Console
@@ -42,9 +45,30 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]
     Console().print(table)
 
 
+_IS_QUIET = ContextVar("_IS_QUIET", default=False)
+
+
+@contextmanager
+def speaking(*, quiet: bool, verbose: bool) -> Iterator[None]:
+    """Within it `say` is silent where `quiet`, and what is logged is shown where `verbose`."""
+    log, handler = logging.getLogger("stemline"), logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(name)s: %(message)s"))
+    level, was_quiet = log.level, _IS_QUIET.set(quiet)
+    if verbose:
+        log.setLevel(logging.DEBUG)
+        log.addHandler(handler)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(level)
+        _IS_QUIET.reset(was_quiet)
+
+
 def say(message: str) -> None:
     """A line for a person, on standard error, so that standard output stays data."""
-    _print_line(Text(message))
+    if not _IS_QUIET.get():
+        _print_line(Text(message))
 
 
 def warn(message: str) -> None:

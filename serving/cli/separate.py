@@ -29,15 +29,17 @@ from .options import (
     Files,
     FindArtifacts,
     Json,
+    Quiet,
     Server,
     Threads,
     TlsCa,
     TokenFile,
+    Verbose,
     split_names,
 )
 from .remote import ServerOptions
-from .report import print_json, progress_bar, say, warn
-from .separate_plan import DEFAULT, Made, Place, distinct_inputs, has_outputs, plan, say_replaced
+from .report import print_json, progress_bar, say, speaking, warn
+from .separate_plan import DEFAULT, Made, Plan, distinct_inputs, has_outputs, plan, say_replaced
 from .separate_source import SeparateSource, SeparationRun, open_local, open_remote, path_name
 from .small_model import tell_of_small_model
 
@@ -57,8 +59,13 @@ def separate(
     device: Device = "auto",
     threads: Threads = None,
     container: option.Format = option.DEFAULT_CONTAINER,
-    bits: option.Bits = 16,
+    bits: option.Bits = option.DEFAULT_BITS,
     bitrate: option.Bitrate = 192,
+    mp3: option.Mp3 = False,
+    flac: option.Flac = False,
+    int24: option.Int24 = False,
+    float32: option.Float32 = False,
+    segment: option.Segment = None,
     jobs: option.Jobs = 1,
     server: Server = "",
     tls_ca: TlsCa = None,
@@ -66,6 +73,8 @@ def separate(
     allow_untrained: AllowUntrained = False,
     artifacts: FindArtifacts = None,
     as_json: Json = False,
+    verbose: Verbose = False,
+    quiet: Quiet = False,
 ) -> None:
     """Separate audio files into stems with the input's sample rate and number of samples."""
     remote = ServerOptions(server, tls_ca, token_file)
@@ -73,34 +82,42 @@ def separate(
     remote.check_engines(engines, "--device, --threads, --batch-size and --allow-untrained")
     chosen = _stem_names(stems, two_stems)
     options = SeparateOptions(chosen, bool(two_stems), overlap, shifts, seed)
-    output = OutputFormat(container=container.value, bits=bits, bitrate_kbps=bitrate)
-    names = FileNames(filename, output.container)
-    _check_template(names, options)
+    short = {"mp3": mp3, "flac": flac, "int24": int24, "float32": float32}
+    output = option.output_format(container.value, bits, bitrate, short)
+    names = _names(filename, output, options)
     inputs = distinct_inputs(found_files(files, [out]), names, out)
     with ExitStack() as closing:
+        closing.enter_context(speaking(quiet=quiet, verbose=verbose))
+        _say_of_segment(segment)
         is_piped = str(out) == "-"
-        if is_piped:
-            _check_piped(inputs, options, as_json)
-            out = Path(closing.enter_context(TemporaryDirectory(prefix="stemline-")))
+        out = _piped_folder(closing, inputs, options, as_json) if is_piped else out
         if server:
             source = open_remote(closing, remote, model, options)
         else:
             source = open_local(closing, artifacts, model, engines, options)
         made = _made(source, inputs, names, out, skip_existing, is_remote=bool(server))
         planned = plan(inputs, names, out, made, skip_existing=skip_existing)
-        bar = closing.enter_context(progress_bar(quiet=as_json))
+        bar = closing.enter_context(progress_bar(quiet=as_json or quiet))
         batch = Batch(bar, len(inputs), as_json=as_json)
-        work = _Work(
-            model, options, output, planned.places, is_checked=made is not None, is_piped=is_piped
-        )
+        work = _Work(model, options, output, planned, is_piped)
         separation = _Separation(work, source, bar, batch, as_json, is_announced=not server)
         _say_skipped(planned.done, as_json)
         _each(list(planned.places), separation.run, separation.report, jobs, closing.close)
     batch.end()
 
 
-def _check_piped(inputs: list[Path], options: SeparateOptions, as_json: bool) -> None:
-    """Raise RequestError where standard output cannot be one file."""
+def _say_of_segment(segment_s: float | None) -> None:
+    if segment_s is not None:
+        say("--segment is not needed: an exported network has the segment it was made for")
+
+
+def _piped_folder(
+    closing: ExitStack, inputs: list[Path], options: SeparateOptions, as_json: bool
+) -> Path:
+    """Where the one stem is written that then goes to standard output.
+
+    Raises RequestError where standard output cannot be one file.
+    """
     if len(inputs) != 1 or len(options.stems) != 1 or options.residual:
         raise RequestError(
             "out", "-o - writes one stem of one input to standard output; choose it with --stems"
@@ -109,16 +126,19 @@ def _check_piped(inputs: list[Path], options: SeparateOptions, as_json: bool) ->
         raise RequestError("out", "-o - and --json both write to standard output")
     if sys.stdout.isatty():
         raise RequestError("out", "-o - writes audio, and standard output is a terminal; pipe it")
+    return Path(closing.enter_context(TemporaryDirectory(prefix="stemline-")))
 
 
-def _check_template(names: FileNames, options: SeparateOptions) -> None:
-    """Raise RequestError where several stems would be one file."""
+def _names(template: str, output: OutputFormat, options: SeparateOptions) -> FileNames:
+    """The template. Raises RequestError where it is none, or several stems would be one file."""
+    names = FileNames(template, output.container)
     if not names.has("stem") and (len(options.stems) != 1 or options.residual):
         raise RequestError(
             "filename",
             f"--filename {names.template!r} has no {{stem}}: all stems would be one file; one "
             "alone is chosen with --stems NAME",
         )
+    return names
 
 
 def _made(
@@ -155,10 +175,7 @@ class _Work:
     """The model as it was named; empty where none was."""
     options: SeparateOptions
     output: OutputFormat
-    places: dict[Path, Place]
-    """Where each input's stems go."""
-    is_checked: bool
-    """Whether it was said already what will be replaced."""
+    plan: Plan
     is_piped: bool
     """Whether the one stem goes to standard output."""
 
@@ -195,8 +212,8 @@ class _Separation:
         work = self._work
 
         def paths_of(stems: Sequence[str]) -> dict[str, Path]:
-            paths = work.places[path].paths(stems)
-            if not work.is_checked:
+            paths = work.plan.places[path].paths(stems)
+            if not work.plan.is_checked:
                 say_replaced(paths.values())
             return paths
 

@@ -51,6 +51,8 @@ class Plan:
     places: dict[Path, Place]
     done: dict[Path, dict[str, Path]]
     """Inputs that are skipped, with the files that they have: stem → path."""
+    is_checked: bool
+    """Whether it is known what will be replaced, and was said."""
 
 
 def distinct_inputs(files: Sequence[Path], names: FileNames, out: Path) -> list[Path]:
@@ -86,7 +88,7 @@ def plan(
     over an input.
     """
     if made is None:
-        return Plan({path: Place(path, out, names, "") for path in files}, {})
+        return Plan({path: Place(path, out, names, "") for path in files}, {}, is_checked=False)
     places = {path: _place(path, names, out, made) for path in files}
     _check_inputs(places, made)
     done = {}
@@ -97,7 +99,7 @@ def plan(
                 done[path] = paths
     places = {path: place for path, place in places.items() if path not in done}
     say_replaced(target for place in places.values() for target in place.paths(made.stems).values())
-    return Plan(places, done)
+    return Plan(places, done, is_checked=True)
 
 
 def say_replaced(targets: Iterable[Path]) -> None:
