@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from stemline.errors import AudioError, OutputsError, RequestError
+from stemline.postprocessing.formats import FORMATS
 from stemline.preprocessing.audio import AudioFormat, open_audio
 
 from ..beat_files import beats_csv, beats_text, write_activations, write_text
@@ -20,6 +21,10 @@ from .batch import attempt
 from .inputs import is_file
 
 Named = Path | None
+
+_FILE_SUFFIXES = frozenset(
+    {".csv", ".png", ".beats", ".txt", ".npz", *(f".{name}" for name in FORMATS)}
+)
 
 
 @dataclass(frozen=True)
@@ -62,6 +67,8 @@ def outputs_of(files: list[Path], wanted: BeatOutputs) -> dict[Path, BeatOutputs
     or has not the input's sample rate.
     """
     is_alone = len(files) == 1
+    if not is_alone:
+        _check_folders(wanted, len(files))
     targets = {path: wanted.of(path, alone=is_alone) for path in files}
     taken = {path.resolve(): f"the input {path}" for path in files}
     for path, own in targets.items():
@@ -124,6 +131,17 @@ def _write(name: str, target: Path, path: Path, audio: AudioFormat, found: Beats
     elif name == "plot":
         waveform = waveform_of(FileBlocks(path), audio.sample_rate_hz)
         plot_beats(target, path.name, waveform, found)
+
+
+def _check_folders(wanted: BeatOutputs, n_files: int) -> None:
+    """Raise RequestError where a file is named for the outputs of several inputs."""
+    for name, target in wanted.items().items():
+        if target.suffix.lower() in _FILE_SUFFIXES and not target.is_dir():
+            raise RequestError(
+                name,
+                f"--{name} {target} is one file, and there are {n_files} inputs; name a folder, "
+                f"such as {target.with_suffix('')}",
+            )
 
 
 def _check_place(name: str, what: str, target: Path, is_alone: bool) -> None:

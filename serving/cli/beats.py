@@ -38,6 +38,8 @@ from .options import (
 from .remote import ServerOptions
 from .report import print_json, print_table, progress_bar, say, speaking
 
+_N_BEATS_SHOWN = 8
+
 
 @dataclass(frozen=True)
 class _Found:
@@ -182,11 +184,16 @@ def _say_result(path: Path, result: _Found) -> None:
             [(f"{one.start:.2f}", f"{one.end:.2f}", one.label) for one in found.segments],
         )
         counts = f"{counts}, {len(found.segments)} sections"
-    else:  # the network finds no sections
-        print_table(
-            f"{path}: {counts}",
-            ("beat", "position"),
-            [(f"{one.time_s:.2f}", str(one.position)) for one in found.beats],
+    shown = found.beats[:_N_BEATS_SHOWN]
+    print_table(
+        f"{path}: {counts}",
+        ("beat", "position"),
+        [(f"{one.time_s:.2f}", str(one.position)) for one in shown],
+    )
+    if len(shown) < len(found.beats):
+        say(
+            f"{path}: the first {len(shown)} of {len(found.beats)} beats; all of them are in "
+            "--json, --csv FILE and --beats FILE"
         )
     wall = result.seconds["wall"]
     say(

@@ -55,6 +55,7 @@ def models(artifacts: FindArtifacts = None, as_json: Json = False) -> None:
             )
             for row in rows.values()
         ],
+        n_optional=2,
     )
 
 

@@ -12,14 +12,15 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import (
     BarColumn,
     Progress,
+    ProgressColumn,
+    Task,
     TaskProgressColumn,
     TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
 )
 from rich.table import Table
 from rich.text import Text
@@ -31,18 +32,52 @@ def print_json(value: Any) -> None:
     sys.stdout.flush()
 
 
-def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """A ruled table on a terminal; tab-separated lines, header first, when piped."""
+def print_table(
+    title: str,
+    columns: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    n_optional: int = 0,
+) -> None:
+    """A ruled table on a terminal; tab-separated lines, header first, when piped.
+
+    No word is cut: of a table that is too wide for that, the last `n_optional` columns are left out
+    as needed, and it is drawn wider than the terminal where that is not enough.
+    """
     if not sys.stdout.isatty():
         for row in (columns, *rows):
             print("\t".join(row))
         return
+    lines = [columns, *rows]
+    least = [max(_longest_word(line[index]) for line in lines) for index in range(len(columns))]
+    most = [max(cell_len(line[index]) for line in lines) for index in range(len(columns))]
+    console = Console()
+    n_shown = len(columns)
+    while n_shown > len(columns) - n_optional and _table_width(least[:n_shown]) > console.width:
+        n_shown -= 1
+    if (needed := _table_width(least[:n_shown])) > console.width:
+        console = Console(width=needed)
     table = Table(title=Text(title), title_justify="left")
-    for column in columns:
-        table.add_column(Text(column))
-    for row in rows:
-        table.add_row(*map(Text, row))
-    Console().print(table)
+    left = console.width - needed
+    for name, width, wanted in zip(columns[:n_shown], least, most, strict=False):
+        # What no word needs goes to the first columns: they are the names.
+        more = min(left, wanted - width)
+        left -= more
+        table.add_column(Text(name), width=width + more)
+    for row in lines[1:]:
+        table.add_row(*map(Text, row[:n_shown]))
+    console.print(table)
+    if n_shown < len(columns):
+        say(f"left out: {', '.join(columns[n_shown:])}; a wider terminal or --json shows them")
+
+
+def _longest_word(text: str) -> int:
+    return max(map(cell_len, text.split()), default=0)
+
+
+def _table_width(widths: Sequence[int]) -> int:
+    """Of columns of these widths with their rules and margins."""
+    return sum(widths) + 3 * len(widths) + 1
 
 
 _IS_QUIET = ContextVar("_IS_QUIET", default=False)
@@ -86,6 +121,24 @@ def _print_line(line: Text) -> None:
     Console(stderr=True, soft_wrap=True, highlight=False).print(line)
 
 
+class _Times(ProgressColumn):
+    """`0:03 elapsed, 0:02 left`."""
+
+    def render(self, task: Task) -> Text:
+        """What is left only where it can be told."""
+        words = f"{clock(task.elapsed or 0)} elapsed"
+        if not task.finished and task.time_remaining is not None:
+            words += f", {clock(task.time_remaining)} left"
+        return Text(words)
+
+
+def clock(seconds: float) -> str:
+    """`0:03`, `12:00`, `1:00:05`."""
+    minutes, whole_s = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{whole_s:02}" if hours else f"{minutes}:{whole_s:02}"
+
+
 def progress_bar(quiet: bool) -> Progress:
     """A bar with the time left, on standard error; drawn on a terminal only."""
     console = Console(stderr=True)
@@ -93,9 +146,7 @@ def progress_bar(quiet: bool) -> Progress:
         TextColumn("{task.description}", markup=False),
         BarColumn(),
         TaskProgressColumn(),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
+        _Times(),
         console=console,
         disable=quiet or not console.is_terminal,
     )
