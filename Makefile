@@ -90,25 +90,30 @@ proto: $(STAMP)  ## regenerate the gRPC stubs
 	$(BIN)/python -m grpc_tools.protoc -Iserving/protos --python_out=serving/protos \
 	  --pyi_out=serving/protos --grpc_python_out=serving/protos serving/protos/stemline/v1/stemline.proto
 
-wheel: $(STAMP)
+wheel: $(STAMP)  ## the wheel, with the small models exported, into dist/
+	$(BIN)/stemline export mini mini-beats --artifacts build/bundled
 	rm -rf dist build/lib build/bdist.*
 	$(BIN)/python -m build -q --wheel
 
+# Where stemline is tried as a user has it: an empty folder, no variables, no data folder.
+TRY := cd build/empty && env -u STEMLINE_ARTIFACTS XDG_DATA_HOME=$(CURDIR)/build/empty/data
 wheel-check: wheel  ## install the wheel in a clean environment without torch and use it
-	rm -rf build/clean && $(PYTHON) -m venv build/clean
-	build/clean/bin/pip install -q -c constraints.txt "$$(ls dist/*.whl)[cpu,serve]"
+	rm -rf build/clean build/empty && $(PYTHON) -m venv build/clean && mkdir build/empty
+	build/clean/bin/pip install -q -c constraints.txt "$$(ls dist/*.whl)[cpu]"
 	cd build && ! clean/bin/python -c "import torch" 2>/dev/null
-	cd build && clean/bin/stemline models && clean/bin/python -c "import stemline.serving.rpc.server"
+	cd build && ! clean/bin/python -c "import stemline.training" 2>/dev/null
+	$(TRY) ../clean/bin/stemline models
+	$(TRY) ../clean/bin/stemline band --seed 1 --duration-s 5 -o . && mv 1/mixture.wav song.wav
+	$(TRY) ../clean/bin/stemline separate song.wav
+	$(TRY) ../clean/bin/stemline beats song.wav
+	cd build/empty/separated/song && test -s drums.wav -a -s bass.wav -a -s other.wav -a -s vocals.wav
+	$(TRY) ../clean/bin/python -c "import stemline; print(stemline.separate('song.wav'), stemline.find_beats('song.wav').bpm)"
+	build/clean/bin/pip install -q -c constraints.txt "$$(ls dist/*.whl)[serve]"
+	cd build && clean/bin/python -c "import stemline.serving.rpc.server"
 	cd build && clean/bin/python -c "from stemline.export.models import MODELS; \
 	  mini, beats = MODELS['mini'].bundled, MODELS['mini-beats'].bundled; \
 	  assert mini.is_file() and mini.with_suffix('.yaml').is_file(), mini; \
 	  assert beats.is_file() and beats.with_suffix('.json').is_file(), beats"
-	cd build && ! clean/bin/python -c "import stemline.training" 2>/dev/null
-	$(BIN)/stemline export mini
-	cd build && clean/bin/stemline band --seed 1 --duration-s 3 -o wheel-song
-	cd build && clean/bin/python -c "import stemline; \
-	  separator = stemline.load_separator('mini', artifacts='../artifacts'); \
-	  print(separator.separate('wheel-song/1/mixture.wav').keys())"
 
 clean:  ## remove what was built; artifacts stay
 	rm -rf $(VENV) .types build dist *.egg-info preprocessing/_power.c postprocessing/_viterbi.c p*processing/*.so

@@ -5,20 +5,31 @@ installed below one name, so that site-packages gains only `stemline`. A folder 
 such as a family's, needs no line here.
 """
 
+import shutil
 from pathlib import Path
 
 from setuptools import Extension, setup
 from setuptools.command.build_py import build_py
 
+BUNDLED = Path("build/bundled")
+"""The small models as `make wheel` exported them; a wheel that is built without has none."""
+
 
 class BuildPython(build_py):
-    """Leave training out of the wheel: it is for developing, and what it made is shipped."""
+    """Leave training out of the wheel, whose weights are shipped; put the exported models in."""
 
     def finalize_options(self) -> None:
         """Drop the packages that only an editable install has."""
         super().finalize_options()
         if not self.editable_mode:
             self.packages = [one for one in self.packages if "training" not in one.split(".")]
+
+    def run(self) -> None:
+        """Copy the exported models beside the code, where `serving/artifact_folders.py` looks."""
+        super().run()
+        if not self.editable_mode and BUNDLED.is_dir():
+            target = Path(self.build_lib) / "stemline" / "bundled"
+            shutil.copytree(BUNDLED, target, dirs_exist_ok=True)
 
 
 FOLDERS = (

@@ -178,7 +178,7 @@ class _Bar:
 
     def __init__(self, name: str) -> None:
         self._progress = Progress(
-            TextColumn(name),
+            TextColumn("{task.description}", markup=False),  # a name may hold braces and brackets
             BarColumn(),
             DownloadColumn(),
             TimeRemainingColumn(),

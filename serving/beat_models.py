@@ -63,10 +63,10 @@ def find_beat_model(library: Library, model: str = "") -> BeatModel:
     chosen = default_of(models, suits=lambda _: True)
     if chosen is None:
         raise UnknownModelError(
-            f"no beat model was named, and of those in {library.root} none is the one to take; "
+            f"no beat model was named, and of those {library.where} none is the one to take; "
             f"there are {', '.join(one.name for one in candidates(models))}"
             if names
-            else f"no beat model is exported in {library.root}; stemline export {small} "
+            else f"no beat model is exported {library.where}; stemline export {small} "
             f"takes about a minute, its weights ship with stemline; stemline export {best} "
             "gets the official one, which hears real music far better"
         )
@@ -100,8 +100,8 @@ def find_separator(library: Library, beat_info: BeatInfo, separator: str = "") -
     if not fitting:
         missing = beat_info.trained_on_stems_of or small_model("separate")
         raise UnknownModelError(
-            f"beats are found in {', '.join(beat_info.stems)}, and no model in "
-            f"{library.root} gives these; export one with: stemline export {missing}"
+            f"beats are found in {', '.join(beat_info.stems)}, and no model "
+            f"{library.where} gives these; export one with: stemline export {missing}"
         )
 
     def order(model: Model) -> tuple[bool, bool, int, bool, str]:

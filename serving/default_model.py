@@ -37,6 +37,11 @@ def stems_rank(model: str) -> int:
     return row[1].stems_rank if row else 0
 
 
+def table_names() -> list[str]:
+    """The models that can be exported by their name alone."""
+    return list(_rows())
+
+
 def small_model(task: Task) -> str:
     """The model for first steps: its weights ship with stemline."""
     return min(_names(task), key=default_rank)

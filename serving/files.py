@@ -1,7 +1,7 @@
 """One audio file to one file a stem, from a local Separator or a server alike."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -79,7 +79,7 @@ class SeparatedFile:
 def separate_file(
     path: Path,
     source: Source,
-    folder: Path,
+    paths_of: Callable[[Sequence[str]], Mapping[str, Path]],
     output: OutputFormat,
     options: SeparateOptions | None = None,
     on_progress: Callable[[int, int | None], None] | None = None,
@@ -87,7 +87,7 @@ def separate_file(
     strict: bool = False,
     on_fault: Callable[[str], None] = log_fault,
 ) -> SeparatedFile:
-    """Separate one file into `folder`; all of its stems are written or none.
+    """Separate one file into one a stem; all of them are written or none.
 
     Parameters
     ----------
@@ -95,8 +95,8 @@ def separate_file(
         Any audio file that `open_audio` reads.
     source
         A Separator, or a client's model.
-    folder
-        Made when missing; holds `<stem>.<container>` afterwards.
+    paths_of
+        The stems' names → the path of each; folders are made where they are missing.
     output
         Container, bits and bitrate.
     on_progress
@@ -117,7 +117,7 @@ def separate_file(
     channels = output_channels(audio.channels)
     with source.stream(blocks, audio, options) as stream:
         with StemOutput(
-            folder, stream.stems, output, audio.sample_rate_hz, channels, made_from=path
+            paths_of(stream.stems), output, audio.sample_rate_hz, channels, made_from=path
         ) as files:
             n_samples = 0
             for block in stream:

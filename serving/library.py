@@ -6,6 +6,7 @@ A model's task is to separate or to find beats; neither is ever taken for the ot
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 
@@ -20,8 +21,16 @@ from stemline.engines.artifact import DEFAULT_PRECISION, MANIFEST, info_from_met
 from stemline.engines.runtimes import is_engine_file
 from stemline.errors import ArtifactError, UnknownModelError, UntrainedError, WrongModelError
 
+from .artifact_folders import listed
 from .beat_tracker import BeatTracker
-from .default_model import best_model, candidates, default_of, separates_mixes, small_model
+from .default_model import (
+    best_model,
+    candidates,
+    default_of,
+    separates_mixes,
+    small_model,
+    table_names,
+)
 from .jobs import SeparateOptions
 from .models import Model, bag_name, model_of, models_of
 from .separator import Member, Separator
@@ -42,18 +51,39 @@ class EngineOptions:
 
 
 class Library:
-    """The artifacts below one folder, and the separators and trackers opened from them."""
+    """The artifacts below some folders, and the separators and trackers opened from them."""
 
-    def __init__(self, root: Path, options: EngineOptions | None = None) -> None:
-        self.root = root
+    def __init__(
+        self,
+        folders: Path | Sequence[Path],
+        options: EngineOptions | None = None,
+        *,
+        where: str = "",
+    ) -> None:
+        """Of artifacts with one name the first folder's is taken.
+
+        `where` is what errors call the folders, which whoever asks from elsewhere need not know.
+        """
+        self.folders = (folders,) if isinstance(folders, Path) else tuple(folders)
+        self.where = where or f"in {listed(self.folders)}"
+        """The folders in words."""
         self._options = options or EngineOptions()
         self._separators: dict[tuple[Path, ...], Separator] = {}
         self._trackers: dict[tuple[Path, ...], BeatTracker] = {}
         self._opening = threading.Lock()
 
+    @property
+    def root(self) -> Path:
+        """The first folder."""
+        return self.folders[0]
+
     def artifacts(self) -> list[Artifact]:
         """Every artifact there is, by name; damaged ones are skipped with a warning."""
-        return list_artifacts(self.root)
+        found: dict[str, Artifact] = {}
+        for folder in self.folders:
+            for artifact in list_artifacts(folder):
+                found.setdefault(artifact.name, artifact)
+        return [found[name] for name in sorted(found)]
 
     def models(self) -> list[Model]:
         """Every model there is, by name; the networks of a bag are one."""
@@ -92,11 +122,11 @@ class Library:
             return found
         models = self.separators()
         if not models:
-            raise nothing_exported(self.root, instead=self.beat_models())
+            raise nothing_exported(self.where, instead=self.beat_models())
         chosen = default_of(models, separates_mixes)
         if chosen is None:
             raise UnknownModelError(
-                f"no model was named, and of those in {self.root} none is the one to take for a "
+                f"no model was named, and of those {self.where} none is the one to take for a "
                 f"whole mix; there are {', '.join(one.name for one in candidates(models))}"
             )
         return chosen
@@ -108,26 +138,23 @@ class Library:
         """
         if is_engine_file(model):
             return model_of(_lone_artifact(Path(model)))
-        for folder in (self.root / model, self.root / f"{model}.{DEFAULT_PRECISION}"):
-            # A client's name for a model must not lead out of the root.
-            is_ours = folder.parent == self.root and not folder.name.startswith(".")
-            if model and is_ours and (folder / MANIFEST).is_file():
-                return model_of(read_artifact(folder))
+        for root in self.folders if model else ():
+            for folder in (root / model, root / f"{model}.{DEFAULT_PRECISION}"):
+                # A client's name for a model must not lead out of the root.
+                is_ours = folder.parent == root and not folder.name.startswith(".")
+                if is_ours and (folder / MANIFEST).is_file():
+                    return model_of(read_artifact(folder))
         models = {found.name: found for found in self.models()}
-        if not models:
-            raise nothing_exported(self.root, model)
         found = models.get(model) or models.get(f"{model}.{DEFAULT_PRECISION}")
-        if found is None:
-            parts = [a.name for a in self.artifacts() if model in (a.info.model, bag_name(a.info))]
-            if parts:
-                raise ArtifactError(
-                    f"{', '.join(parts)} are not of one bag; remove those that are old, or export "
-                    f"{model} again"
-                )
-            raise UnknownModelError(
-                f"no model {model!r} in {self.root}; there are {', '.join(models)}"
+        if found is not None:
+            return found
+        parts = [a.name for a in self.artifacts() if model in (a.info.model, bag_name(a.info))]
+        if parts:
+            raise ArtifactError(
+                f"{', '.join(parts)} are not of one bag; remove those that are old, or export "
+                f"{model} again"
             )
-        return found
+        raise unknown_model(model, self.where, list(models))
 
     def separator(self, model: str = "") -> Separator:
         """The separator that `find` names, opened on first use and kept.
@@ -191,29 +218,38 @@ class Library:
             self._separators.clear()
 
 
-def nothing_exported(
-    root: Path, model: str = "", instead: Sequence[Model] = ()
-) -> UnknownModelError:
+def nothing_exported(where: str, instead: Sequence[Model] = ()) -> UnknownModelError:
     """The error for a user who asks for a separator, or for any model, where there is none.
 
-    `instead` are the models that there are: they find beats.
+    `where` is said of a Library; `instead` are the models that there are: they find beats.
     """
     small, best = small_model("separate"), best_model("separate")
-    if model:
-        how = f"export a model with: stemline export {model}"
-    else:
-        how = (
-            f"stemline export {small} takes about a minute, its weights ship with stemline; "
-            f"stemline export {best} gets an official model, which separates real music far "
-            "better"
-        )
+    how = (
+        f"stemline export {small} takes about a minute, its weights ship with stemline; "
+        f"stemline export {best} gets an official model, which separates real music far "
+        "better"
+    )
     if instead:
         names = ", ".join(found.name for found in instead)
         return UnknownModelError(
-            f"no model that gives stems is exported in {root}, only what finds beats: {names}; "
-            f"{how}"
+            f"no model that gives stems is exported {where}, only what finds beats: {names}; {how}"
         )
-    return UnknownModelError(f"nothing is exported in {root}; {how}")
+    return UnknownModelError(f"nothing is exported {where}; {how}")
+
+
+def unknown_model(model: str, where: str, exported: Sequence[str]) -> UnknownModelError:
+    """The error for a name that no exported model has: how to export it, or what was meant."""
+    name, _, precision = model.rpartition(".") if model not in table_names() else (model, "", "")
+    if name in table_names():
+        variant = "" if precision in ("", DEFAULT_PRECISION) else f" --variants {precision}"
+        return UnknownModelError(
+            f"{model} is not exported {where}; export it with: stemline export {name}{variant}"
+        )
+    names = {one.removesuffix(f".{DEFAULT_PRECISION}"): one for one in exported}
+    near = get_close_matches(model, [*names, *names.values(), *table_names()], 1)
+    hint = f"; did you mean {near[0]}?" if near else ";"
+    there_are = f"there are {', '.join(exported)}" if exported else "nothing is exported there"
+    return UnknownModelError(f"no model {model!r} {where}{hint} {there_are}")
 
 
 def _there_are(what: str, models: Sequence[Model]) -> str:

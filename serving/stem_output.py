@@ -9,36 +9,44 @@ from typing import Self
 from stemline.arrays import Array
 from stemline.errors import RequestError
 from stemline.postprocessing.encode import OutputFormat, StemWriter
-from stemline.postprocessing.stems import stem_file_name
+
+from .output_names import stem_file_names
+
+
+def paths_in(folder: Path, stems: Iterable[str], output: OutputFormat) -> dict[str, Path]:
+    """Stem → `folder/<stem>.<container>`."""
+    names = stem_file_names(stems)
+    return {stem: folder / f"{name}.{output.container}" for stem, name in names.items()}
 
 
 class StemOutput:
-    """The files `folder/<stem>.<container>` of one track; use it in `with`.
+    """The files of one track's stems; use it in `with`.
 
     They are whole once it ends. Where an error ends it none is left, nor a folder that it made.
     """
 
     def __init__(
         self,
-        folder: Path,
-        stems: Iterable[str],
+        paths: Mapping[str, Path],
         output: OutputFormat,
         sample_rate_hz: int,
         channels: int,
         *,
         made_from: Path | None = None,
     ) -> None:
-        """Make the folder where it is missing, and begin the files.
+        """Make the folders that are missing, and begin the files, one a stem.
 
         Raises RequestError where a stem would be written over `made_from`, EncodingError where the
         format cannot hold such samples, OSError.
         """
-        self.paths = {stem: folder / f"{stem_file_name(stem)}.{output.container}" for stem in stems}
-        self._made = [path for path in (folder, *folder.parents) if not path.exists()]
+        self.paths = dict(paths)
+        self._made: list[Path] = []
         self._writers: dict[str, StemWriter] = {}
-        folder.mkdir(parents=True, exist_ok=True)
         try:
             for stem, path in self.paths.items():
+                missing = [one for one in path.parents if not one.exists()]
+                self._made = [*missing, *self._made]
+                path.parent.mkdir(parents=True, exist_ok=True)
                 if made_from is not None and path.exists() and path.samefile(made_from):
                     raise RequestError(
                         "out",

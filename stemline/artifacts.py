@@ -3,20 +3,17 @@
 import os
 from pathlib import Path
 
+from stemline.serving.artifact_folders import artifact_folders
 from stemline.serving.library import EngineOptions, Library
 
 StrPath = str | os.PathLike[str]
 
 
 def artifact_roots(artifacts: StrPath | None = None) -> tuple[Path, ...]:
-    """The folders that models are looked for in, the first one first.
-
-    It is the folder of the caller, else of `STEMLINE_ARTIFACTS`, else `artifacts`, as the command
-    has it.
-    """
-    return (Path(artifacts or os.environ.get("STEMLINE_ARTIFACTS") or "artifacts"),)
+    """The folders that models are looked for in, the first one first, as the command has them."""
+    return artifact_folders(artifacts)
 
 
 def open_library(artifacts: StrPath | None, options: EngineOptions) -> Library:
     """What is exported, with nothing of it loaded yet."""
-    return Library(artifact_roots(artifacts)[0], options)
+    return Library(artifact_roots(artifacts), options)

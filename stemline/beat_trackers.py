@@ -179,7 +179,8 @@ def load_beat_tracker(
         The model that makes the stems; the one that the network was trained on, or another of
         these stems, when None or empty.
     artifacts
-        The folder of exported models; `STEMLINE_ARTIFACTS`, else `artifacts/`, when None.
+        The folder of exported models. When None, that of `STEMLINE_ARTIFACTS`, else `artifacts/`,
+        the user's data folder and what the wheel carries.
     device
         `auto`, `cpu`, `cuda` or `cuda:N`; one that is not there is an error.
     threads

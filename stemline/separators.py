@@ -184,7 +184,8 @@ def load_separator(
         A model (`htdemucs`), an artifact (`htdemucs.int8`) or the path of an `.onnx` file; what
         the command takes, the best one that is exported, when None or empty.
     artifacts
-        The folder of exported models; `STEMLINE_ARTIFACTS`, else `artifacts/`, when None.
+        The folder of exported models. When None, that of `STEMLINE_ARTIFACTS`, else `artifacts/`,
+        the user's data folder and what the wheel carries.
     device
         `auto`, `cpu`, `cuda` or `cuda:N`; one that is not there is an error.
     threads

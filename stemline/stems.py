@@ -11,7 +11,7 @@ from stemline.arrays import Array
 from stemline.postprocessing.encode import OutputFormat
 from stemline.preprocessing.audio import AudioFormat
 from stemline.serving.files import BlockStream
-from stemline.serving.stem_output import StemOutput
+from stemline.serving.stem_output import StemOutput, paths_in
 
 from .sources import Progress
 
@@ -88,7 +88,8 @@ class Stems(Mapping[str, Array]):
         """
         output = OutputFormat(format, bits, bitrate_kbps)
         channels = next(iter(self._arrays.values())).shape[0]
-        with StemOutput(Path(folder), list(self), output, self.sample_rate_hz, channels) as files:
+        paths = paths_in(Path(folder), self, output)
+        with StemOutput(paths, output, self.sample_rate_hz, channels) as files:
             for start in range(0, self.n_samples, _BLOCK_SAMPLES):
                 piece = slice(start, start + _BLOCK_SAMPLES)
                 files.write({stem: array[:, piece] for stem, array in self.items()})

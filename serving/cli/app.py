@@ -1,4 +1,4 @@
-"""The verbs put together, and the one place where an error becomes a line and an exit code."""
+"""The command: its verbs put together, and the one place where an error becomes an exit code."""
 
 import sys
 from importlib.metadata import version
@@ -9,26 +9,17 @@ import typer
 
 from stemline.errors import FAILED, StemlineError
 
-from .band import band
-from .beats import beats
-from .bench import bench
-from .demo import demo
-from .export import export
-from .models import models
 from .report import fail
-from .separate import separate
-from .serve import serve
-from .verify import verify
+from .verbs import HELP_NAMES, Verbs
 
 app = typer.Typer(
     name="stemline",
+    cls=Verbs,
     help="Export music-audio networks to verified ONNX engines, and run or serve them.",
     no_args_is_help=True,
-    add_completion=False,
+    context_settings=HELP_NAMES,
     pretty_exceptions_enable=False,
 )
-for verb in (demo, models, export, verify, separate, beats, serve, bench, band):
-    app.command()(verb)
 
 
 def _print_version(asked: bool) -> None:
@@ -40,7 +31,7 @@ def _print_version(asked: bool) -> None:
 @app.callback()
 def _options(
     show_version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True)
+        bool, typer.Option("-V", "--version", callback=_print_version, is_eager=True)
     ] = False,
 ) -> None:
     """Export music-audio networks to verified ONNX engines, and run or serve them."""

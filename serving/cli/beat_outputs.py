@@ -8,16 +8,23 @@ from functools import partial
 from pathlib import Path
 
 from stemline.errors import AudioError, OutputsError, RequestError
+from stemline.postprocessing.formats import FORMATS
 from stemline.preprocessing.audio import AudioFormat, open_audio
 
 from ..beat_files import beats_csv, beats_text, write_activations, write_text
 from ..beat_plot import plot_beats, waveform_of
 from ..click_track import check_click_track, click_format, write_click_track
 from ..jobs import Beats
+from ..output_names import track_name
 from ..stem_files import FileBlocks
 from .batch import attempt
+from .inputs import is_file
 
 Named = Path | None
+
+_FILE_SUFFIXES = frozenset(
+    {".csv", ".png", ".beats", ".txt", ".npz", *(f".{name}" for name in FORMATS)}
+)
 
 
 @dataclass(frozen=True)
@@ -60,6 +67,8 @@ def outputs_of(files: list[Path], wanted: BeatOutputs) -> dict[Path, BeatOutputs
     or has not the input's sample rate.
     """
     is_alone = len(files) == 1
+    if not is_alone:
+        _check_folders(wanted, len(files))
     targets = {path: wanted.of(path, alone=is_alone) for path in files}
     taken = {path.resolve(): f"the input {path}" for path in files}
     for path, own in targets.items():
@@ -129,6 +138,17 @@ def _as_said(path: Path) -> FileBlocks:
     return FileBlocks(path, on_fault=lambda fault: None)
 
 
+def _check_folders(wanted: BeatOutputs, n_files: int) -> None:
+    """Raise RequestError where a file is named for the outputs of several inputs."""
+    for name, target in wanted.items().items():
+        if target.suffix.lower() in _FILE_SUFFIXES and not target.is_dir():
+            raise RequestError(
+                name,
+                f"--{name} {target} is one file, and there are {n_files} inputs; name a folder, "
+                f"such as {target.with_suffix('')}",
+            )
+
+
 def _check_place(name: str, what: str, target: Path, is_alone: bool) -> None:
     """Raise RequestError where it is plain that no such file can be made."""
     if target.is_dir():
@@ -142,7 +162,7 @@ def _check_place(name: str, what: str, target: Path, is_alone: bool) -> None:
 
 
 def _check_click(click: Path, path: Path) -> None:
-    if click_format(click).container == "wav":  # holds every rate
+    if click_format(click).container == "wav" or not is_file(path):  # every rate, or not known
         return
     audio = None
     with suppress(AudioError):  # reported of the input, with the others, when it is read
@@ -155,4 +175,4 @@ def _check_click(click: Path, path: Path) -> None:
 def _target(named: Named, path: Path, suffix: str, alone: bool) -> Named:
     if named is None or (alone and not named.is_dir()):
         return named
-    return named / f"{path.stem}{suffix}"
+    return named / f"{track_name(path)}{suffix}"

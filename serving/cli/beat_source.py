@@ -10,11 +10,13 @@ from stemline.arrays import Array
 from stemline.errors import RequestError, UnknownModelError
 from stemline.preprocessing.audio import AudioFormat
 
+from ..artifact_folders import artifact_folders
 from ..beat_models import BeatModel, find_beat_model, find_separator
 from ..beat_tracker import BeatTracker, Progress
 from ..jobs import Beats
 from ..library import EngineOptions, Library
 from ..models import Model
+from ..output_names import track_name
 from ..stem_files import AUDIO_SUFFIXES, FileBlocks, StemFolder
 from .remote import ServerOptions
 from .report import say, warn
@@ -121,13 +123,13 @@ class OfStems:
         return self.tracker.find(mono, with_activations=asks)
 
     def _folder_of(self, path: Path) -> Path:
-        own = self.folder / path.stem
+        own = self.folder / track_name(path)
         return self.folder if self.is_alone and not own.is_dir() else own
 
 
 def open_local(
     closing: ExitStack,
-    artifacts: Path,
+    artifacts: Path | None,
     model: str,
     separator: str,
     stems_from: Path | None,
@@ -136,7 +138,7 @@ def open_local(
     is_alone: bool,
 ) -> BeatSource:
     """Load what the files need; `closing` frees it. Raises as `BeatModel.open` does."""
-    library = Library(artifacts, options)
+    library = Library(artifact_folders(artifacts), options)
     closing.callback(library.close)
     chosen = find_beat_model(library, model)
     if stems_from is not None and not chosen.info.stems:

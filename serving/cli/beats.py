@@ -3,7 +3,6 @@
 import time
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,21 +22,25 @@ from . import beats_options as option
 from .batch import Batch, attempt
 from .beat_outputs import BeatOutputs, check_not_read, outputs_of, write_outputs
 from .beat_source import BeatRun, BeatSource, open_local, open_remote
+from .inputs import as_file, found_files
 from .options import (
-    DEFAULT_ARTIFACTS,
     AllowUntrained,
-    Artifacts,
     Device,
     Files,
+    FindArtifacts,
     Json,
+    Quiet,
     Server,
     Strict,
     Threads,
     TlsCa,
     TokenFile,
+    Verbose,
 )
 from .remote import ServerOptions
-from .report import print_json, print_table, progress_bar, say, warn
+from .report import print_json, print_table, progress_bar, say, speaking, warn
+
+_N_BEATS_SHOWN = 8
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,7 @@ def beats(
     click: option.Click = None,
     beats_file: option.BeatsFile = None,
     activations: option.Activations = None,
-    artifacts: Artifacts = DEFAULT_ARTIFACTS,
+    artifacts: FindArtifacts = None,
     device: Device = "auto",
     threads: Threads = None,
     allow_untrained: AllowUntrained = False,
@@ -72,28 +75,31 @@ def beats(
     server: Server = "",
     tls_ca: TlsCa = None,
     token_file: TokenFile = None,
+    verbose: Verbose = False,
+    quiet: Quiet = False,
 ) -> None:
     """Find tempo, beats, downbeats and sections with labels."""
     remote = ServerOptions(server, tls_ca, token_file)
     engines = EngineOptions(device, threads, None, allow_untrained)
     remote.check_engines(engines, "--device, --threads and --allow-untrained")
     _check_stems(server, separator, stems_from)
-    files = list(dict.fromkeys(files))
-    targets = outputs_of(files, BeatOutputs(csv, plot, click, beats_file, activations))
+    inputs = list(dict.fromkeys(found_files(files, [click])))
+    targets = outputs_of(inputs, BeatOutputs(csv, plot, click, beats_file, activations))
     if plot is not None:
         check_can_plot()
 
     with ExitStack() as closing:
+        closing.enter_context(speaking(quiet=quiet, verbose=verbose))
         if server:
             source = open_remote(closing, remote, model, separator)
         else:
-            is_alone = len(files) == 1
+            is_alone = len(inputs) == 1
             source = open_local(
                 closing, artifacts, model, separator, stems_from, engines, is_alone=is_alone
             )
         check_not_read(targets, source.reads)
-        bar = closing.enter_context(progress_bar(quiet=as_json))
-        batch = Batch(bar, len(files), as_json=as_json)
+        bar = closing.enter_context(progress_bar(quiet=as_json or quiet))
+        batch = Batch(bar, len(inputs), as_json=as_json)
         _each(targets, source, bar, batch, server, as_json, strict)
     batch.end()
 
@@ -125,7 +131,13 @@ def _each(
         def advance(done: int, total: int | None, task: TaskID = task) -> None:
             bar.update(task, completed=done, total=total)
 
-        result = attempt(partial(_one_file, path, source, wanted, advance, strict))
+        def found(
+            path: Path = path, wanted: BeatOutputs = wanted, advance: Progress = advance
+        ) -> _Found:
+            with as_file(path) as file:
+                return _one_file(file, source, wanted, advance, strict)
+
+        result = attempt(found)
         bar.remove_task(task)
         with batch.aside():
             run = source.describe()
@@ -178,11 +190,16 @@ def _say_result(path: Path, result: _Found) -> None:
             [(f"{one.start:.2f}", f"{one.end:.2f}", one.label) for one in found.segments],
         )
         counts = f"{counts}, {len(found.segments)} sections"
-    else:  # the network finds no sections
-        print_table(
-            f"{path}: {counts}",
-            ("beat", "position"),
-            [(f"{one.time_s:.2f}", str(one.position)) for one in found.beats],
+    shown = found.beats[:_N_BEATS_SHOWN]
+    print_table(
+        f"{path}: {counts}",
+        ("beat", "position"),
+        [(f"{one.time_s:.2f}", str(one.position)) for one in shown],
+    )
+    if len(shown) < len(found.beats):
+        say(
+            f"{path}: the first {len(shown)} of {len(found.beats)} beats; all of them are in "
+            "--json, --csv FILE and --beats FILE"
         )
     wall = result.seconds["wall"]
     say(

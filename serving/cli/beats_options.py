@@ -8,7 +8,10 @@ import typer
 from stemline.postprocessing.formats import FORMATS, listed
 
 Model = Annotated[
-    str, typer.Option("-m", "--model", help="A beat model, artifact or path to an .onnx file.")
+    str,
+    typer.Option(
+        "-m", "--model", "-n", "--name", help="A beat model, artifact or path to an .onnx file."
+    ),
 ]
 Separator = Annotated[
     str,

@@ -11,18 +11,19 @@ from stemline.families import find_family
 from stemline.families.family import NetworkInfo, Task
 from stemline.families.model_spec import ModelSpec
 
+from ..artifact_folders import artifact_folders
 from ..library import Library
 from ..models import Model
-from .options import DEFAULT_ARTIFACTS, Artifacts, Json
+from .options import FindArtifacts, Json
 from .report import print_json, print_table, warn
 
 _QUALITY = "on the synthetic band: SI-SDR improvement, or F-measure of beats"
 
 
-def models(artifacts: Artifacts = DEFAULT_ARTIFACTS, as_json: Json = False) -> None:
+def models(artifacts: FindArtifacts = None, as_json: Json = False) -> None:
     """List the models there are, and what of them is exported."""
     rows: dict[str, dict[str, Any]] = {spec.name: _row_of_spec(spec) for spec in MODELS.values()}
-    for model in Library(artifacts).models():
+    for model in Library(artifact_folders(artifacts)).models():
         info = model.info
         row = rows.setdefault(info.model, _row_of_model(model))
         row["artifacts"].append(
@@ -54,6 +55,7 @@ def models(artifacts: Artifacts = DEFAULT_ARTIFACTS, as_json: Json = False) -> N
             )
             for row in rows.values()
         ],
+        n_optional=2,
     )
 
 

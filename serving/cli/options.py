@@ -7,12 +7,30 @@ import typer
 
 from stemline.engines import device_names
 
-Files = Annotated[list[Path], typer.Argument(help="Audio files of any kind libsndfile reads.")]
+from ..artifact_folders import HERE
+
+Files = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="FILE", help="Audio files, folders, quoted globs, or - for standard input."
+    ),
+]
 Artifacts = Annotated[
     Path,
     typer.Option("--artifacts", envvar="STEMLINE_ARTIFACTS", help="Where exported artifacts are."),
 ]
-DEFAULT_ARTIFACTS = Path("artifacts")
+"""The one folder that a command writes to as well."""
+DEFAULT_ARTIFACTS = HERE
+FindArtifacts = Annotated[
+    Path | None,
+    typer.Option(
+        "--artifacts",
+        envvar="STEMLINE_ARTIFACTS",
+        help="Where exported artifacts are; artifacts/, the user's data folder and what ships with "
+        "stemline if unset.",
+    ),
+]
+"""Where a command looks that only reads."""
 Strict = Annotated[
     bool,
     typer.Option(
@@ -21,7 +39,10 @@ Strict = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="JSON on standard output.")]
-Device = Annotated[str, typer.Option(help=f"{device_names()}. One that is not there is an error.")]
+Device = Annotated[
+    str,
+    typer.Option("-d", "--device", help=f"{device_names()}. One that is not there is an error."),
+]
 Threads = Annotated[
     int | None, typer.Option(min=1, help="CPU threads inside one operation; all cores if unset.")
 ]
@@ -31,6 +52,10 @@ BatchSize = Annotated[
 AllowUntrained = Annotated[
     bool,
     typer.Option("--allow-untrained", help="Run artifacts with random weights: noise, not stems."),
+]
+Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Also what the parts log.")]
+Quiet = Annotated[
+    bool, typer.Option("-q", "--quiet", help="No progress and no notes; warnings and errors stay.")
 ]
 Server = Annotated[str, typer.Option(help="HOST:PORT of a stemline server to do it.")]
 TlsCa = Annotated[

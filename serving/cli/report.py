@@ -1,20 +1,29 @@
-"""How the command speaks: tables on a terminal, plain lines when piped, JSON when asked."""
+"""How the command speaks: tables on a terminal, plain lines when piped, JSON when asked.
+
+Names of files go into what is printed, and are text whatever is in them: `[id].wav`, `:smile:.wav`.
+So whatever rich prints here is a Text, whose markup is none.
+"""
 
 import json
+import logging
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import (
     BarColumn,
     Progress,
+    ProgressColumn,
+    Task,
     TaskProgressColumn,
     TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
 )
 from rich.table import Table
+from rich.text import Text
 
 
 def print_json(value: Any) -> None:
@@ -23,51 +32,121 @@ def print_json(value: Any) -> None:
     sys.stdout.flush()
 
 
-def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """A ruled table on a terminal; tab-separated lines, header first, when piped."""
+def print_table(
+    title: str,
+    columns: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    n_optional: int = 0,
+) -> None:
+    """A ruled table on a terminal; tab-separated lines, header first, when piped.
+
+    No word is cut: of a table that is too wide for that, the last `n_optional` columns are left out
+    as needed, and it is drawn wider than the terminal where that is not enough.
+    """
     if not sys.stdout.isatty():
         for row in (columns, *rows):
             print("\t".join(row))
         return
-    table = Table(*columns, title=title, title_justify="left")
-    for row in rows:
-        table.add_row(*row)
-    Console().print(table)
+    lines = [columns, *rows]
+    least = [max(_longest_word(line[index]) for line in lines) for index in range(len(columns))]
+    most = [max(cell_len(line[index]) for line in lines) for index in range(len(columns))]
+    console = Console()
+    n_shown = len(columns)
+    while n_shown > len(columns) - n_optional and _table_width(least[:n_shown]) > console.width:
+        n_shown -= 1
+    if (needed := _table_width(least[:n_shown])) > console.width:
+        console = Console(width=needed)
+    table = Table(title=Text(title), title_justify="left")
+    left = console.width - needed
+    for name, width, wanted in zip(columns[:n_shown], least, most, strict=False):
+        # What no word needs goes to the first columns: they are the names.
+        more = min(left, wanted - width)
+        left -= more
+        table.add_column(Text(name), width=width + more)
+    for row in lines[1:]:
+        table.add_row(*map(Text, row[:n_shown]))
+    console.print(table)
+    if n_shown < len(columns):
+        say(f"left out: {', '.join(columns[n_shown:])}; a wider terminal or --json shows them")
+
+
+def _longest_word(text: str) -> int:
+    return max(map(cell_len, text.split()), default=0)
+
+
+def _table_width(widths: Sequence[int]) -> int:
+    """Of columns of these widths with their rules and margins."""
+    return sum(widths) + 3 * len(widths) + 1
+
+
+_IS_QUIET = ContextVar("_IS_QUIET", default=False)
+
+
+@contextmanager
+def speaking(*, quiet: bool, verbose: bool) -> Iterator[None]:
+    """Within it `say` is silent where `quiet`, and what is logged is shown where `verbose`."""
+    log, handler = logging.getLogger("stemline"), logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(name)s: %(message)s"))
+    level, was_quiet = log.level, _IS_QUIET.set(quiet)
+    if verbose:
+        log.setLevel(logging.DEBUG)
+        log.addHandler(handler)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(level)
+        _IS_QUIET.reset(was_quiet)
 
 
 def say(message: str) -> None:
     """A line for a person, on standard error, so that standard output stays data."""
-    Console(stderr=True, soft_wrap=True, highlight=False, markup=False).print(message)
+    if not _IS_QUIET.get():
+        _print_line(Text(message))
 
 
 def warn(message: str) -> None:
     """A line that must not be missed."""
-    Console(stderr=True, soft_wrap=True, highlight=False).print(
-        f"[bold yellow]warning:[/bold yellow] {_escaped(message)}"
-    )
+    _print_line(Text.assemble(("warning:", "bold yellow"), " ", message))
 
 
 def fail(message: str) -> None:
     """The one line an error is."""
-    Console(stderr=True, soft_wrap=True, highlight=False).print(
-        f"[bold red]error:[/bold red] {_escaped(' '.join(message.split()))}"
-    )
+    line = " ".join(part.strip() for part in message.splitlines() if part.strip())
+    _print_line(Text.assemble(("error:", "bold red"), " ", line))
+
+
+def _print_line(line: Text) -> None:
+    Console(stderr=True, soft_wrap=True, highlight=False).print(line)
+
+
+class _Times(ProgressColumn):
+    """`0:03 elapsed, 0:02 left`."""
+
+    def render(self, task: Task) -> Text:
+        """What is left only where it can be told."""
+        words = f"{clock(task.elapsed or 0)} elapsed"
+        if not task.finished and task.time_remaining is not None:
+            words += f", {clock(task.time_remaining)} left"
+        return Text(words)
+
+
+def clock(seconds: float) -> str:
+    """`0:03`, `12:00`, `1:00:05`."""
+    minutes, whole_s = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{whole_s:02}" if hours else f"{minutes}:{whole_s:02}"
 
 
 def progress_bar(quiet: bool) -> Progress:
     """A bar with the time left, on standard error; drawn on a terminal only."""
     console = Console(stderr=True)
     return Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         TaskProgressColumn(),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
+        _Times(),
         console=console,
         disable=quiet or not console.is_terminal,
     )
-
-
-def _escaped(message: str) -> str:
-    return message.replace("[", "\\[")

@@ -1,10 +1,12 @@
 """`stemline separate`: files to stems, here or through a server."""
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from rich.progress import Progress, TaskID
@@ -15,26 +17,31 @@ from stemline.postprocessing.encode import OutputFormat
 from ..files import SeparatedFile, separate_file
 from ..jobs import SeparateOptions
 from ..library import EngineOptions
+from ..output_names import FileNames
+from ..stem_origin import mark
 from . import separate_options as option
 from .batch import Batch, attempt
+from .inputs import as_file, found_files
 from .options import (
-    DEFAULT_ARTIFACTS,
     AllowUntrained,
-    Artifacts,
     BatchSize,
     Device,
     Files,
+    FindArtifacts,
     Json,
+    Quiet,
     Server,
     Strict,
     Threads,
     TlsCa,
     TokenFile,
+    Verbose,
     split_names,
 )
 from .remote import ServerOptions
-from .report import print_json, progress_bar, say, warn
-from .separate_source import SeparateSource, SeparationRun, open_local, open_remote
+from .report import print_json, progress_bar, say, speaking, warn
+from .separate_plan import DEFAULT, Made, Plan, distinct_inputs, has_outputs, plan, say_replaced
+from .separate_source import SeparateSource, SeparationRun, open_local, open_remote, path_name
 from .small_model import tell_of_small_model
 
 
@@ -42,6 +49,8 @@ def separate(
     files: Files,
     model: option.Model = "",
     out: option.Out = Path("separated"),
+    filename: option.Filename = DEFAULT,
+    skip_existing: option.SkipExisting = False,
     stems: option.Stems = "",
     two_stems: option.TwoStems = "",
     overlap: option.Overlap = None,
@@ -51,36 +60,113 @@ def separate(
     device: Device = "auto",
     threads: Threads = None,
     container: option.Format = option.DEFAULT_CONTAINER,
-    bits: option.Bits = 16,
+    bits: option.Bits = option.DEFAULT_BITS,
     bitrate: option.Bitrate = 192,
+    mp3: option.Mp3 = False,
+    flac: option.Flac = False,
+    int24: option.Int24 = False,
+    float32: option.Float32 = False,
+    segment: option.Segment = None,
     jobs: option.Jobs = 1,
     strict: Strict = False,
     server: Server = "",
     tls_ca: TlsCa = None,
     token_file: TokenFile = None,
     allow_untrained: AllowUntrained = False,
-    artifacts: Artifacts = DEFAULT_ARTIFACTS,
+    artifacts: FindArtifacts = None,
     as_json: Json = False,
+    verbose: Verbose = False,
+    quiet: Quiet = False,
 ) -> None:
     """Separate audio files into stems with the input's sample rate and number of samples."""
     remote = ServerOptions(server, tls_ca, token_file)
     engines = EngineOptions(device, threads, batch_size, allow_untrained)
     remote.check_engines(engines, "--device, --threads, --batch-size and --allow-untrained")
-    names = _stem_names(stems, two_stems)
-    options = SeparateOptions(names, bool(two_stems), overlap, shifts, seed)
-    output = OutputFormat(container=container.value, bits=bits, bitrate_kbps=bitrate)
-    work = _Work(model, options, output, _folders(files, out), strict)
-
+    chosen = _stem_names(stems, two_stems)
+    options = SeparateOptions(chosen, bool(two_stems), overlap, shifts, seed)
+    short = {"mp3": mp3, "flac": flac, "int24": int24, "float32": float32}
+    output = option.output_format(container.value, bits, bitrate, short)
+    names = _names(filename, output, options)
+    inputs = distinct_inputs(found_files(files, [out]), names, out)
     with ExitStack() as closing:
+        closing.enter_context(speaking(quiet=quiet, verbose=verbose))
+        _say_of_segment(segment)
+        is_piped = str(out) == "-"
+        out = _piped_folder(closing, inputs, options, as_json) if is_piped else out
         if server:
-            source = open_remote(closing, remote, model)
+            source = open_remote(closing, remote, model, options)
         else:
             source = open_local(closing, artifacts, model, engines, options)
-        bar = closing.enter_context(progress_bar(quiet=as_json))
-        batch = Batch(bar, len(files), as_json=as_json)
+        made = _made(source, inputs, names, out, skip_existing, is_remote=bool(server))
+        planned = plan(inputs, names, out, made, skip_existing=skip_existing)
+        bar = closing.enter_context(progress_bar(quiet=as_json or quiet))
+        batch = Batch(bar, len(inputs), as_json=as_json)
+        work = _Work(model, options, output, planned, is_piped, strict)
         separation = _Separation(work, source, bar, batch, as_json, is_announced=not server)
-        _each(files, separation.run, separation.report, jobs, on_interrupt=closing.close)
+        _say_skipped(planned.done, as_json)
+        _each(list(planned.places), separation.run, separation.report, jobs, closing.close)
     batch.end()
+
+
+def _say_of_segment(segment_s: float | None) -> None:
+    if segment_s is not None:
+        say("--segment is not needed: an exported network has the segment it was made for")
+
+
+def _piped_folder(
+    closing: ExitStack, inputs: list[Path], options: SeparateOptions, as_json: bool
+) -> Path:
+    """Where the one stem is written that then goes to standard output.
+
+    Raises RequestError where standard output cannot be one file.
+    """
+    if len(inputs) != 1 or len(options.stems) != 1 or options.residual:
+        raise RequestError(
+            "out", "-o - writes one stem of one input to standard output; choose it with --stems"
+        )
+    if as_json:
+        raise RequestError("out", "-o - and --json both write to standard output")
+    if sys.stdout.isatty():
+        raise RequestError("out", "-o - writes audio, and standard output is a terminal; pipe it")
+    return Path(closing.enter_context(TemporaryDirectory(prefix="stemline-")))
+
+
+def _names(template: str, output: OutputFormat, options: SeparateOptions) -> FileNames:
+    """The template. Raises RequestError where it is none, or several stems would be one file."""
+    names = FileNames(template, output.container)
+    if not names.has("stem") and (len(options.stems) != 1 or options.residual):
+        raise RequestError(
+            "filename",
+            f"--filename {names.template!r} has no {{stem}}: all stems would be one file; one "
+            "alone is chosen with --stems NAME",
+        )
+    return names
+
+
+def _made(
+    source: SeparateSource,
+    files: list[Path],
+    names: FileNames,
+    out: Path,
+    skip_existing: bool,
+    *,
+    is_remote: bool,
+) -> Made | None:
+    """What is made of every file, where that must be known before the first; a server is asked.
+
+    Raises RequestError where a server has to choose the model, RemoteError.
+    """
+    is_needed = skip_existing or names.has("model")
+    if is_remote and not is_needed and not has_outputs(files, names, out):
+        return None
+    made = source.made()
+    if made is None and is_needed:
+        raise RequestError(
+            "model",
+            "--skip-existing and {model} in --filename need to know the model before the server "
+            "chooses one; name it with -m",
+        )
+    return made
 
 
 @dataclass(frozen=True)
@@ -91,8 +177,9 @@ class _Work:
     """The model as it was named; empty where none was."""
     options: SeparateOptions
     output: OutputFormat
-    folders: dict[Path, Path]
-    """The folder that each input's stems go to."""
+    plan: Plan
+    is_piped: bool
+    """Whether the one stem goes to standard output."""
     strict: bool
 
 
@@ -126,18 +213,31 @@ class _Separation:
             self._bar.update(task, completed=done, total=total)
 
         work = self._work
-        return attempt(
-            lambda: separate_file(
-                path,
-                self._source.source,
-                work.folders[path],
-                work.output,
-                work.options,
-                advance,
-                strict=work.strict,
-                on_fault=warn,
-            )
-        )
+
+        def paths_of(stems: Sequence[str]) -> dict[str, Path]:
+            paths = work.plan.places[path].paths(stems)
+            if not work.plan.is_checked:
+                say_replaced(paths.values())
+            return paths
+
+        def separated() -> SeparatedFile:
+            with as_file(path) as file:
+                source = self._source.source
+                return separate_file(
+                    file,
+                    source,
+                    paths_of,
+                    work.output,
+                    work.options,
+                    advance,
+                    strict=work.strict,
+                    on_fault=warn,
+                )
+
+        result = attempt(separated)
+        if isinstance(result, SeparatedFile):
+            mark(result.stems.values(), path_name(self._source.describe()))
+        return result
 
     def report(self, path: Path, result: SeparatedFile | Exception) -> None:
         """Print what came of one file."""
@@ -152,6 +252,7 @@ class _Separation:
             elif self._as_json:
                 print_json(_json_of(path, result, run))
             else:
+                _write_result(result, self._work.is_piped)
                 _say_result(path, result, run)
 
 
@@ -190,29 +291,26 @@ def _stem_names(stems: str, two_stems: str) -> tuple[str, ...]:
     return names
 
 
-def _folders(files: list[Path], out: Path) -> dict[Path, Path]:
-    """The folder that each input's stems go to.
+def _say_skipped(done: dict[Path, dict[str, Path]], as_json: bool) -> None:
+    for path, stems in done.items():
+        if as_json:
+            found = {stem: str(target) for stem, target in stems.items()}
+            print_json({"input": str(path), "skipped": True, "stems": found})
+        else:
+            say(f"{path}: skipped, its stems are there: {next(iter(stems.values())).parent}")
 
-    Raises RequestError when two inputs would share one.
-    """
-    folders: dict[Path, Path] = {}
-    taken: dict[Path, Path] = {}
-    for path in files:
-        folder = out / path.stem
-        if folder in taken:
-            raise RequestError(
-                "files",
-                f"{taken[folder]} and {path} would both write to {folder}; "
-                "separate them into different --out folders",
-            )
-        taken[folder] = path
-        folders[path] = folder
-    return folders
+
+def _write_result(result: SeparatedFile, is_piped: bool) -> None:
+    """The stems' paths, or the one stem itself, on standard output."""
+    for target in result.stems.values():
+        if is_piped:
+            sys.stdout.buffer.write(target.read_bytes())
+            sys.stdout.buffer.flush()
+        else:
+            print(target)
 
 
 def _say_result(path: Path, result: SeparatedFile, run: SeparationRun) -> None:
-    for target in result.stems.values():
-        print(target)
     engine_share = result.seconds["engine"] / result.seconds["wall"]
     say(
         f"{path}: {result.audio_s:.1f} s of audio in {result.seconds['wall']:.1f} s, "

@@ -1,21 +1,45 @@
 """The options that `stemline separate` has alone."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from stemline.postprocessing.formats import FORMATS
+from stemline.errors import RequestError
+from stemline.postprocessing.formats import FORMATS, OutputFormat
+
+from ..output_names import FIELDS
 
 # As users choose among them; a type checker wants the names of an Enum written out.
 Container = StrEnum("Container", list(FORMATS))  # type: ignore[misc]
 DEFAULT_CONTAINER = next(iter(Container))
+DEFAULT_BITS = 16
 
 Model = Annotated[
-    str, typer.Option("-m", "--model", help="A model, an artifact or a path to an .onnx file.")
+    str,
+    typer.Option(
+        "-m", "--model", "-n", "--name", help="A model, an artifact or a path to an .onnx file."
+    ),
 ]
-Out = Annotated[Path, typer.Option("-o", "--out", help="Stems go to OUT/<input name>/.")]
+Out = Annotated[
+    Path,
+    typer.Option(
+        "-o", "--out", help="Stems go to OUT/<input name>/; - is standard output, for one stem."
+    ),
+]
+Filename = Annotated[
+    str,
+    typer.Option(
+        metavar="TEMPLATE",
+        help=f"Each stem's path below OUT, of {', '.join(f'{{{name}}}' for name in FIELDS)}; the "
+        "stems of a second model go to {track}/{model}/ by default.",
+    ),
+]
+SkipExisting = Annotated[
+    bool, typer.Option("--skip-existing", help="Leave out inputs whose stems are all there.")
+]
 Stems = Annotated[str, typer.Option(help="Only these, separated by commas.")]
 TwoStems = Annotated[
     str, typer.Option(help="One stem and its complement, the mixture minus the stem.")
@@ -35,5 +59,42 @@ Shifts = Annotated[
 Seed = Annotated[int, typer.Option(help="Of the shifts: same seed, same stems.")]
 Format = Annotated[Container, typer.Option("--format", help="Container of the stems.")]
 Bits = Annotated[int, typer.Option(help="16, 24, or 32 for float (WAV).")]
-Bitrate = Annotated[int, typer.Option(help="Of MP3, kbit/s.")]
-Jobs = Annotated[int, typer.Option(min=1, help="Files under way at once.")]
+Bitrate = Annotated[int, typer.Option("--bitrate", "--mp3-bitrate", help="Of MP3, kbit/s.")]
+Mp3 = Annotated[bool, typer.Option("--mp3", help="The same as --format mp3.")]
+Flac = Annotated[bool, typer.Option("--flac", help="The same as --format flac.")]
+Int24 = Annotated[bool, typer.Option("--int24", help="The same as --bits 24.")]
+Float32 = Annotated[bool, typer.Option("--float32", help="The same as --bits 32.")]
+Segment = Annotated[
+    float | None,
+    typer.Option(
+        help="Taken from demucs and not needed: a network has the segment it was made for."
+    ),
+]
+Jobs = Annotated[int, typer.Option("-j", "--jobs", min=1, help="Files under way at once.")]
+
+
+def output_format(
+    container: str, bits: int, bitrate_kbps: int, short: Mapping[str, bool]
+) -> OutputFormat:
+    """The format that --format, --bits and `short`, the flags that stand for them, ask for.
+
+    Raises RequestError where two of them disagree.
+    """
+    containers = [name for name in FORMATS if short.get(name)]
+    depths = {"int24": 24, "float32": 32}
+    widths = [name for name in depths if short.get(name)]
+    asked = [*containers, *([container] if container != DEFAULT_CONTAINER else [])]
+    if len(set(asked)) > 1:
+        raise RequestError(
+            "format", f"{' and '.join(asked)} exclude each other; ask for one format"
+        )
+    wanted = {depths[name] for name in widths} | ({bits} if bits != DEFAULT_BITS else set())
+    if len(wanted) > 1:
+        raise RequestError(
+            "bits", f"{' and '.join(map(str, sorted(wanted)))} bits exclude each other"
+        )
+    return OutputFormat(
+        container=asked[0] if asked else container,
+        bits=wanted.pop() if wanted else bits,
+        bitrate_kbps=bitrate_kbps,
+    )

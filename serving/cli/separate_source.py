@@ -1,16 +1,22 @@
 """What separates the files of `stemline separate`: a model here, or a server's."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from stemline.engines.artifact import DEFAULT_PRECISION
+from stemline.postprocessing.stems import residual_name
+
+from ..artifact_folders import artifact_folders
+from ..client.client import task_of
 from ..files import Source
 from ..jobs import SeparateOptions
 from ..library import EngineOptions, Library
 from .remote import ServerOptions
 from .report import say, warn
 from .run_info import RunInfo
+from .separate_plan import Made
 from .small_model import tell_of_small_model
 
 
@@ -29,17 +35,19 @@ class SeparateSource:
     source: Source
     describe: Callable[[], SeparationRun]
     """A server says what it runs only once it has accepted a call."""
+    made: Callable[[], Made | None]
+    """What is made of every file; None where a server has to choose the model first."""
 
 
 def open_local(
     closing: ExitStack,
-    artifacts: Path,
+    artifacts: Path | None,
     model: str,
     engines: EngineOptions,
     options: SeparateOptions,
 ) -> SeparateSource:
     """Load what the files need, and say what it is; `closing` frees it."""
-    library = Library(artifacts, engines)
+    library = Library(artifact_folders(artifacts), engines)
     closing.callback(library.close)
     found = library.find(model)
     separator = library.separator(model)
@@ -60,12 +68,16 @@ def open_local(
         device=spec.device,
         networks=networks,
     )
-    return SeparateSource(separator, lambda: run)
+    made = Made(path_name(run), _made_stems(separator.stems, options))
+    return SeparateSource(separator, lambda: run, lambda: made)
 
 
-def open_remote(closing: ExitStack, server: ServerOptions, model: str) -> SeparateSource:
+def open_remote(
+    closing: ExitStack, server: ServerOptions, model: str, options: SeparateOptions
+) -> SeparateSource:
     """Connect with the first file; `closing` ends it."""
-    remote = closing.enter_context(server.connect()).model(model)
+    client = closing.enter_context(server.connect())
+    remote = client.model(model)
 
     def describe() -> SeparationRun:
         accepted = remote.accepted
@@ -80,4 +92,30 @@ def open_remote(closing: ExitStack, server: ServerOptions, model: str) -> Separa
             networks=tuple(accepted.networks),
         )
 
-    return SeparateSource(remote, describe)
+    def made() -> Made | None:
+        separators = [one for one in client.list_models() if task_of(one) == "separate"]
+        found = [one for one in separators if not model or model in (one.artifact, one.name)]
+        usual = [one for one in found if one.precision == DEFAULT_PRECISION]
+        if len(found) != 1 and len(usual) != 1:
+            return None
+        (one,) = found if len(found) == 1 else usual
+        name = _path_name(one.name, one.artifact)
+        return Made(name, _made_stems(one.stems, options))
+
+    return SeparateSource(remote, describe, made)
+
+
+def path_name(run: RunInfo) -> str:
+    """What a model is called in paths: an artifact of the usual precision by the model's name."""
+    return _path_name(run.model, run.artifact)
+
+
+def _path_name(model: str, artifact: str) -> str:
+    return model if artifact == f"{model}.{DEFAULT_PRECISION}" else artifact
+
+
+def _made_stems(stems: Iterable[str], options: SeparateOptions) -> tuple[str, ...]:
+    """The stems that these options ask for, of all those of a model."""
+    wanted = {stem.lower() for stem in options.stems}
+    found = [stem for stem in stems if not wanted or stem.lower() in wanted]
+    return (*found, residual_name(found)) if options.residual else tuple(found)

@@ -9,6 +9,7 @@ import typer
 
 from stemline.errors import FAILED, UnknownModelError
 
+from ..artifact_folders import artifact_folders
 from ..library import EngineOptions, Library
 from . import serve_options as option
 from .report import say
@@ -86,7 +87,7 @@ def _run(serve_until_stopped: "_Serve", settings: "ServerSettings") -> None:
     engines = EngineOptions(
         settings.device, settings.threads, settings.batch_size, settings.allow_untrained
     )
-    library = Library(settings.artifacts, engines)
+    library = Library(artifact_folders(settings.artifacts), engines, where="on this server")
 
     def ready(where: str) -> None:
         say(f"serving on {where}")

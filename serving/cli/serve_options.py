@@ -13,7 +13,10 @@ Models = Annotated[
 ]
 Host = Annotated[str | None, typer.Option(help="127.0.0.1 if unset.")]
 Port = Annotated[int | None, typer.Option(help="8500 if unset; 0 takes a free one.")]
-Artifacts = Annotated[Path | None, typer.Option(help="artifacts/ if unset.")]
+Artifacts = Annotated[
+    Path | None,
+    typer.Option(help="artifacts/, the user's data folder and what ships with stemline if unset."),
+]
 Device = Annotated[str | None, typer.Option(help=f"{device_names()}.")]
 Threads = Annotated[int | None, typer.Option(help="CPU threads in one operation.")]
 BatchSize = Annotated[int | None, typer.Option(help="Chunks run at once.")]

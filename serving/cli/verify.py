@@ -11,9 +11,10 @@ import typer
 
 from stemline.errors import FAILED, StemlineError
 
+from ..artifact_folders import artifact_folders
 from ..library import Library
 from .batch import attempt
-from .options import DEFAULT_ARTIFACTS, Artifacts, Json
+from .options import FindArtifacts, Json
 from .report import print_json, print_table, say, warn
 
 if TYPE_CHECKING:
@@ -36,11 +37,11 @@ Weights = Annotated[
 def verify(
     names: Names,
     weights: Weights = None,
-    artifacts: Artifacts = DEFAULT_ARTIFACTS,
+    artifacts: FindArtifacts = None,
     as_json: Json = False,
 ) -> None:
     """Check every file's digest, measure parity and stems anew; exit 1 when a bound is missed."""
-    library = Library(artifacts)
+    library = Library(artifact_folders(artifacts))
     failures: list[int] = []
 
     def failed(shown: str, error: Exception) -> None:

@@ -7,8 +7,8 @@ from typing import Any
 
 from stemline.atomic_files import replaced
 from stemline.postprocessing.encode import OutputFormat
-from stemline.postprocessing.stems import stem_file_name
 
+from ..stem_output import paths_in
 from .call_parts import log_faults
 from .remote_call import RemoteCall
 from .remote_separation import OnProgress
@@ -32,7 +32,7 @@ def written_stems(
         for made in reversed([one for one in (folder, *folder.parents) if not one.exists()]):
             stack.callback(_remove_if_empty, made)
         folder.mkdir(parents=True, exist_ok=True)
-        paths = {stem: folder / f"{stem_file_name(stem)}.{output.container}" for stem in stems}
+        paths = paths_in(folder, stems, output)
         files = {
             stem: stack.enter_context(stack.enter_context(replaced(path)).open("wb"))
             for stem, path in paths.items()

@@ -15,6 +15,7 @@ import grpc
 from stemline.errors import IdleError, ListenError, MissingExtraError, UntrainedError
 from stemline.v1 import stemline_pb2, stemline_pb2_grpc
 
+from ..artifact_folders import artifact_folders, listed
 from ..library import Library, nothing_exported
 from .access import TokenCheck, address_of, check_free, read_token, tls_credentials
 from .admission import WAIT_S, Admission, HeldAudio
@@ -163,7 +164,7 @@ class StemlineServer:
         """The names of the models that may run; the others are logged. Raises if there is none."""
         models = self._library.models()
         if not models:
-            raise nothing_exported(self._settings.artifacts)
+            raise nothing_exported(f"in {listed(artifact_folders(self._settings.artifacts))}")
         usable = [model for model in models if self._library.may_run(model)]
         for model in models:
             if model not in usable:

@@ -25,7 +25,8 @@ class ServerSettings(BaseSettings):
     port: int = Field(8500, ge=0, le=65535)
     """The TCP port; 0 for any free one."""
 
-    artifacts: Path = Path("artifacts")
+    artifacts: Path | None = None
+    """The folder of the exported models; None for those of `artifact_folders`."""
     models: Annotated[tuple[str, ...], NoDecode] = ()
     """Models to load before the server is ready, comma-separated; empty for all. The first that
     separates and the first that finds beats are the defaults."""

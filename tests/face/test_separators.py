@@ -183,9 +183,9 @@ def test_artifacts_are_where_the_command_looks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("STEMLINE_ARTIFACTS", raising=False)
-    assert artifact_roots() == (Path("artifacts"),)
+    assert artifact_roots()[0] == Path("artifacts")
     monkeypatch.setenv("STEMLINE_ARTIFACTS", "")
-    assert artifact_roots() == (Path("artifacts"),)
+    assert artifact_roots()[0] == Path("artifacts")
     monkeypatch.setenv("STEMLINE_ARTIFACTS", str(tmp_path))
     assert artifact_roots() == (tmp_path,)
     assert artifact_roots("here") == (Path("here"),)

@@ -97,7 +97,7 @@ WRONG: dict[str, tuple[str, ...]] = {
     "overlap of 1 for ht": ("separate", GOOD, "-m", "ht", "--overlap", "1"),
     "overlap that is a word": ("separate", GOOD, "-m", "mini", "--overlap", "much"),
     "missing file": ("separate", "audio/none.wav", "-m", "mini"),
-    "folder as audio": ("separate", "audio", "-m", "mini"),
+    "folder without audio": ("separate", "folder", "-m", "mini"),
     "text as audio": ("separate", TEXT, "-m", "mini"),
     "nothing as audio": ("separate", "audio/nothing.wav", "-m", "mini"),
     "empty audio": ("separate", "audio/empty.wav", "-m", "mini"),

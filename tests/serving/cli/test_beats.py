@@ -108,6 +108,46 @@ def test_several_files_go_to_folders_and_one_bad_one_fails_alone(folder: Path) -
     assert sorted(path.name for path in (folder / "out").iterdir()) == ["other.beats", "song.beats"]
 
 
+def test_no_name_of_an_input_leads_out_of_a_folder_of_outputs_or_of_stems(folder: Path) -> None:
+    write_song(folder, "second")
+    (folder / "song.wav").rename(folder / "...wav")
+    own = folder / "separated" / "song"
+    own.rename(own.with_name("...wav"))
+    for stem in STEMS:  # those above are another's
+        soundfile.write(folder / f"{stem}.wav", np.zeros(RATE), RATE)
+    done = run(
+        folder, folder / "...wav", folder / "second.wav", "--stems-from", folder / "separated",
+        "--json", "--beats", folder / "out", "--csv", folder / "out",
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    assert sorted(path.name for path in (folder / "out").iterdir()) == [
+        "...wav.beats", "...wav.csv", "second.beats", "second.csv",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("option", "name"),
+    [("--plot", "one.png"), ("--csv", "one.csv"), ("--click", "one.flac"), ("--beats", "one.txt")],
+)
+def test_one_file_for_the_outputs_of_two_songs_is_refused(
+    folder: Path, option: str, name: str
+) -> None:
+    write_song(folder, "second")
+    done = run(folder, folder / "song.wav", folder / "second.wav", option, folder / name)
+    assert isinstance(done.exception, RequestError)
+    assert "is one file, and there are 2 inputs; name a folder" in str(done.exception)
+    assert not (folder / name).exists()
+
+
+def test_the_first_beats_are_printed_and_how_to_get_all(folder: Path) -> None:
+    done = run(folder, folder / "song.wav", "--stems-from", folder / "separated")
+    assert done.exit_code == 0, done.output
+    lines = done.stdout.splitlines()
+    first = lines.index("beat\tposition")
+    assert lines[first + 1 :] == [f"{time_s:.2f}\t{place}" for time_s, place in WANTED[:8]]
+    assert f"the first 8 of {len(WANTED)} beats; all of them are in --json" in done.stderr
+
+
 @pytest.mark.parametrize("name", ["song.wav", "click.wav"])
 def test_nothing_is_written_over_an_input_or_another_output(folder: Path, name: str) -> None:
     before = (folder / "song.wav").read_bytes()
