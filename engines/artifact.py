@@ -80,6 +80,9 @@ class ModelInfo:
     faster and no larger for this network."""
     dynamic_length: bool = False
     """Whether the network takes chunks of any length, `chunk_samples` being the usual one."""
+    track_level: bool = False
+    """Whether a track's mean and deviation are taken out before its chunks are made, and put back
+    into the stems, where the network's family does not do it anyway."""
     member: MemberInfo | None = None
     """Its place in the bag that has the model's name; None for a network that is no part of one."""
     beats: BeatInfo | None = None

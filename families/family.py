@@ -38,6 +38,7 @@ class NetworkInfo:
     default_overlap: float
     stft: StftInfo | None = None
     dynamic_length: bool = False
+    track_level: bool = False
     beats: BeatInfo | None = None
 
 

@@ -1,6 +1,7 @@
-"""A track's level, which Demucs takes out of the mixture and puts back into the stems.
+"""A track's level, which some separators take out of the mixture and put back into the stems.
 
-It is that of the whole track: measure it in a first reading, separate in a second.
+It is that of the whole track: measure it in a first reading, separate in a second. Demucs and MSST
+differ in what the deviation is.
 """
 
 from collections.abc import Iterable
@@ -58,13 +59,31 @@ class LevelMeter:
         deviation = (self._squares / max(1, self._n_samples - 1)) ** 0.5
         return Level(mean=self._mean, scale=deviation + _LEAST_SCALE)
 
+    @property
+    def plain_level(self) -> Level:
+        """The same with the deviation √(M / n), as MSST's `normalize_audio`.
+
+        A track without any deviation has the scale 1, where the original has no numbers.
+        """
+        deviation = (self._squares / max(1, self._n_samples)) ** 0.5
+        return Level(mean=self._mean, scale=deviation or 1.0)
+
 
 def level_of(blocks: Iterable[NDArray[np.float32]]) -> Level:
     """The level of a whole track, in blocks (channels, n) at the network's rate."""
+    return _measured(blocks).level
+
+
+def plain_level_of(blocks: Iterable[NDArray[np.float32]]) -> Level:
+    """The level of a whole track as MSST has it; see `LevelMeter.plain_level`."""
+    return _measured(blocks).plain_level
+
+
+def _measured(blocks: Iterable[NDArray[np.float32]]) -> LevelMeter:
     meter = LevelMeter()
     for block in blocks:
         meter.push(block)
-    return meter.level
+    return meter
 
 
 def normalised(block: NDArray[np.float32], level: Level) -> NDArray[np.float32]:

@@ -26,9 +26,9 @@ _BY_TYPE = {
     "scnet_masked": "SCNet",
     "scnet_tran": "SCNet",
     "scnet_unofficial": "SCNet",
-    "segm_models": "a network of segmentation_models",
+    "segm_models": "a segmentation network",
     "swin_upernet": "Swin-UPerNet",
-    "torchseg": "a network of torchseg",
+    "torchseg": "a segmentation network",
 }
 """MSST's names of types of networks, as `--model_type` and `training.model_type` have them."""
 
@@ -47,7 +47,7 @@ _BY_KEYS: tuple[tuple[Set[str], str], ...] = (
     ({"feature_dim", "layer"}, "Apollo"),
     ({"n_split_enc", "n_split_dec"}, "Moises-Light"),
     ({"freq_bins", "conv_kernel_size"}, "Conformer"),
-    ({"encoder_name", "decoder_type"}, "a network of segmentation_models"),
+    ({"encoder_name", "decoder_type"}, "a segmentation network"),
 )
 _SWIN = {"act", "num_channels", "num_subbands"}
 

@@ -1,6 +1,7 @@
 """Processing for models of one network: chunks that overlap and fade into each other.
 
-MSST's `demix` in generic mode: see `preprocessing/chunks.py` and `postprocessing/overlap_add.py`.
+MSST's `demix` in generic mode, see `preprocessing/chunks.py` and `postprocessing/overlap_add.py`;
+with its `normalize_audio` around that where the model wants it, see `preprocessing/level.py`.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -11,8 +12,10 @@ import numpy as np
 from stemline.arrays import Array
 from stemline.engines import ModelInfo
 from stemline.errors import RequestError
+from stemline.postprocessing.level import restored
 from stemline.postprocessing.overlap_add import OverlapAdd
 from stemline.preprocessing.chunks import Chunk, ChunkPlan, hop_samples_for, iter_chunks
+from stemline.preprocessing.level import Level, normalised, plain_level_of
 
 from ..separation import Piece, PieceLayout, ProcessingOptions
 
@@ -39,10 +42,9 @@ def chunk_layout(info: ModelInfo, overlap: float | None = None) -> PieceLayout:
 class ChunkedProcessing:
     """A model of one network that takes in chunks of one length."""
 
-    reads_twice = False
-
     def __init__(self, info: ModelInfo, encode: Encode, decode: Decode) -> None:
         self._info = info
+        self.reads_twice = info.track_level
         self._encode = encode
         self._decode = decode
 
@@ -76,14 +78,18 @@ class ChunkedTrack:
         self._wanted = wanted
         self._encode = encode
         self._decode = decode
+        self._level: Level | None = None
         self._overlap_add = OverlapAdd(len(wanted), channels, plan.chunk_samples, plan.hop_samples)
 
     def prepare(self, blocks: Iterable[Array]) -> None:
-        """Do nothing: the track is read once."""
+        """Measure the level of the whole track, where the model wants it taken out."""
+        self._level = plain_level_of(blocks)
 
     def pieces(self, blocks: Iterable[Array]) -> Iterator[Piece]:
         """Yield the track's chunks; see `iter_chunks`."""
-        for chunk in iter_chunks(blocks, self._plan):
+        level = self._level
+        levelled = blocks if level is None else (normalised(block, level) for block in blocks)
+        for chunk in iter_chunks(levelled, self._plan):
             inputs = self._encode(chunk.samples[np.newaxis])  # name → (1, ...)
             yield Piece(0, inputs, replace(chunk, samples=_NO_SAMPLES))
 
@@ -91,6 +97,9 @@ class ChunkedTrack:
         """Overlap-add the stems of one chunk; see `OverlapAdd`."""
         chunk: Chunk = piece.memory
         stems = self._decode(outputs, self._wanted)[0]  # (n_stems, channels, chunk_samples)
-        return self._overlap_add.add(
+        final = self._overlap_add.add(
             stems, chunk.start, chunk.valid, chunk.first, chunk.last, chunk.final_until
+        )
+        return (
+            final if self._level is None else restored(final, self._level.mean, self._level.scale)
         )

@@ -45,6 +45,7 @@ class Mdx23cFamily(SeparatorFamily):
             chunk_samples=config.chunk_samples,
             default_overlap=config.default_overlap,
             stft=StftInfo(config.n_fft, config.hop_samples, config.n_bins),
+            track_level=config.track_level,
         )
 
     def tensors(self, info: ModelInfo) -> Tensors:

@@ -34,6 +34,9 @@ class Mdx23cConfig:
     sample_rate_hz: int = 44100
     audio_channels: int = 2
     default_overlap: float = DEFAULT_OVERLAP
+    track_level: bool = False
+    """Whether the mean and the deviation of the whole track are taken out of it and put back into
+    the stems; `inference.normalize` in the YAML."""
     norm: str | None = "InstanceNorm"
     act: str = "gelu"
     num_scales: int = 5

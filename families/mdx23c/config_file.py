@@ -35,11 +35,6 @@ def config_from_mapping(values: Mapping[str, Any]) -> Mdx23cConfig:
     inference = values.get("inference") or {}
     if not isinstance(inference, Mapping):
         raise ConfigError("inference: must be a mapping")
-    if inference.get("normalize"):
-        raise ConfigError(
-            "inference.normalize: true is not supported yet: it needs the mean and level of the "
-            "whole track; only a model trained without it can be exported"
-        )
     chunk = ("inference.chunk_size", inference) if "chunk_size" in inference else None
     chunk_key, chunk_section = chunk or ("audio.chunk_size", audio)
     norm = model.get("norm")
@@ -52,6 +47,7 @@ def config_from_mapping(values: Mapping[str, Any]) -> Mdx23cConfig:
         sample_rate_hz=_integer(audio, "audio.sample_rate", 44100),
         audio_channels=_integer(audio, "audio.num_channels", 2),
         default_overlap=_overlap(inference),
+        track_level=_flag(inference, "inference.normalize"),
         norm=None if norm in (None, "None", "none") else _word(model, "model.norm", ""),
         act=_word(model, "model.act", "gelu"),
         num_scales=_integer(model, "model.num_scales"),

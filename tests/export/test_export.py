@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from export_helpers import FileServer, spec_of, tiny_config
+from helpers import music, snr_db
 
 from stemline.engines import list_artifacts, open_engine, read_artifact, read_onnx_metadata
 from stemline.engines.artifact import info_from_metadata, read_manifest
@@ -36,6 +37,7 @@ from stemline.export.verify import signal_rows, verify_artifact
 from stemline.export.weights import random_network
 from stemline.families.mdx23c.config import Mdx23cConfig
 from stemline.serving.cli.export import export as export_command
+from stemline.serving.library import Library
 
 
 @pytest.fixture(scope="module")
@@ -169,6 +171,21 @@ def test_a_checkpoint_exported_is_what_the_engine_runs(
     wanted = reference.run(inputs)["stems"]
     got = open_engine(artifact.engine_path, device="cpu").run(inputs)["stems"]
     np.testing.assert_allclose(got, wanted, atol=1e-5 * np.abs(wanted).max())
+
+
+def test_a_yaml_that_normalises_makes_an_artifact_that_does(
+    config: Mdx23cConfig, yaml_file: Path, checkpoint: Path, tmp_path: Path
+) -> None:
+    yaml_file.write_text(yaml_file.read_text().replace("num_overlap: 8", "normalize: true"))
+    export_custom("mine", "mdx23c", yaml_file, checkpoint, root=tmp_path)
+    artifact = read_artifact(tmp_path / "mine.fp32")
+    assert artifact.info.track_level
+    inside = read_onnx_metadata(artifact.engine_path)
+    assert info_from_metadata(inside, "model.onnx").track_level
+    separator = Library(tmp_path).separator("mine")
+    mixture = music(9000)
+    louder = separator.separate(4 * mixture, 44100)["vocals"]
+    assert snr_db(4 * separator.separate(mixture, 44100)["vocals"], louder) > 80
 
 
 def test_what_was_taken_off_a_checkpoints_keys_is_said_in_one_line(

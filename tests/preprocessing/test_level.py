@@ -3,7 +3,7 @@ import pytest
 from numpy.typing import NDArray
 
 from stemline.postprocessing.level import restored
-from stemline.preprocessing.level import LevelMeter, level_of, normalised
+from stemline.preprocessing.level import LevelMeter, level_of, normalised, plain_level_of
 
 
 def noise(n_samples: int, channels: int = 2, seed: int = 0) -> NDArray[np.float32]:
@@ -21,6 +21,18 @@ def test_it_is_the_mean_and_the_unbiased_deviation_of_the_mono_mix(
     # Float64 sums of 1000 numbers.
     assert level.mean == pytest.approx(mono.mean(), rel=1e-13)
     assert level.scale == pytest.approx(mono.std(ddof=1) + 1e-8, rel=1e-12)
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_the_plain_level_is_numpys_and_silence_has_the_scale_1(channels: int) -> None:
+    track = 0.2 * noise(1000, channels) + np.float32(0.5)
+    level = plain_level_of([track[:, :300], track[:, 300:]])
+    mono = track.astype(np.float64).mean(axis=0)
+    assert level.mean == pytest.approx(mono.mean(), rel=1e-12)
+    assert level.scale == pytest.approx(mono.std(), rel=1e-12)
+    silence = np.zeros((channels, 100), np.float32)
+    for one in (silence, silence[:, :0]):
+        assert (plain_level_of([one]).mean, plain_level_of([one]).scale) == (0.0, 1.0)
 
 
 def test_a_long_faint_track_beside_a_great_offset_loses_no_digits() -> None:

@@ -3,11 +3,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from helpers import GAINS, gain_separator, in_blocks, music, snr_db, tiny_info
+from helpers import GAINS, GainEngine, gain_separator, in_blocks, music, snr_db, tiny_info
 
 from stemline.errors import AudioError, OverlapError, SeparationClosedError, UnknownStemError
 from stemline.preprocessing.audio import AudioFormat
 from stemline.serving.jobs import SeparateOptions
+from stemline.serving.separator import Separator
 
 CHUNK = tiny_info().chunk_samples  # 3968
 RATE = 44100
@@ -32,6 +33,31 @@ def test_stems_are_the_gains_of_the_mixture_to_the_sample(n_samples: int, overla
         if n_samples > 1:  # a lone sample is an impulse: half its energy may be at Nyquist
             assert snr_db(gain * mixture, stem) > SAME_DB
     separator.close()
+
+
+@pytest.mark.parametrize("n_samples", [1, CHUNK, 5 * CHUNK + 17])
+def test_a_model_that_wants_it_has_the_tracks_level_taken_out_and_put_back(n_samples: int) -> None:
+    """MSST's `normalize_audio` and `denormalize_audio`, in its formulas."""
+    mixture = 0.1 * music(n_samples) + np.float32(0.25)
+    mono = mixture.mean(axis=0)
+    mean, deviation = mono.mean(), mono.std() or np.float32(1)
+    engines = [GainEngine(tiny_info()) for _ in range(2)]
+    plain = Separator(engines[0], tiny_info(), batch_size=1)
+    levelled = Separator(engines[1], replace(tiny_info(), track_level=True), batch_size=1)
+    wanted = plain.separate((mixture - mean) / deviation, RATE)
+    got = levelled.separate(mixture, RATE)
+    assert len(engines[0].values) == len(engines[1].values)
+    np.testing.assert_allclose(engines[1].values, engines[0].values, atol=1e-3)
+    for stem, samples in wanted.items():
+        np.testing.assert_allclose(got[stem], samples * deviation + mean, atol=1e-5)
+    audio = AudioFormat(RATE, 2, None)
+    with levelled.stream(in_blocks(mixture, 997), audio) as separation:
+        blocks = [block.stems["vocals"] for block in separation]
+    np.testing.assert_allclose(np.concatenate(blocks, axis=1), got["vocals"], atol=1e-6)
+    silence = levelled.separate(np.zeros((2, n_samples), np.float32), RATE)
+    assert not silence["vocals"].any()
+    plain.close()
+    levelled.close()
 
 
 @pytest.mark.parametrize("rate_hz", [8000, 22050, 48000, 96000, 192000])

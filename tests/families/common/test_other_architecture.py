@@ -30,7 +30,7 @@ MODELS: list[tuple[str, dict[str, Any]]] = [
     ("Bandit", {"in_channel": 1, "band_specs": "musical", "n_bands": 64, "emb_dim": 128}),
     ("Apollo", {"sr": 44100, "win": 20, "feature_dim": 256, "layer": 6}),
     ("Swin-UPerNet", {"act": "gelu", "num_channels": 16, "num_subbands": 8}),
-    ("a network of segmentation_models", {"encoder_name": "x", "decoder_type": "unet"}),
+    ("a segmentation network", {"encoder_name": "x", "decoder_type": "unet"}),
 ]
 _ALSO = {
     "num_repeat_mask": {"num_repeat_map": 4},

@@ -133,10 +133,14 @@ def test_a_missing_file_and_a_checkpoint_given_as_yaml_are_config_errors(tmp_pat
         read_config(tmp_path / "big.ckpt")
 
 
-def test_a_model_that_normalises_the_whole_track_is_refused() -> None:
+@pytest.mark.parametrize("value", [True, False])
+def test_normalize_takes_the_level_of_the_whole_track(value: bool) -> None:
     values = parsed()
-    values["inference"]["normalize"] = True
-    with pytest.raises(ConfigError, match=r"inference\.normalize"):
+    assert not config_from_mapping(values).track_level
+    values["inference"]["normalize"] = value
+    assert config_from_mapping(values).track_level == value
+    values["inference"]["normalize"] = "yes, please"
+    with pytest.raises(ConfigError, match=r"inference\.normalize must be true or false"):
         config_from_mapping(values)
 
 
