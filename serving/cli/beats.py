@@ -35,8 +35,9 @@ from .options import (
     TokenFile,
     Verbose,
 )
+from .progress import progress_bar
 from .remote import ServerOptions
-from .report import print_json, print_table, progress_bar, say, speaking
+from .report import print_json, print_table, say, speaking
 
 _N_BEATS_SHOWN = 8
 

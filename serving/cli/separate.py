@@ -37,8 +37,9 @@ from .options import (
     Verbose,
     split_names,
 )
+from .progress import progress_bar
 from .remote import ServerOptions
-from .report import print_json, progress_bar, say, speaking, warn
+from .report import print_json, say, speaking, warn
 from .separate_plan import DEFAULT, Made, Plan, distinct_inputs, has_outputs, plan, say_replaced
 from .separate_source import SeparateSource, SeparationRun, open_local, open_remote, path_name
 from .small_model import tell_of_small_model
