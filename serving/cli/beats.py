@@ -186,11 +186,12 @@ def _say_result(path: Path, result: _Found) -> None:
         )
         counts = f"{counts}, {len(found.segments)} sections"
     shown = found.beats[:_N_BEATS_SHOWN]
-    print_table(
-        f"{path}: {counts}",
-        ("beat", "position"),
-        [(f"{one.time_s:.2f}", str(one.position)) for one in shown],
-    )
+    if shown or not found.segments:
+        print_table(
+            f"{path}: {counts}",
+            ("beat", "position"),
+            [(f"{one.time_s:.2f}", str(one.position)) for one in shown],
+        )
     if len(shown) < len(found.beats):
         say(
             f"{path}: the first {len(shown)} of {len(found.beats)} beats; all of them are in "
