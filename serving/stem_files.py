@@ -11,10 +11,7 @@ from stemline.arrays import Array
 from stemline.errors import RequestError
 from stemline.preprocessing.audio import AudioFormat, AudioReader, open_audio
 
-# What libsndfile reads by these names; a folder of stems may hold anything else, too.
-AUDIO_SUFFIXES = frozenset(
-    {".wav", ".flac", ".mp3", ".ogg", ".opus", ".aif", ".aiff", ".aifc", ".w64", ".rf64", ".caf"}
-)
+from .audio_suffixes import AUDIO_SUFFIXES
 
 _BLOCK_SAMPLES = 1 << 16
 _log = logging.getLogger(__name__)

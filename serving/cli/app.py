@@ -1,7 +1,6 @@
 """The command: its verbs put together, and the one place where an error becomes an exit code."""
 
 import sys
-from importlib.metadata import version
 from io import TextIOWrapper
 from typing import Annotated
 
@@ -24,8 +23,14 @@ app = typer.Typer(
 
 def _print_version(asked: bool) -> None:
     if asked:
-        print(f"stemline {version('stemline')}")
+        print(_version())
         raise typer.Exit
+
+
+def _version() -> str:
+    from importlib.metadata import version  # which the other commands need not wait for
+
+    return f"stemline {version('stemline')}"
 
 
 @app.callback()
@@ -42,6 +47,9 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):  # a file's name need not be UTF-8
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    if sys.argv[1:] in (["-V"], ["--version"]):  # asked for by scripts: at once
+        print(_version())
+        return
     try:
         app()
     except StemlineError as error:

@@ -11,13 +11,14 @@ from stemline.errors import RequestError, UnknownModelError
 from stemline.preprocessing.audio import AudioFormat
 
 from ..artifact_folders import artifact_folders
+from ..audio_suffixes import AUDIO_SUFFIXES
 from ..beat_models import BeatModel, find_beat_model, find_separator
 from ..beat_tracker import BeatTracker, Progress
 from ..jobs import Beats
 from ..library import EngineOptions, Library
 from ..models import Model
 from ..output_names import track_name
-from ..stem_files import AUDIO_SUFFIXES, FileBlocks, StemFolder
+from ..stem_files import FileBlocks, StemFolder
 from .remote import ServerOptions
 from .report import say, warn
 from .run_info import RunInfo

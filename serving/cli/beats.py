@@ -37,8 +37,9 @@ from .options import (
     TokenFile,
     Verbose,
 )
+from .progress import progress_bar
 from .remote import ServerOptions
-from .report import print_json, print_table, progress_bar, say, speaking, warn
+from .report import print_json, print_table, say, speaking, warn
 
 _N_BEATS_SHOWN = 8
 
@@ -191,11 +192,12 @@ def _say_result(path: Path, result: _Found) -> None:
         )
         counts = f"{counts}, {len(found.segments)} sections"
     shown = found.beats[:_N_BEATS_SHOWN]
-    print_table(
-        f"{path}: {counts}",
-        ("beat", "position"),
-        [(f"{one.time_s:.2f}", str(one.position)) for one in shown],
-    )
+    if shown or not found.segments:
+        print_table(
+            f"{path}: {counts}",
+            ("beat", "position"),
+            [(f"{one.time_s:.2f}", str(one.position)) for one in shown],
+        )
     if len(shown) < len(found.beats):
         say(
             f"{path}: the first {len(shown)} of {len(found.beats)} beats; all of them are in "

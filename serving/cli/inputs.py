@@ -12,7 +12,7 @@ from pathlib import Path
 
 from stemline.errors import RequestError, StemlineError
 
-from ..stem_files import AUDIO_SUFFIXES
+from ..audio_suffixes import AUDIO_SUFFIXES
 
 STDIN = Path("/dev/stdin")
 """What `-` stands for."""

@@ -5,7 +5,6 @@ from typing import Any
 
 from stemline.engines import ModelInfo
 from stemline.errors import ArtifactError
-from stemline.export.manifest import stored_beat_quality, stored_quality
 from stemline.export.models import MODELS
 from stemline.families import find_family
 from stemline.families.family import NetworkInfo, Task
@@ -98,6 +97,9 @@ def _quality(model: Model) -> dict[str, Any] | None:
     """What the card of a model of one network says; a damaged card does not withhold the model."""
     if len(model.networks) > 1:
         return None
+    # Not imported where nothing is exported: a list should come at once.
+    from stemline.export.manifest import stored_beat_quality, stored_quality
+
     folder = model.artifacts[0].engine_path.parent.parent
     try:
         read = stored_beat_quality if model.task == "beats" else stored_quality

@@ -38,8 +38,9 @@ from .options import (
     Verbose,
     split_names,
 )
+from .progress import progress_bar
 from .remote import ServerOptions
-from .report import print_json, progress_bar, say, speaking, warn
+from .report import print_json, say, speaking, warn
 from .separate_plan import DEFAULT, Made, Plan, distinct_inputs, has_outputs, plan, say_replaced
 from .separate_source import SeparateSource, SeparationRun, open_local, open_remote, path_name
 from .small_model import tell_of_small_model
@@ -82,8 +83,7 @@ def separate(
     remote = ServerOptions(server, tls_ca, token_file)
     engines = EngineOptions(device, threads, batch_size, allow_untrained)
     remote.check_engines(engines, "--device, --threads, --batch-size and --allow-untrained")
-    chosen = _stem_names(stems, two_stems)
-    options = SeparateOptions(chosen, bool(two_stems), overlap, shifts, seed)
+    options = SeparateOptions(_stem_names(stems, two_stems), bool(two_stems), overlap, shifts, seed)
     short = {"mp3": mp3, "flac": flac, "int24": int24, "float32": float32}
     output = option.output_format(container.value, bits, bitrate, short)
     names = _names(filename, output, options)
@@ -91,17 +91,17 @@ def separate(
     with ExitStack() as closing:
         closing.enter_context(speaking(quiet=quiet, verbose=verbose))
         _say_of_segment(segment)
-        is_piped = str(out) == "-"
-        out = _piped_folder(closing, inputs, options, as_json) if is_piped else out
+        if is_piped := str(out) == "-":
+            out = _piped_folder(closing, inputs, options, as_json)
         if server:
             source = open_remote(closing, remote, model, options)
         else:
             source = open_local(closing, artifacts, model, engines, options)
         made = _made(source, inputs, names, out, skip_existing, is_remote=bool(server))
         planned = plan(inputs, names, out, made, skip_existing=skip_existing)
+        work = _Work(model, options, output, planned, is_piped, strict)
         bar = closing.enter_context(progress_bar(quiet=as_json or quiet))
         batch = Batch(bar, len(inputs), as_json=as_json)
-        work = _Work(model, options, output, planned, is_piped, strict)
         separation = _Separation(work, source, bar, batch, as_json, is_announced=not server)
         _say_skipped(planned.done, as_json)
         _each(list(planned.places), separation.run, separation.report, jobs, closing.close)

@@ -66,9 +66,7 @@ Int24 = Annotated[bool, typer.Option("--int24", help="The same as --bits 24.")]
 Float32 = Annotated[bool, typer.Option("--float32", help="The same as --bits 32.")]
 Segment = Annotated[
     float | None,
-    typer.Option(
-        help="Taken from demucs and not needed: a network has the segment it was made for."
-    ),
+    typer.Option(help="Taken and not needed: an exported network has the segment it was made for."),
 ]
 Jobs = Annotated[int, typer.Option("-j", "--jobs", min=1, help="Files under way at once.")]
 

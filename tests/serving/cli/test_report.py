@@ -8,11 +8,12 @@ import sys
 
 import pytest
 
-from stemline.serving.cli.report import clock, progress_bar
+from stemline.serving.cli.progress import clock, progress_bar
 
 SCRIPT = """
 import sys
-from stemline.serving.cli.report import fail, print_table, progress_bar, say, warn
+from stemline.serving.cli.progress import progress_bar
+from stemline.serving.cli.report import fail, print_table, say, warn
 name = sys.argv[1]
 {call}
 """

@@ -291,7 +291,7 @@ def test_the_fitted_tempo_travels_beside_the_most_frequent_one(
         bpm=124.0, beats=beats, segments=(), duration_s=30.0, seconds={}, bpm_range=bpm_range
     )
     result = result_message(
-        BeatsFound(found, SHA256, n_samples=30 * RATE, sample_rate_hz=RATE, elapsed_s=1.0)
+        BeatsFound(found, SHA256, n_samples=30 * RATE, sample_rate_hz=RATE, elapsed_s=1.0), ()
     )
     assert (result.tempo.bpm, result.bpm) == (124.0, 125)
     assert beats_of(result, [], LABELS) == found
