@@ -72,11 +72,6 @@ class Library:
         self._trackers: dict[tuple[Path, ...], BeatTracker] = {}
         self._opening = threading.Lock()
 
-    @property
-    def root(self) -> Path:
-        """The first folder."""
-        return self.folders[0]
-
     def artifacts(self) -> list[Artifact]:
         """Every artifact there is, by name; damaged ones are skipped with a warning."""
         found: dict[str, Artifact] = {}

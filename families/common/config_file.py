@@ -18,13 +18,15 @@ _MAX_ALIASES = 16
 class _Loader(yaml.SafeLoader):
     """YAML's safe loader, with Python's tuples and numbers such as 1e-3. No other object."""
 
+    most_aliases = _MAX_ALIASES
     _n_aliases = 0
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
             self._n_aliases += 1
-            if self._n_aliases > _MAX_ALIASES:
-                raise yaml.YAMLError(f"there are over {_MAX_ALIASES} aliases")
+            if self._n_aliases > self.most_aliases:
+                few = f"there are over {self.most_aliases} aliases"
+                raise yaml.YAMLError(few if self.most_aliases else "aliases are not read")
         node: yaml.Node | None = super().compose_node(parent, index)
         return node
 
@@ -48,18 +50,30 @@ _Loader.add_implicit_resolver(
 
 def read_yaml(path: Path) -> Mapping[str, Any]:
     """The sections of a YAML file. Raises ConfigError that names the file."""
-    try:
-        with path.open("rb") as file:
-            data = file.read(_MAX_BYTES + 1)
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
-    if len(data) > _MAX_BYTES:
-        raise ConfigError(f"{path} is over {_MAX_BYTES} bytes; is it the YAML, not the checkpoint?")
-    try:
-        values = yaml.load(data, _Loader)  # noqa: S506 - a SafeLoader with tuples
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        reason = " ".join(str(error).split())
-        raise ConfigError(f"{path} is no YAML that is read here: {reason}") from error
+    values = load_yaml(path, "is it the YAML, not the checkpoint?")
     if not isinstance(values, Mapping):
         raise ConfigError(f"{path} is no configuration: it holds no sections")
     return values
+
+
+def load_yaml(
+    path: Path, hint: str, *, most_bytes: int = _MAX_BYTES, most_aliases: int = _MAX_ALIASES
+) -> Any:
+    """What a YAML file holds, as data. `hint` asks what a file that is too large may be.
+
+    Raises ConfigError that names the file.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(most_bytes + 1)
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
+    if len(data) > most_bytes:
+        raise ConfigError(f"{path} is over {most_bytes} bytes; {hint}")
+    try:
+        loader = _Loader(data)
+        loader.most_aliases = most_aliases
+        return loader.get_single_data()
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        reason = " ".join(str(error).split())
+        raise ConfigError(f"{path} is no YAML that is read here: {reason}") from error

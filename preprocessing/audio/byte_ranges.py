@@ -9,7 +9,8 @@ from typing import BinaryIO
 Range = tuple[int, int]
 """The first byte and the one after the last."""
 
-_UNKNOWN_LENGTH = 2**63 - 1  # libsndfile's SF_COUNT_MAX
+UNKNOWN_LENGTH = 2**63 - 1
+"""Libsndfile's SF_COUNT_MAX, for the length of what seems to have no end."""
 
 
 class ByteRanges:
@@ -68,7 +69,7 @@ class ByteRanges:
 
     def tell(self) -> int:
         """The byte that is read next."""
-        return _UNKNOWN_LENGTH if self._at_end else self._at
+        return UNKNOWN_LENGTH if self._at_end else self._at
 
     def seekable(self) -> bool:
         """Always."""

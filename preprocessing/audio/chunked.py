@@ -6,13 +6,14 @@ Sources: Apple's AIFF-C draft and Core Audio Format specification, Sony's Wave64
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import BinaryIO, Final
 
 from stemline.preprocessing.speakers import Speakers, of_apple, of_mask
 
 from .byte_ranges import Range
 from .libsndfile import part_of
-from .part import Contents
+from .part import MOST_CHUNKS, Contents
 
 _W64_DATA: Final = b"data\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a"
 _W64_FMT: Final = b"fmt \xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a"
@@ -64,7 +65,8 @@ def chunked_contents(file: BinaryIO, start: int, end: int, magic: bytes) -> Cont
 def _read_header(file: BinaryIO, start: int, end: int, magic: bytes) -> _Header:
     chunks = {b"FORM": _aiff_chunks, b"caff": _caf_chunks, b"riff": _w64_chunks}
     header = _Header()
-    for name, body, size in chunks.get(magic, _au_chunks)(file, start, end):
+    found = chunks.get(magic, _au_chunks)(file, start, end)
+    for name, body, size in islice(found, MOST_CHUNKS):
         file.seek(body)
         if name in (b"CHAN", b"chan"):
             header.layout = _apple_layout(file.read(min(size, 4096)))

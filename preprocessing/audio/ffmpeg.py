@@ -11,7 +11,7 @@ from stemline.errors import MissingExtraError
 from stemline.preprocessing.speakers import WAVE_ORDER, Speaker, Speakers
 
 from .byte_ranges import ByteRanges
-from .part import Contents, DecodeError, Part
+from .part import Contents, DecodeError, Part, ends_early
 
 _NAMES: dict[str, Speaker] = {**{name: name for name in WAVE_ORDER}, "DL": "FL", "DR": "FR"}
 
@@ -105,10 +105,7 @@ class _FfmpegDecoder:
             )
         announced_s, found_s = self._announced_s(), self._n_samples / max(1, self._rate_hz)
         if announced_s is not None and found_s < announced_s - _TOLERANCE_S:
-            self.faults.append(
-                f"ends early or is damaged: it announces {announced_s:.2f} s, and {found_s:.2f} s "
-                "of it can be read"
-            )
+            self.faults.append(ends_early(announced_s, found_s))
 
     def _announced_s(self) -> float | None:
         """The seconds in the header; of other containers FFmpeg estimates them by the bitrate."""

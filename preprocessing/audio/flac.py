@@ -9,7 +9,7 @@ from stemline.preprocessing.speakers import of_mask
 from .flac_decoder import FlacDecoder
 from .flac_frames import last_frame
 from .libsndfile import part_of
-from .part import Contents, DecodeError, Part
+from .part import Contents, DecodeError, Part, ends_early
 
 _COMMENTS: Final = 4
 _MASK_NAME: Final = b"WAVEFORMATEXTENSIBLE_CHANNEL_MASK="
@@ -35,7 +35,8 @@ def flac_contents(file: BinaryIO, start: int, end: int) -> Contents:
             faults.append(f"holds more after its first {len(parts)} parts that cannot be decoded")
             break
         if there is not None:
-            faults.append(_early_end(part, there))
+            announced_s = (part.n_samples or 0) / part.sample_rate_hz
+            faults.append(ends_early(announced_s, there / part.sample_rate_hz))
             part = replace(part, n_samples=None)
         parts.append(part)
     return Contents(tuple(parts), tuple(faults))
@@ -50,14 +51,6 @@ def _least_samples(file: BinaryIO, start: int, end: int, announced: int | None) 
     if announced is None or last is None or last.sample + longest >= announced:
         return None
     return last.sample
-
-
-def _early_end(part: Part, n_there: int) -> str:
-    announced_s = (part.n_samples or 0) / part.sample_rate_hz
-    return (
-        f"ends early or is damaged: it announces {announced_s:.2f} s, and some "
-        f"{n_there / part.sample_rate_hz:.2f} s of it can be read"
-    )
 
 
 def _beginnings(file: BinaryIO, start: int, end: int) -> list[int]:

@@ -14,7 +14,7 @@ from stemline.preprocessing.channels import (
 from stemline.preprocessing.resample import Resampler
 
 from .format import AudioFormat
-from .part import Contents, DecodeError, Decoder, Part
+from .part import Contents, DecodeError, Decoder, Part, ends_early
 
 _BLOCK_SAMPLES = 1 << 16
 
@@ -40,7 +40,9 @@ class JoinedParts:
 
     def audio_format(self) -> AudioFormat:
         """What comes out. Raises AudioError for a rate that is none."""
-        lengths = [self._length(part) for part in self._parts]
+        lengths = [
+            part.n_samples if part.sample_rate_hz == self._rate_hz else None for part in self._parts
+        ]
         known = [length for length in lengths if length is not None]
         n_samples = sum(known) if len(known) == len(lengths) else None
         return AudioFormat(self._rate_hz, self._channels, n_samples)
@@ -70,26 +72,17 @@ class JoinedParts:
             self._decoder.close()
             self._decoder = None
 
-    def _length(self, part: Part) -> int | None:
-        if part.n_samples is None or part.sample_rate_hz == self._rate_hz:
-            return part.n_samples
-        return None
-
     def _announced_fault(self) -> str | None:
         """What is known before anything is decoded."""
-        there = [part.n_samples for part in self._parts]
-        announced = [part.announced_samples for part in self._parts]
-        for n_there, n_announced in zip(there, announced, strict=True):
-            if n_there is not None and n_announced is not None and n_there < n_announced:
-                return self._ends_early(sum(n or 0 for n in there), sum(n or 0 for n in announced))
-        return None
-
-    def _ends_early(self, n_read: int, n_announced: int) -> str:
-        rate_hz = self._rate_hz
-        return (
-            f"ends early or is damaged: it announces {n_announced / rate_hz:.2f} s, and "
-            f"{n_read / rate_hz:.2f} s of it can be read"
-        )
+        there_s = announced_s = 0.0
+        is_short = False
+        for part in self._parts:
+            n_there = part.n_samples or 0
+            n_announced = n_there if part.announced_samples is None else part.announced_samples
+            there_s += n_there / part.sample_rate_hz
+            announced_s += n_announced / part.sample_rate_hz
+            is_short = is_short or (part.n_samples is not None and n_there < n_announced)
+        return ends_early(announced_s, there_s) if is_short else None
 
     def _converted(self) -> Iterator[NDArray[np.float32]]:
         """Blocks (channels, n) of the first part's rate and channels."""
@@ -154,10 +147,8 @@ class JoinedParts:
             if self._early is not None:
                 self.faults.remove(self._early)
                 self._early = None
-            self.faults.append(
-                f"{where}ends early or is damaged: it announces {announced / rate_hz:.2f} s, and "
-                f"{n_read / rate_hz:.2f} s of it can be read" + (f" ({fault})" if fault else "")
-            )
+            early = ends_early(announced / rate_hz, n_read / rate_hz, fault or "")
+            self.faults.append(f"{where}{early}")
         elif fault is not None and part.announced_samples is None:
             self.faults.append(
                 f"{where}is damaged or ends early after {n_read / rate_hz:.2f} s ({fault})"

@@ -10,11 +10,8 @@ from numpy.typing import NDArray
 
 from stemline.preprocessing.speakers import Speakers
 
-from .byte_ranges import ByteRanges, Range
+from .byte_ranges import UNKNOWN_LENGTH, ByteRanges, Range
 from .part import DecodeError, Part
-
-_UNKNOWN_LENGTH = 2**63 - 1  # libsndfile's SF_COUNT_MAX
-
 
 # Where a file is damaged, libsndfile loses the whole of a read: a frame of FLAC is as long.
 _STEP_SAMPLES = 4096
@@ -102,7 +99,7 @@ def part_of(
     """
     decoder = SndfileDecoder(ByteRanges(file, pieces))
     sound = decoder.sound
-    n_samples = sound.frames if sound.frames < _UNKNOWN_LENGTH else None
+    n_samples = sound.frames if sound.frames < UNKNOWN_LENGTH else None
     part = Part(
         opener(file, pieces),
         sound.samplerate,

@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 
 from stemline.preprocessing.speakers import Speakers
 
+MOST_CHUNKS = 10_000
+"""Of a container that are looked at: a file of nothing but empty ones would take minutes."""
+
 
 class Decoder(Protocol):
     """Samples from the beginning of a part on."""
@@ -43,6 +46,14 @@ class Part:
     """What a decoder makes before the first sample that was encoded."""
     speakers: Speakers | None = None
     """The speaker of each channel; None for those that its number of channels implies."""
+
+
+def ends_early(announced_s: float, found_s: float, reason: str = "") -> str:
+    """The fault of what ends before its header says, in seconds."""
+    return (
+        f"ends early or is damaged: it announces {announced_s:.2f} s, and {found_s:.2f} s of it "
+        f"can be read{f' ({reason})' if reason else ''}"
+    )
 
 
 @dataclass(frozen=True)

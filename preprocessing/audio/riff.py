@@ -10,7 +10,7 @@ from stemline.preprocessing.speakers import Speakers, of_mask
 from .byte_ranges import Range
 from .libsndfile import part_of
 from .mpeg import mpeg_contents
-from .part import Contents
+from .part import MOST_CHUNKS, Contents
 
 _MPEG_TAGS: Final = {0x0050, 0x0055}
 _EXTENSIBLE: Final = 0xFFFE
@@ -41,16 +41,16 @@ def wave_contents(file: BinaryIO, start: int, end: int) -> Contents | None:
         return None
     tag = struct.unpack(wave.order + "H", wave.fmt[:2])[0]
     there = end - wave.data_start
-    is_open = wave.data_bytes == 0 or wave.data_bytes >= _LEAST_OPEN_SIZE
-    is_open = (is_open and wave.data_bytes > there) or _is_unfinished(file, wave, end)
+    is_unfinished = _is_unfinished(file, wave, end)
+    is_open = is_unfinished or wave.data_bytes > max(there, _LEAST_OPEN_SIZE - 1)
     data_end = wave.data_start + (there if is_open else min(wave.data_bytes, there))
     if tag in _MPEG_TAGS:
         return mpeg_contents(file, wave.data_start, data_end)
     faults = []
-    if wave.data_bytes == 0 and is_open:
+    if is_unfinished:
         faults.append("has a header that its writer did not finish: all that follows it is read")
     pieces: list[Range | bytes] = [(start, end)]
-    if wave.data_bytes == 0 and is_open and _is_riff(file, start):
+    if is_unfinished and _is_riff(file, start):
         file.seek(start)
         header = bytearray(file.read(wave.data_start - start))
         header[4:8] = header[-4:] = struct.pack(wave.order + "I", _UNKNOWN_SIZE)
@@ -80,7 +80,9 @@ def _read_chunks(file: BinaryIO, start: int, end: int) -> _Wave:
     head = file.read(12)
     wave = _Wave(">" if head[:4] == b"RIFX" else "<")
     at = start + 12
-    while at + 8 <= end:
+    for _ in range(MOST_CHUNKS):
+        if at + 8 > end:
+            break
         file.seek(at)
         name = file.read(4)
         size = struct.unpack(wave.order + "I", file.read(4))[0]

@@ -107,11 +107,14 @@ def audio_of(
         spool.write(part)
     spool.seek(0)
     faults: list[str] = []
-    with open_audio(spool, strict=wanted.container.strict) as reader:
+    with open_audio(spool) as reader:
         audio = reader.format
         _keep(faults, reader)
     _check_length(audio, limits)
-    return _Received(spool, limits, faults), audio, faults
+    received = _Received(spool, limits, faults)
+    if wanted.container.strict:
+        _check_whole(received, faults)
+    return received, audio, faults
 
 
 def check_input(wanted: pb.InputFormat) -> None:
@@ -156,6 +159,14 @@ class _Received:
         with open_audio(self._file) as reader:  # type: ignore[arg-type]
             yield from _within(reader.blocks(), reader.format, self._limits)
             _keep(self._faults, reader)
+
+
+def _check_whole(received: _Received, faults: list[str]) -> None:
+    """Raise AudioError where reading to the end, within the limits, finds a fault."""
+    for _ in received:
+        pass
+    if faults:
+        raise AudioError("; ".join(faults))
 
 
 def _keep(faults: list[str], reader: AudioReader) -> None:

@@ -46,7 +46,7 @@ def test_the_beats_of_a_file_and_of_its_samples(
     assert progress[-1] == (n_samples, n_samples)
     assert tracker.track(clicks.astype(np.float64), RATE) == of_file
     once = stemline.find_beats(
-        song, model="clicks", separator="tiny", artifacts=tracker._library.root, threads=1
+        song, model="clicks", separator="tiny", artifacts=tracker._library.folders[0], threads=1
     )
     assert once == of_file
 

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import soundfile
 from cli_helpers import separate
@@ -111,6 +112,20 @@ def test_the_server_refuses_it_where_the_client_is_strict(
     with pytest.raises(RemoteError, match=words(damaged)) as refused:
         client.separate_file(damaged, tmp_path / "out", OutputFormat("wav", bits=32), strict=True)
     assert refused.value.status == "INVALID_ARGUMENT"
+
+
+def test_the_limit_on_the_length_comes_before_the_judgement_of_the_whole_file(
+    tmp_path: Path,
+) -> None:
+    """Who asks for strictness must not have hours of silence decoded."""
+    path = tmp_path / "long.wav"
+    soundfile.write(path, np.zeros((60 * 8000, 2), np.int16), 8000)
+    path.write_bytes(path.read_bytes()[:-1000])
+    with running_server(gain_separator(), max_audio_s=2) as (address, _):
+        with StemlineClient(address) as client:
+            with pytest.raises(RemoteError, match="longer than 2 s") as refused:
+                client.separate_file(path, tmp_path / "out", OutputFormat("wav"), strict=True)
+    assert refused.value.status == "RESOURCE_EXHAUSTED"
 
 
 def test_the_face_warns_or_refuses(

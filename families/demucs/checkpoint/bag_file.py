@@ -5,15 +5,12 @@ from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
 
-import yaml
-
 from stemline.errors import BagError, CheckpointError, ConfigError
 
+from ...common.config_file import load_yaml
 from ...common.digest import file_sha256
 from ..bags import Bag
 
-# Such files are a few lines; a checkpoint given by mistake is not read to its end.
-_MAX_BYTES = 1 << 16
 _MAX_MEMBERS = 64
 
 
@@ -22,23 +19,8 @@ def read_bag(path: Path) -> Bag:
 
     Raises ConfigError that names the file and the key.
     """
-    try:
-        with path.open("rb") as file:
-            data = file.read(_MAX_BYTES + 1)
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
-    if len(data) > _MAX_BYTES:
-        raise ConfigError(f"{path} is over {_MAX_BYTES} bytes; is it the YAML of a bag?")
-    try:
-        # Aliases can double what they name again and again, and no bag has one.
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(data, yaml.SafeLoader)):
-            raise ConfigError(f"{path}: aliases are not read")
-        values = yaml.safe_load(data)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        if isinstance(error, ConfigError):
-            raise
-        reason = " ".join(str(error).split())
-        raise ConfigError(f"{path} is no YAML that is read here: {reason}") from error
+    # A bag is a few lines, and has no alias.
+    values = load_yaml(path, "is it the YAML of a bag?", most_bytes=1 << 16, most_aliases=0)
     if not isinstance(values, Mapping) or "models" not in values:
         raise ConfigError(
             f"{path} is no bag of Demucs networks: it has no `models`, and no `model` as MSST's"
