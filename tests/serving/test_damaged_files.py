@@ -16,6 +16,7 @@ import stemline
 from stemline.errors import AudioError, RemoteError
 from stemline.postprocessing.encode import OutputFormat
 from stemline.serving.client.client import StemlineClient
+from stemline.serving.stem_files import FileBlocks
 
 RATE = 44100
 N = 60_000
@@ -87,6 +88,17 @@ def test_a_whole_file_has_no_faults(artifacts: Path, tmp_path: Path) -> None:
     )
     assert json.loads(done.stdout)["faults"] == []
     assert "warning: " + str(tmp_path) not in done.stderr
+
+
+def test_what_is_known_from_the_header_is_said_before_the_first_block(damaged: Path) -> None:
+    said: list[str] = []
+    blocks = FileBlocks(damaged, on_fault=said.append)
+    assert [words(damaged) in fault for fault in said].count(True) == 1
+    early = list(said)
+    for _ in range(2):  # and once, however often it is read
+        assert sum(block.shape[1] for block in blocks) < N
+    assert said[: len(early)] == early == blocks.faults[: len(early)]
+    assert len(said) == len(set(said))
 
 
 @pytest.fixture(scope="module")

@@ -137,6 +137,22 @@ def test_a_tag_before_the_file_costs_nothing(kind: str) -> None:
     np.testing.assert_array_equal(read(tag + data)[0], read(data)[0])
 
 
+def test_the_footer_of_a_tag_belongs_to_it() -> None:
+    """ID3 2.4's copy of its header behind the tag, which the tag's size leaves out."""
+    data = MAKERS["wav"][0](music(RATE))
+    tag = b"ID3\4\0\x10\0\0\x07\x68" + bytes(1000) + b"3DI\4\0\x10\0\0\x07\x68"
+    np.testing.assert_array_equal(read(tag + data)[0], read(data)[0])
+
+
+@pytest.mark.parametrize("kind", ["wma", "webm", "mka"])
+def test_what_ffmpeg_reads_says_how_much_was_announced(kind: str) -> None:
+    data = MAKERS[kind][0](music(N))
+    _, faults = read(data[: len(data) // 2])
+    # Opus at 48 kHz makes 3.68 s of it; WMA's header counts three seconds of preroll.
+    announced = [re.search(r"announces ([0-9.]+) s", fault) for fault in faults]
+    assert any(found and 3.6 < float(found[1]) < 7.2 for found in announced), faults
+
+
 def wav_with_sizes(samples: Samples, riff: int, data_bytes: int) -> bytes:
     data = bytearray(by_soundfile(samples, "WAV", "PCM_16"))
     at = data.index(b"data")
