@@ -75,6 +75,7 @@ types: $(STAMP)
 	$(TYPE_LINKS)
 	$(BIN)/mypy
 	$(BIN)/mypy tests/face/typing_face.py
+	$(BIN)/mypy --config-file tests/mypy.ini tests
 
 proto-check: $(STAMP)
 	cd serving/protos && $(CURDIR)/$(BIN)/buf lint

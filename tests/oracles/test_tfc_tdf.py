@@ -89,6 +89,7 @@ def test_the_full_network_through_onnx_gives_its_waveforms(original: Any, tmp_pa
     Some minutes on one core, and 8 GB.
     """
     config = MODELS["mdx23c"].config
+    assert isinstance(config, Mdx23cConfig)
     theirs = original_network(original, config)
     torch.save(theirs.state_dict(), tmp_path / "theirs.ckpt")
     with torch.device("meta"):

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import grpc
 import numpy as np
@@ -150,7 +151,7 @@ def test_a_model_of_the_server_stands_in_for_a_tracker(library: Library, address
     assert accepted.artifact_sha256 == find_beat_model(library).model.sha256
 
 
-def whole(separation: Iterator[object], names: tuple[str, ...]) -> dict[str, Array]:
+def whole(separation: Iterator[Any], names: tuple[str, ...]) -> dict[str, Array]:
     blocks = list(separation)
     return {name: np.concatenate([b.stems[name] for b in blocks], axis=1) for name in names}
 
@@ -606,7 +607,7 @@ def test_what_calls_for_beats_hold_together_is_bounded(
     gate = threading.Event()
     library, _, engine = gated(gate)
 
-    def one(address: str) -> list[object]:
+    def one(address: str) -> list[Any]:
         if is_analysis:
             return call_analyze(address, analysis_of(messages()))
         return call_beats(address, messages())
