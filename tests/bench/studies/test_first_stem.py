@@ -1,4 +1,4 @@
-"""What the newcomer's story counts: every file once, and an environment that knows nothing of us."""
+"""The newcomer's story counts every file once, in an environment that knows nothing of us."""
 
 from pathlib import Path
 
