@@ -31,7 +31,7 @@ class StemWriter:
         sample_rate_hz: int,
         channels: int,
     ) -> None:
-        """`target` is a path, or an empty seekable binary file, which stays open.
+        """`target` is a path, or an empty seekable binary file to read and write, which stays open.
 
         Raises EncodingError when the format cannot hold such samples, OSError that names the
         path when it cannot be written.
@@ -50,7 +50,7 @@ class StemWriter:
             if isinstance(target, Path):
                 if target.is_dir():
                     raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-                self._file = target.with_name(f"{target.name}.part").open("wb")
+                self._file = target.with_name(f"{target.name}.part").open("w+b")
             else:
                 self._file = target
             file_format = find_format(output.container)

@@ -53,7 +53,10 @@ class FileFormat(ABC):
     def encoder(
         self, file: BinaryIO, quality: Quality, sample_rate_hz: int, channels: int
     ) -> Encoder:
-        """Begin a file in an empty seekable one, for what `check` lets pass. Raises OSError."""
+        """Begin a file in an empty one to read, write and seek in, of what `check` lets pass.
+
+        Raises OSError.
+        """
 
     @abstractmethod
     def check_rate(self, quality: Quality, sample_rate_hz: int) -> None:
