@@ -38,7 +38,7 @@ class StemWriter:
         """
         output.check(sample_rate_hz, channels)
         self.clipped_samples = 0
-        """Samples beyond ±1 that an integer format had to clip."""
+        """Samples that the format had to clip: beyond ±1, and no numbers, which become 0."""
         self._output = output
         self._channels = channels
         self._path = target if isinstance(target, Path) else None
@@ -66,8 +66,11 @@ class StemWriter:
             raise ValueError(
                 f"blocks must be ({self._channels}, n) samples; got {list(block.shape)}"
             )
-        if self._output.is_integer:
-            self.clipped_samples += int(np.count_nonzero(np.abs(block) > 1))
+        if self._output.clips:
+            n_clipped = int(np.count_nonzero(~(np.abs(block) <= 1)))  # no number is within either
+            if n_clipped:
+                self.clipped_samples += n_clipped
+                block = np.nan_to_num(block, nan=0.0, posinf=1.0, neginf=-1.0).clip(-1, 1)
         try:
             self._encoder.write(np.ascontiguousarray(block.T))
         except OSError as error:

@@ -61,7 +61,7 @@ class SeparatedFile:
     seconds: dict[str, float]
     """Seconds by stage; `wall` is that of the whole file."""
     clipped_samples: dict[str, int]
-    """Samples beyond full scale that an integer format had to clip, for stems that had any."""
+    """Samples that the format had to clip, as StemWriter counts them, for stems that had any."""
     faults: tuple[str, ...] = ()
     """What is wrong with the input, whole sentences; it was read for what there is."""
 

@@ -59,7 +59,7 @@ class StemOutput:
 
     @property
     def clipped_samples(self) -> dict[str, int]:
-        """Samples beyond full scale that an integer format had to clip, for stems that had any."""
+        """Samples that the format had to clip, as StemWriter counts them, of stems that had any."""
         return {
             stem: writer.clipped_samples
             for stem, writer in self._writers.items()

@@ -47,7 +47,14 @@ class FileFormat(ABC):
 
     @abstractmethod
     def is_integer(self, quality: Quality) -> bool:
-        """Whether samples are rounded and clipped to the quality's bits."""
+        """Whether samples are rounded to the quality's bits."""
+
+    def clips(self, quality: Quality) -> bool:
+        """Whether samples beyond full scale, or that are no numbers, have no place in it.
+
+        Its encoder then is never handed any.
+        """
+        return self.is_integer(quality)
 
     @abstractmethod
     def encoder(

@@ -41,6 +41,10 @@ class _Mp3(FileFormat):
     def is_integer(self, quality: Quality) -> bool:
         return False
 
+    def clips(self, quality: Quality) -> bool:
+        """Always: LAME aborts the process at floats far beyond full scale, and at no numbers."""
+        return True
+
     def check_rate(self, quality: Quality, sample_rate_hz: int) -> None:
         mpeg = _mpeg_of(sample_rate_hz)
         if quality.bitrate_kbps not in mpeg.bitrates_kbps:
@@ -86,7 +90,8 @@ def _level(bitrate_kbps: int) -> float:
     """The factor that LAME applies at a constant bitrate, to leave room below full scale.
 
     Divided out before encoding, so that stems have the level they would have as WAV and add
-    up to the mixture. LAME's `abr_switch_map`, and measured at every rate and bitrate.
+    up to the mixture. LAME's `abr_switch_map`, and measured at every rate and bitrate. It applies
+    it before all else, so that ±1 is ±1 to it, whatever was divided out.
     """
     if bitrate_kbps >= 256:
         return 1.0

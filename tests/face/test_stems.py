@@ -97,13 +97,16 @@ def test_all_stems_are_written_or_none(stems: Stems, tmp_path: Path) -> None:
     assert not (tmp_path / "new").exists()
 
 
-def test_clipping_is_said(stems: Stems, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("format", ["wav", "flac", "mp3"])
+def test_clipping_is_said(
+    stems: Stems, format: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     loud = music(100)
     loud[1, 3] = -1.5
     with caplog.at_level(logging.WARNING):
-        stems.save(tmp_path)
+        stems.save(tmp_path, format)
         assert not caplog.messages
-        Stems({"vocals": loud}, RATE, "tiny", {}).save(tmp_path)
+        Stems({"vocals": loud}, RATE, "tiny", {}).save(tmp_path, format)
     assert caplog.messages == [
         "1 samples of vocals went beyond full scale and were clipped; "
         "format='wav', bits=32 keeps them"
