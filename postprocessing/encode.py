@@ -11,6 +11,7 @@ import numpy as np
 
 from stemline.arrays import Array
 from stemline.errors import EncodingError
+from stemline.tags import Tags
 
 from .formats import Encoder, OutputFormat, find_format
 
@@ -30,6 +31,7 @@ class StemWriter:
         output: OutputFormat,
         sample_rate_hz: int,
         channels: int,
+        tags: Tags | None = None,
     ) -> None:
         """`target` is a path, or an empty seekable binary file to read and write, which stays open.
 
@@ -40,6 +42,7 @@ class StemWriter:
         self.clipped_samples = 0
         """Samples that the format had to clip: beyond ±1, and no numbers, which become 0."""
         self._output = output
+        self._tags = tags
         self._channels = channels
         self._path = target if isinstance(target, Path) else None
         self._part = None if self._path is None else self._path.with_name(f"{self._path.name}.part")
@@ -86,6 +89,8 @@ class StemWriter:
         try:
             self._encoder.close()
             self._encoder = None
+            if self._tags is not None:
+                find_format(self._output.container).add_tags(self._file, self._tags)
             if self._path is None or self._part is None:
                 self._file.flush()
             else:

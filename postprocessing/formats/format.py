@@ -6,6 +6,7 @@ from typing import BinaryIO, ClassVar, Protocol
 
 from stemline.arrays import Array
 from stemline.errors import EncodingError
+from stemline.tags import Tags
 
 
 class Quality(Protocol):
@@ -68,6 +69,12 @@ class FileFormat(ABC):
     @abstractmethod
     def check_rate(self, quality: Quality, sample_rate_hz: int) -> None:
         """Raise EncodingError, saying what to do, for a sample rate that it lacks."""
+
+    def add_tags(self, file: BinaryIO, tags: Tags) -> None:  # noqa: B027 - not every one holds any
+        """Write tags into a whole file, whose samples stay as they are. Raises OSError.
+
+        Of a format that holds no tags the file stays as it is.
+        """
 
     def check(self, quality: Quality, sample_rate_hz: int, channels: int) -> None:
         """Raise EncodingError, saying what to do, unless it holds such samples."""

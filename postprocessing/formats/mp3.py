@@ -4,11 +4,15 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 import numpy as np
+from mutagen.id3 import ID3v1SaveOptions
 
 from stemline.errors import EncodingError
+from stemline.tags import Tags
 
 from .format import Encoder, FileFormat, Quality, listed
+from .id3 import id3_tag
 from .libsndfile import SndfileEncoder
+from .tagging import errors_of_file
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,11 @@ class _Mp3(FileFormat):
             "bitrate_mode": "CONSTANT",
         }
         return SndfileEncoder(file, sample_rate_hz, channels, lambda frames: frames * gain, kind)
+
+    def add_tags(self, file: BinaryIO, tags: Tags) -> None:
+        """Put ID3 before the frames."""
+        with errors_of_file():
+            id3_tag(tags).save(file, v1=ID3v1SaveOptions.REMOVE)
 
 
 def _mpeg_of(sample_rate_hz: int) -> _Mpeg:

@@ -73,6 +73,11 @@ class WavFile:
         return _HEADER_BYTES - 8 + ds64_bytes + data_bytes + fact_bytes
 
 
+def chunk(name: bytes, contents: bytes) -> bytes:
+    """A chunk, its padding to an even place included."""
+    return name + struct.pack("<I", len(contents)) + contents + bytes(len(contents) % 2)
+
+
 def append_chunks(file: BinaryIO, chunks: bytes) -> None:
     """Append whole chunks to a file that a WavFile has written, behind its samples."""
     size_bytes = file.seek(0, os.SEEK_END)
