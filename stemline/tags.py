@@ -63,11 +63,11 @@ class Field:
 FIELDS = (
     Field("title", "TIT2", "INAM", "©nam", "Title"),
     Field("subtitle", "TIT3", "", "SUBTITLE", "WM/SubTitle", ("version",)),
-    Field("artist", "TPE1", "IART", "©ART", "Author", ("author", "performer")),
+    Field("artist", "TPE1", "IART", "©ART", "Author"),
     Field("album", "TALB", "IPRD", "©alb", "WM/AlbumTitle"),
     Field(
         "albumartist", "TPE2", "", "aART", "WM/AlbumArtist",
-        ("album artist", "album_artist", "ensemble"),
+        ("album artist", "album_artist"),
     ),
     Field(
         "tracknumber", "TRCK", "ITRK", "trkn", "WM/TrackNumber",

@@ -17,7 +17,8 @@ _NAMES = {row.info.encode(): row.name for row in FIELDS if row.info} | {
     b"TRCK": "tracknumber",
 }
 _MOST_CHUNKS = 10_000
-_MOST_BYTES = 1 << 28  # of a chunk: as much as ID3 can hold
+_MOST_ID3_BYTES = 1 << 28  # as much as it can hold
+_MOST_INFO_BYTES = 1 << 20
 _UNKNOWN_SIZE = 0xFFFFFFFF
 
 
@@ -36,12 +37,12 @@ def raw_of_wave(file: BinaryIO, start: int) -> RawTags:
             data_bytes = struct.unpack("<8xQ", file.read(16))[0]
         elif name == b"data" and size == _UNKNOWN_SIZE:
             size = data_bytes
-        elif name in (b"id3 ", b"ID3 ") and size <= _MOST_BYTES:
+        elif name in (b"id3 ", b"ID3 ") and size <= _MOST_ID3_BYTES:
             try:
                 id3 = raw_of_id3(ID3(BytesIO(file.read(size))))
             except ID3NoHeaderError:
                 pass
-        elif name == b"LIST" and size <= _MOST_BYTES and file.read(4) == b"INFO":
+        elif name == b"LIST" and size <= _MOST_INFO_BYTES and file.read(4) == b"INFO":
             _add_info(info, file.read(max(0, size - 4)))
         at += 8 + size + size % 2
     return RawTags({**info.fields, **id3.fields}, id3.totals, id3.pictures)

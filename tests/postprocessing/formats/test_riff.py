@@ -106,6 +106,15 @@ def test_chunks_behind_the_samples_can_make_it_rf64(tmp_path: Path) -> None:
     assert soundfile.info(file.on_disk(tmp_path / "huge.wav")).frames == FULL
 
 
+def test_chunks_behind_the_samples_of_rf64_count_in_its_size(tmp_path: Path) -> None:
+    file, wav = large(2**29)
+    wav.close()
+    size_bytes = file.size
+    append_chunks(file, b"id3 " + struct.pack("<I", 1000) + bytes(1000))  # type: ignore[arg-type]
+    assert file.size == size_bytes + 1008
+    assert struct.unpack("<QQQ", file.kept[20:44]) == (file.size - 8, 2**32, 2**29)
+
+
 @pytest.mark.parametrize("bits", [16, 24, 32])
 @pytest.mark.parametrize("n_samples", [0, 1, 1001])
 @pytest.mark.parametrize("channels", [1, 2])

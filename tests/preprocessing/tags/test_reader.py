@@ -4,12 +4,13 @@ import struct
 import wave
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
 from audio_files import RATE, music
-from mutagen import flac, id3
+from mutagen import flac, id3, mp4
 from tagged_files import BACK, COVER, PNG, TEXTS, WRITERS, tagged_mp3
 
 from stemline.preprocessing.tags import read_tags
@@ -166,6 +167,32 @@ def test_what_is_no_picture_is_no_cover(tmp_path: Path) -> None:
     tags.add(id3.APIC(0, "image/png", 3, "x", b"<html>"))
     tags.save()
     assert read_tags(tmp_path / "a.mp3").tags.cover is None
+
+
+def test_all_text_together_is_bounded_and_the_first_fields_come_first(tmp_path: Path) -> None:
+    path = tmp_path / "a.flac"
+    soundfile.write(path, music(1000).T, RATE)
+    file = flac.FLAC(path)
+    most = "x" * (MOST_CHARACTERS - 10)
+    tags = [("COMMENT", most), ("LYRICS", "of eleven c"), ("ALBUM", "ten"), ("TITLE", "of seven")]
+    file.tags.extend(tags)  # type: ignore[union-attr]
+    file.save()
+    found = read_tags(path)
+    assert found.tags.fields == {
+        "title": ("of seven",), "album": ("ten",), "lyrics": ("of eleven c",),
+    }  # fmt: skip
+    assert len(found.left_out) == 1
+    assert f"its comment of {len(most)} characters is left out" in found.left_out[0]
+
+
+@pytest.mark.parametrize("is_one", [True, False])
+def test_an_album_of_several_artists_stays_one(tmp_path: Path, is_one: bool) -> None:
+    path = tmp_path / "a.m4a"
+    WRITERS["m4a"](path)
+    file: Any = mp4.MP4(path)
+    file["cpil"] = is_one
+    file.save()
+    assert read_tags(path).tags.fields.get("compilation") == (("1",) if is_one else None)
 
 
 def test_fields_without_end_are_bounded_with_a_sentence(tmp_path: Path) -> None:
