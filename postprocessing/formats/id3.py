@@ -8,12 +8,20 @@ from stemline.tags import FIELDS, Tags
 
 _UTF_8 = id3.Encoding.UTF8
 _LANGUAGE = "XXX"  # not known
+_PADDING_BYTES = 256
 _FRONT_COVER = id3.PictureType.COVER_FRONT
 _FRAMES = {row.name: row.id3 for row in FIELDS}
 
 
-def id3_tag(tags: Tags) -> id3.ID3:
-    """The frames of a stem's tags."""
+def id3_bytes(tags: Tags) -> bytes:
+    """A stem's tags, with some padding."""
+    memory = BytesIO()
+    # Mutagen looks for a tag of version 1 in the last 131 bytes; it is to find zeros.
+    _frames(tags).save(memory, padding=lambda _: _PADDING_BYTES)
+    return memory.getvalue()
+
+
+def _frames(tags: Tags) -> id3.ID3:
     tag = id3.ID3()
     for name, values in tags.fields.items():
         frame = _FRAMES.get(name, "")
@@ -37,10 +45,3 @@ def id3_tag(tags: Tags) -> id3.ID3:
             )
         )
     return tag
-
-
-def id3_bytes(tags: Tags) -> bytes:
-    """The same as bytes, without padding."""
-    memory = BytesIO()
-    id3_tag(tags).save(memory, padding=lambda _: 0)
-    return memory.getvalue()

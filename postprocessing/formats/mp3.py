@@ -4,15 +4,14 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 import numpy as np
-from mutagen.id3 import ID3v1SaveOptions
 
 from stemline.errors import EncodingError
 from stemline.tags import Tags
 
 from .format import Encoder, FileFormat, Quality, listed
-from .id3 import id3_tag
+from .id3 import id3_bytes
+from .insert import insert_room
 from .libsndfile import SndfileEncoder
-from .tagging import errors_of_file
 
 
 @dataclass(frozen=True)
@@ -71,8 +70,10 @@ class _Mp3(FileFormat):
 
     def add_tags(self, file: BinaryIO, tags: Tags) -> None:
         """Put ID3 before the frames."""
-        with errors_of_file():
-            id3_tag(tags).save(file, v1=ID3v1SaveOptions.REMOVE)
+        tag = id3_bytes(tags)  # mutagen in the file takes frames with TAG near the end for ID3v1
+        insert_room(file, 0, len(tag))
+        file.seek(0)
+        file.write(tag)
 
 
 def _mpeg_of(sample_rate_hz: int) -> _Mpeg:

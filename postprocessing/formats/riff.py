@@ -4,11 +4,12 @@ import os
 import struct
 from typing import BinaryIO
 
+from .insert import insert_room
+
 _PCM, _FLOAT = 1, 3
 _GREATEST_32_BIT = 2**32 - 1
 _HEADER_BYTES = 44  # RIFF and WAVE, fmt of 16 bytes, the name and the size of data
 _DS64_AT, _DS64_BYTES = 12, 28  # the sizes of the file and of the data, samples, an empty table
-_MOVED_BYTES = 1 << 24
 
 
 class WavFile:
@@ -97,21 +98,9 @@ def append_chunks(file: BinaryIO, chunks: bytes) -> None:
 
 
 def _make_large(file: BinaryIO) -> None:
-    """RIFF → RF64: move all behind the form's name, the last first, and put a ds64 chunk there.
-
-    The place in the file is its end, as before.
-    """
+    """RIFF → RF64, with a ds64 chunk behind the form's name; the place in the file is its end."""
     room_bytes = 8 + _DS64_BYTES
-    end = file.seek(0, os.SEEK_END)
-    at = end
-    # All from `at` on is in its new place.
-    while at > _DS64_AT:
-        start = max(_DS64_AT, at - _MOVED_BYTES)
-        file.seek(start)
-        moved = file.read(at - start)
-        file.seek(start + room_bytes)
-        file.write(moved)
-        at = start
+    insert_room(file, _DS64_AT, room_bytes)
     _patch(file, 0, b"RF64" + struct.pack("<I", _GREATEST_32_BIT))
     _patch(file, _DS64_AT, b"ds64" + struct.pack("<I", _DS64_BYTES) + bytes(_DS64_BYTES))
     _patch(file, _HEADER_BYTES + room_bytes - 4, struct.pack("<I", _GREATEST_32_BIT))

@@ -16,6 +16,7 @@ from encode_helpers import FORMATS, noise, write
 from tagged_files import COVER, PNG
 
 from stemline.postprocessing.encode import OutputFormat
+from stemline.postprocessing.formats import find_format
 from stemline.preprocessing.tags import read_tags
 from stemline.tags import FIELDS, MODEL, MOST_CHARACTERS, MOST_COVER_BYTES, Picture, Tags
 
@@ -164,3 +165,20 @@ def test_a_disk_that_is_full_while_tags_are_written_leaves_nothing(
     )  # fmt: skip
     assert (done.stdout, done.stderr) == (f"[Errno 27] File too large: '{path}'\n", "")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("container", ["wav", "mp3"])
+def test_the_letters_tag_are_no_tag_of_version_1(tmp_path: Path, container: str) -> None:
+    for n in range(118, 132):  # so many bytes from the end of the last frame
+        tags = Tags({"title": ("TAG" + "x" * n,)})
+        path = tmp_path / f"a.{container}"
+        write(path, OutputFormat(container), noise(1, 3000), tags=tags)
+        assert read_tags(path).tags == tags
+        assert len(read(path)[0][0]) == 3000
+
+
+def test_frames_with_the_letters_tag_stay_as_they_are() -> None:
+    for n in range(110, 140):
+        file = io.BytesIO(bytes(1000) + b"TAG" + bytes(n))
+        find_format("mp3").add_tags(file, TAGS)
+        assert file.getvalue().endswith(bytes(1000) + b"TAG" + bytes(n))
