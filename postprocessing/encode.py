@@ -11,6 +11,7 @@ import numpy as np
 
 from stemline.arrays import Array
 from stemline.errors import EncodingError
+from stemline.tags import Tags
 
 from .formats import Encoder, OutputFormat, find_format
 
@@ -30,16 +31,18 @@ class StemWriter:
         output: OutputFormat,
         sample_rate_hz: int,
         channels: int,
+        tags: Tags | None = None,
     ) -> None:
-        """`target` is a path, or an empty seekable binary file, which stays open.
+        """`target` is a path, or an empty seekable binary file to read and write, which stays open.
 
         Raises EncodingError when the format cannot hold such samples, OSError that names the
         path when it cannot be written.
         """
         output.check(sample_rate_hz, channels)
         self.clipped_samples = 0
-        """Samples beyond ±1 that an integer format had to clip."""
+        """Samples that the format had to clip: beyond ±1, and no numbers, which become 0."""
         self._output = output
+        self._tags = tags
         self._channels = channels
         self._path = target if isinstance(target, Path) else None
         self._part = None if self._path is None else self._path.with_name(f"{self._path.name}.part")
@@ -50,7 +53,7 @@ class StemWriter:
             if isinstance(target, Path):
                 if target.is_dir():
                     raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-                self._file = target.with_name(f"{target.name}.part").open("wb")
+                self._file = target.with_name(f"{target.name}.part").open("w+b")
             else:
                 self._file = target
             file_format = find_format(output.container)
@@ -66,8 +69,11 @@ class StemWriter:
             raise ValueError(
                 f"blocks must be ({self._channels}, n) samples; got {list(block.shape)}"
             )
-        if self._output.is_integer:
-            self.clipped_samples += int(np.count_nonzero(np.abs(block) > 1))
+        if self._output.clips:
+            n_clipped = int(np.count_nonzero(~(np.abs(block) <= 1)))  # no number is within either
+            if n_clipped:
+                self.clipped_samples += n_clipped
+                block = np.nan_to_num(block, nan=0.0, posinf=1.0, neginf=-1.0).clip(-1, 1)
         try:
             self._encoder.write(np.ascontiguousarray(block.T))
         except OSError as error:
@@ -83,6 +89,8 @@ class StemWriter:
         try:
             self._encoder.close()
             self._encoder = None
+            if self._tags is not None:
+                find_format(self._output.container).add_tags(self._file, self._tags)
             if self._path is None or self._part is None:
                 self._file.flush()
             else:

@@ -16,7 +16,15 @@ from stemline.serving.files import BlockStream
 from stemline.serving.jobs import Beats
 
 from .options import separate_options
-from .sources import AudioSource, Progress, checked_blocks, open_track, say_finished, whole_hz
+from .sources import (
+    AudioSource,
+    Progress,
+    checked_blocks,
+    open_track,
+    say_finished,
+    tags_of,
+    whole_hz,
+)
 from .stems import Stems, collected
 
 Pem = str | os.PathLike[str] | bytes
@@ -128,7 +136,7 @@ class Client:
         track = open_track(source, sample_rate_hz, strict=strict)
         options = separate_options(stems, residual, overlap, shifts, seed)
         with self._client.separate(track.blocks, track.audio, options, model=model or "") as call:
-            return collected(call, track.audio, call.accepted.model, on_progress)
+            return collected(call, track.audio, call.accepted.model, on_progress, tags_of(source))
 
     def stream(
         self,

@@ -16,7 +16,7 @@ from stemline.serving.library import EngineOptions, Library
 
 from .artifacts import StrPath, open_library
 from .options import separate_options
-from .sources import AudioSource, Progress, checked_blocks, open_track, whole_hz
+from .sources import AudioSource, Progress, checked_blocks, open_track, tags_of, whole_hz
 from .stems import Stems, collected
 
 
@@ -104,7 +104,7 @@ class Separator:
         track = open_track(source, sample_rate_hz, strict=strict)
         options = separate_options(stems, residual, overlap, shifts, seed)
         with self._separator.stream(track.blocks, track.audio, options) as separation:
-            return collected(separation, track.audio, self.model, on_progress)
+            return collected(separation, track.audio, self.model, on_progress, tags_of(source))
 
     def stream(
         self,

@@ -40,9 +40,9 @@ class OutputFormat:
         find_format(self.container).check_quality(self)
 
     @property
-    def is_integer(self) -> bool:
-        """Whether samples are rounded and clipped to `bits`."""
-        return find_format(self.container).is_integer(self)
+    def clips(self) -> bool:
+        """Whether samples beyond full scale are clipped."""
+        return find_format(self.container).clips(self)
 
     def check(self, sample_rate_hz: int, channels: int) -> None:
         """Raise EncodingError, saying what to do, unless such samples can be written so."""

@@ -69,6 +69,7 @@ def separate(
     float32: option.Float32 = False,
     segment: option.Segment = None,
     jobs: option.Jobs = 1,
+    no_tags: option.NoTags = False,
     strict: Strict = False,
     server: Server = "",
     tls_ca: TlsCa = None,
@@ -88,8 +89,7 @@ def separate(
     output = option.output_format(container.value, bits, bitrate, short)
     names = _names(filename, output, options)
     inputs = distinct_inputs(found_files(files, [out]), names, out)
-    with ExitStack() as closing:
-        closing.enter_context(speaking(quiet=quiet, verbose=verbose))
+    with speaking(quiet=quiet, verbose=verbose), ExitStack() as closing:
         _say_of_segment(segment)
         if is_piped := str(out) == "-":
             out = _piped_folder(closing, inputs, options, as_json)
@@ -99,7 +99,7 @@ def separate(
             source = open_local(closing, artifacts, model, engines, options)
         made = _made(source, inputs, names, out, skip_existing, is_remote=bool(server))
         planned = plan(inputs, names, out, made, skip_existing=skip_existing)
-        work = _Work(model, options, output, planned, is_piped, strict)
+        work = _Work(model, options, output, planned, is_piped, strict, not no_tags)
         bar = closing.enter_context(progress_bar(quiet=as_json or quiet))
         batch = Batch(bar, len(inputs), as_json=as_json)
         separation = _Separation(work, source, bar, batch, as_json, is_announced=not server)
@@ -181,6 +181,7 @@ class _Work:
     is_piped: bool
     """Whether the one stem goes to standard output."""
     strict: bool
+    tags: bool
 
 
 class _Separation:
@@ -232,6 +233,8 @@ class _Separation:
                     advance,
                     strict=work.strict,
                     on_fault=warn,
+                    tags=work.tags,
+                    made_by=lambda: path_name(self._source.describe()),
                 )
 
         result = attempt(separated)

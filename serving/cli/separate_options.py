@@ -64,6 +64,9 @@ Mp3 = Annotated[bool, typer.Option("--mp3", help="The same as --format mp3.")]
 Flac = Annotated[bool, typer.Option("--flac", help="The same as --format flac.")]
 Int24 = Annotated[bool, typer.Option("--int24", help="The same as --bits 24.")]
 Float32 = Annotated[bool, typer.Option("--float32", help="The same as --bits 32.")]
+NoTags = Annotated[
+    bool, typer.Option("--no-tags", help="Leave the input's tags and cover out of the stems.")
+]
 Segment = Annotated[
     float | None,
     typer.Option(help="Taken and not needed: an exported network has the segment it was made for."),

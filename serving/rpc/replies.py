@@ -52,9 +52,10 @@ class PcmReplies:
     def _data(self, samples: Array) -> bytes:
         """(channels, n) → interleaved little-endian bytes."""
         if self._is_s16:
-            full = np.rint(samples.T * np.float32(_FULL_SCALE_S16))
-            full = full.clip(-_FULL_SCALE_S16, _FULL_SCALE_S16 - 1)
-            return bytes(full.astype("<i2").tobytes())
+            # What is no number is silence, as in files.
+            finite = np.nan_to_num(samples.T, nan=0.0, posinf=1.0, neginf=-1.0).clip(-1, 1)
+            full = np.rint(finite * np.float32(_FULL_SCALE_S16))
+            return bytes(full.clip(max=_FULL_SCALE_S16 - 1).astype("<i2").tobytes())
         return bytes(samples.T.astype("<f4").tobytes())
 
 
