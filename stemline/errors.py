@@ -22,6 +22,7 @@ StemlineError
 ├── DrainingError(RuntimeError)          the server is starting or stopping
 ├── SeparationClosedError(RuntimeError)  closed before it was complete
 ├── ListenError(OSError)                 the server cannot listen there
+├── ServingError(RuntimeError)           the server can answer nobody any more
 ├── SettingsError(ValueError)            a setting is wrong
 ├── RemoteError(RuntimeError)            a server refused or failed a call
 ├── OutputsError(RuntimeError)           some of the files could not be written
@@ -216,6 +217,10 @@ class SeparationClosedError(StemlineError, RuntimeError):
 
 class ListenError(StemlineError, OSError):
     """The server cannot listen where it was told to; the message says why."""
+
+
+class ServingError(StemlineError, RuntimeError):
+    """A running server can answer nobody any more, and ends; the message says why."""
 
 
 class SettingsError(StemlineError, ValueError):
