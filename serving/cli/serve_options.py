@@ -39,7 +39,10 @@ MaxBeatsTotalS = Annotated[
     ),
 ]
 IdleS = Annotated[
-    float | None, typer.Option(help="Wait for a client's next message, seconds; 60 if unset.")
+    float | None,
+    typer.Option(
+        help="Wait for a client's next message, and fourfold for it to read; seconds, 60 if unset."
+    ),
 ]
 GraceS = Annotated[
     float | None,

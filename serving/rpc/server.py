@@ -22,6 +22,7 @@ from .admission import WAIT_S, Admission, HeldAudio
 from .idle import TimedMessages
 from .service import StemlineServicer
 from .settings import ServerSettings, check_settings
+from .unread import timed_reading
 from .uploads import UploadLimits
 
 try:
@@ -217,7 +218,7 @@ class StemlineServer:
 
 
 class _Reflection(reflection.ReflectionServicer):  # type: ignore[misc]
-    """gRPC reflection; a call that sends nothing for `idle_s` ends."""
+    """gRPC reflection; a call that sends nothing for `idle_s`, or does not read, ends."""
 
     def __init__(self, names: tuple[str, ...], idle_s: float) -> None:
         super().__init__(names)
@@ -229,8 +230,12 @@ class _Reflection(reflection.ReflectionServicer):  # type: ignore[misc]
         context: grpc.ServicerContext,
     ) -> "Iterator[reflection_pb2.ServerReflectionResponse]":
         """Answer the client's questions; see gRPC's reflection protocol."""
-        with TimedMessages(request_iterator, self._idle_s) as requests, suppress(IdleError):
-            yield from super().ServerReflectionInfo(requests, context)
+        with (
+            TimedMessages(request_iterator, self._idle_s) as requests,
+            timed_reading(context, "of reflection", self._idle_s) as reading,
+            suppress(IdleError),
+        ):
+            yield from reading.timed(super().ServerReflectionInfo(requests, context))
 
 
 def serve(

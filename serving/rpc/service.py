@@ -25,6 +25,7 @@ from .idle import TimedMessages
 from .model_list import list_models
 from .separate_call import separate_call
 from .status import RequestFields, rpc_status_of
+from .unread import timed_reading
 from .uploads import UploadLimits
 
 _log = logging.getLogger(__name__)
@@ -47,7 +48,8 @@ class StemlineServicer(pb_grpc.StemlineServiceServicer):
     ) -> None:
         """`preferred` are models by name: the first of each task is its default.
 
-        `idle_s` is the longest wait for a client's next message, in seconds.
+        `idle_s` is the longest wait for a client's next message, in seconds; a client that does not
+        read is waited for as `unread.py` says.
         """
         self._models = ServedModels(library, preferred)
         self._admission = admission
@@ -98,7 +100,8 @@ class StemlineServicer(pb_grpc.StemlineServiceServicer):
             with self._admission.inside(), ExitStack() as stack:
                 requests = stack.enter_context(TimedMessages(messages, self._idle_s))
                 call = Call(request_id, requests, context, stack)
-                yield from responses(call, self._models, self._limits)
+                reading = stack.enter_context(timed_reading(context, request_id, self._idle_s))
+                yield from reading.timed(responses(call, self._models, self._limits))
             return
         except Exception as error:  # noqa: BLE001 - the boundary: any error becomes a status
             if not context.is_active():

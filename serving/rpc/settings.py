@@ -51,7 +51,8 @@ class ServerSettings(BaseSettings):
     """The largest message, in units of 10⁶ bytes; audio is best sent in messages of 512 KiB."""
     idle_s: float = Field(60, gt=0, le=86_400)
     """How long, in seconds, a call may send nothing while the server waits for its next message.
-    Time in which the server is busy, and asks for none, does not count."""
+    Time in which the server is busy, and asks for none, does not count. A call that does not read
+    ends when a response has waited four times as long."""
     grace_s: float | None = Field(None, ge=0, allow_inf_nan=False)
     """How long, in seconds, accepted calls may still run once the server is to stop; None for as
     long as they take."""
