@@ -12,7 +12,6 @@ from pathlib import Path
 
 from stemline.engines import (
     Artifact,
-    list_artifacts,
     open_engine,
     read_artifact,
     read_onnx_metadata,
@@ -32,7 +31,7 @@ from .default_model import (
     table_names,
 )
 from .jobs import SeparateOptions
-from .models import Model, bag_name, model_of, models_of
+from .models import Model, artifacts_in, bag_name, model_of, models_of
 from .separator import Member, Separator
 
 
@@ -78,11 +77,7 @@ class Library:
 
     def artifacts(self) -> list[Artifact]:
         """Every artifact there is, by name; damaged ones are skipped with a warning."""
-        found: dict[str, Artifact] = {}
-        for folder in self.folders:
-            for artifact in list_artifacts(folder):
-                found.setdefault(artifact.name, artifact)
-        return [found[name] for name in sorted(found)]
+        return artifacts_in(self.folders)
 
     def models(self) -> list[Model]:
         """Every model there is, by name; the networks of a bag are one."""

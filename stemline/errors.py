@@ -18,7 +18,7 @@ StemlineError
 │   ├── EngineMemoryError                the device's memory does not hold this batch
 │   └── EngineStoppedError               the run was ended by who no longer wants it
 ├── LimitError(RuntimeError)             a limit of the server is reached
-├── IdleError(TimeoutError)              the client sent nothing for too long
+├── IdleError(TimeoutError)              the client sent or read nothing for too long
 ├── DrainingError(RuntimeError)          the server is starting or stopping
 ├── SeparationClosedError(RuntimeError)  closed before it was complete
 ├── ListenError(OSError)                 the server cannot listen there
@@ -198,7 +198,7 @@ class LimitError(StemlineError, RuntimeError):
 
 
 class IdleError(StemlineError, TimeoutError):
-    """The client sent no message for longer than the server waits for one."""
+    """The client sent no message, or read no response, for longer than the server waits."""
 
     grpc_status = "DEADLINE_EXCEEDED"
 

@@ -1,4 +1,7 @@
-"""Things to be done if something takes too long: one thread watches them all."""
+"""What takes too long is noticed: one thread looks after all of it.
+
+A timer each would be a thread a call, and one that cannot start is a call that never ends.
+"""
 
 import heapq
 import itertools
@@ -10,56 +13,78 @@ from contextlib import contextmanager
 
 _log = logging.getLogger(__name__)
 
+Look = Callable[[], float | None]
+"""Looks at something; after so many seconds it wants to look again, or never where it is None."""
+
 
 class Alarm:
-    """Calls a function when its time has come, unless what it waits for has ended before.
-
-    A timer each would be a thread a call, and one that cannot start is a call that never ends.
-    """
+    """Looks, when its time has come, at whatever is watched at the moment."""
 
     def __init__(self) -> None:
-        self._due: list[tuple[float, int, Callable[[], object]]] = []
-        self._wanted: set[int] = set()
+        self._due: list[tuple[float, int, Look]] = []
+        self._watched: set[int] = set()
         self._numbers = itertools.count()
         self._changed = threading.Condition()
-        threading.Thread(target=self._watch, name="stemline alarm", daemon=True).start()
+        threading.Thread(target=self._run, name="stemline alarm", daemon=True).start()
+
+    @property
+    def n_watched(self) -> int:
+        """How many things are watched."""
+        with self._changed:
+            return len(self._watched)
 
     @contextmanager
-    def after(self, seconds: float, ring: Callable[[], object]) -> Iterator[None]:
-        """Call `ring()`, once and from another thread, if the `with` takes longer than that."""
+    def watching(self, seconds: float, look: Look) -> Iterator[None]:
+        """Call `look()` after so many seconds, and as it says itself, while the `with` lasts.
+
+        It is called from the alarm's own thread and must not wait for anything.
+        """
         number = next(self._numbers)
         with self._changed:
-            self._wanted.add(number)
-            heapq.heappush(self._due, (time.monotonic() + seconds, number, ring))
-            self._changed.notify()
+            self._watched.add(number)
+            self._add(seconds, number, look)
         try:
             yield
         finally:
             with self._changed:
-                self._wanted.discard(number)
+                self._watched.discard(number)
 
-    def _watch(self) -> None:
+    @contextmanager
+    def after(self, seconds: float, ring: Callable[[], object]) -> Iterator[None]:
+        """Call `ring()`, once, if the `with` takes longer than that."""
+
+        def look() -> None:
+            ring()
+
+        with self.watching(seconds, look):
+            yield
+
+    def _add(self, seconds: float, number: int, look: Look) -> None:
+        heapq.heappush(self._due, (time.monotonic() + seconds, number, look))
+        self._changed.notify()
+
+    def _run(self) -> None:
         while True:
             with self._changed:
-                ring = self._next()
-            if ring is not None:
-                try:
-                    ring()
-                except Exception:  # noqa: BLE001 - it is logged, and the next must ring
-                    _log.exception("what was to be done in time failed")
+                number, look = self._next()
+            again_s = None
+            try:
+                again_s = look()
+            except Exception:  # noqa: BLE001 - it is logged, and the others are looked at
+                _log.exception("what was to be looked at failed")
+            with self._changed:
+                if again_s is None:
+                    self._watched.discard(number)
+                elif number in self._watched:
+                    self._add(again_s, number, look)
 
-    def _next(self) -> Callable[[], object] | None:
-        """Wait for the first that is due, or for a change, which is nothing to do."""
-        while self._due and self._due[0][1] not in self._wanted:
-            heapq.heappop(self._due)  # over in time
-        if not self._due:
-            self._changed.wait()
-            return None
-        due, number, ring = self._due[0]
-        left_s = due - time.monotonic()
-        if left_s > 0:
+    def _next(self) -> tuple[int, Look]:
+        """Wait for the first that is due."""
+        while True:
+            while self._due and self._due[0][1] not in self._watched:
+                heapq.heappop(self._due)  # over in time
+            left_s = self._due[0][0] - time.monotonic() if self._due else None
+            if left_s is not None and left_s <= 0:
+                _, number, look = heapq.heappop(self._due)
+                return number, look
             self._changed.wait(left_s)
-            return None
-        heapq.heappop(self._due)
-        self._wanted.discard(number)
-        return ring

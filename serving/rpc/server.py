@@ -19,10 +19,11 @@ from .access import TokenCheck, address_of, check_free, read_token, tls_credenti
 from .admission import WAIT_S, Admission, HeldAudio
 from .alarm import Alarm
 from .guard import Guard
+from .patience import Patience
 from .ready_threads import ReadyThreads
 from .service import StemlineServicer
 from .settings import ServerSettings, check_settings
-from .standard_services import HEALTH, HEALTH_THREADS, Health, Reflection
+from .standard_services import HEALTH, HEALTH_THREADS, MOST_REFLECTING, Health, Reflection
 from .uploads import UploadLimits
 
 _log = logging.getLogger(__name__)
@@ -57,6 +58,11 @@ class StemlineServer:
         self._beats_audio = HeldAudio(settings.max_beats_total_s)
         self._pool = ReadyThreads(settings.max_streams + _SPARE_THREADS, "stemline call")
         self._health_pool = ReadyThreads(HEALTH_THREADS, "stemline health")
+        # Beside every call that streams, one that waits for its messages.
+        self._receivers = ReadyThreads(
+            settings.max_streams + MOST_REFLECTING + _SPARE_THREADS, "stemline receive"
+        )
+        self._alarm = Alarm()
         self._health = Health((SERVICE,))
         self._server = self._built()
         self._grpc_threads: set[threading.Thread] = set()
@@ -168,6 +174,7 @@ class StemlineServer:
         self._admission.wait_until_empty(_FLUSH_S)
         self._pool.shutdown()
         self._health_pool.shutdown()
+        self._receivers.shutdown()
 
     def _usable_models(self) -> list[str]:
         """The names of the models that may run; the others are logged. Raises if there is none."""
@@ -188,7 +195,7 @@ class StemlineServer:
     def _built(self) -> grpc.Server:
         settings = self._settings
         token = None if settings.token_file is None else read_token(settings.token_file)
-        guard = Guard(Alarm(), {HEALTH: self._health_pool}, answers_itself=SERVICE)
+        guard = Guard(self._alarm, {HEALTH: self._health_pool}, answers_itself=SERVICE)
         server = grpc.server(
             self._pool,
             interceptors=[guard, *([] if token is None else [TokenCheck(token)])],
@@ -201,6 +208,13 @@ class StemlineServer:
             ],
             maximum_concurrent_rpcs=settings.max_streams + _SPARE_CALLS,
         )
+        patience = Patience(
+            self._alarm,
+            self._receivers.submit,
+            settings.idle_s,
+            settings.unread_s,
+            settings.min_bytes_s,
+        )
         servicer = StemlineServicer(
             self._library,
             self._admission,
@@ -210,13 +224,13 @@ class StemlineServer:
                 settings.max_beats_s,
                 self._beats_audio,
             ),
+            patience,
             preferred=settings.models,
-            idle_s=settings.idle_s,
         )
         stemline_pb2_grpc.add_StemlineServiceServicer_to_server(servicer, server)  # type: ignore[no-untyped-call]
         self._health.add_to(server)
         if settings.reflection:
-            Reflection((SERVICE,), settings.idle_s).add_to(server)
+            Reflection((SERVICE,), patience).add_to(server)
         return server
 
 

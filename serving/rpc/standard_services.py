@@ -13,7 +13,7 @@ import grpc
 
 from stemline.errors import IdleError, LimitError, MissingExtraError
 
-from .idle import TimedMessages
+from .patience import Patience
 
 try:
     from grpc_health.v1 import health, health_pb2, health_pb2_grpc  # type: ignore[import-untyped]
@@ -95,11 +95,11 @@ class Health(health.HealthServicer):  # type: ignore[misc]
 
 
 class Reflection(reflection.ReflectionServicer):  # type: ignore[misc]
-    """gRPC reflection; a call that sends nothing for `idle_s` ends."""
+    """gRPC reflection; a call that sends nothing, or does not read, ends as any other."""
 
-    def __init__(self, services: tuple[str, ...], idle_s: float) -> None:
+    def __init__(self, services: tuple[str, ...], patience: Patience) -> None:
         super().__init__((*services, HEALTH, reflection.SERVICE_NAME))
-        self._idle_s = idle_s
+        self._patience = patience
         self._calls = _Places(MOST_REFLECTING, "use reflection")
 
     def ServerReflectionInfo(
@@ -108,9 +108,13 @@ class Reflection(reflection.ReflectionServicer):  # type: ignore[misc]
         context: grpc.ServicerContext,
     ) -> "Iterator[reflection_pb2.ServerReflectionResponse]":
         """Answer the client's questions; see gRPC's reflection protocol."""
-        messages = TimedMessages(request_iterator, self._idle_s)
-        with self._calls.inside(), messages as requests, suppress(IdleError):
-            yield from super().ServerReflectionInfo(requests, context)
+        with (
+            self._calls.inside(),
+            self._patience.messages(request_iterator) as requests,
+            self._patience.reading(context, "of reflection") as reading,
+            suppress(IdleError),
+        ):
+            yield from reading.timed(super().ServerReflectionInfo(requests, context))
 
     def add_to(self, server: grpc.Server) -> None:
         """Register with a server."""
