@@ -11,8 +11,7 @@ from stemline.families.family import NetworkInfo, Task
 from stemline.families.model_spec import ModelSpec
 
 from ..artifact_folders import artifact_folders
-from ..library import Library
-from ..models import Model
+from ..models import Model, artifacts_in, models_of
 from .options import FindArtifacts, Json
 from .report import print_json, print_table, warn
 
@@ -22,7 +21,8 @@ _QUALITY = "on the synthetic band: SI-SDR improvement, or F-measure of beats"
 def models(artifacts: FindArtifacts = None, as_json: Json = False) -> None:
     """List the models there are, and what of them is exported."""
     rows: dict[str, dict[str, Any]] = {spec.name: _row_of_spec(spec) for spec in MODELS.values()}
-    for model in Library(artifact_folders(artifacts)).models():
+    # Not through a Library: what opens and runs models takes long to import.
+    for model in models_of(artifacts_in(artifact_folders(artifacts))):
         info = model.info
         row = rows.setdefault(info.model, _row_of_model(model))
         row["artifacts"].append(

@@ -41,6 +41,16 @@ MaxBeatsTotalS = Annotated[
 IdleS = Annotated[
     float | None, typer.Option(help="Wait for a client's next message, seconds; 60 if unset.")
 ]
+UnreadS = Annotated[
+    float | None,
+    typer.Option(
+        help="Wait for a client to read a response, seconds; four times --idle-s if unset."
+    ),
+]
+MinBytesS = Annotated[
+    float | None,
+    typer.Option(help="The least a client has to send, bytes a second; 2000 if unset, 0 for none."),
+]
 GraceS = Annotated[
     float | None,
     typer.Option(help="What accepted calls get to finish on SIGTERM; no limit if unset."),

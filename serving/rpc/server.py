@@ -4,53 +4,41 @@ import logging
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
 import grpc
 
-from stemline.errors import IdleError, ListenError, MissingExtraError, UntrainedError
+from stemline.errors import ListenError, ServingError, UntrainedError
 from stemline.v1 import stemline_pb2, stemline_pb2_grpc
 
 from ..artifact_folders import artifact_folders, listed
 from ..library import Library, nothing_exported
 from .access import TokenCheck, address_of, check_free, read_token, tls_credentials
 from .admission import WAIT_S, Admission, HeldAudio
-from .idle import TimedMessages
+from .alarm import Alarm
+from .guard import Guard
+from .patience import Patience
+from .ready_threads import ReadyThreads
 from .service import StemlineServicer
 from .settings import ServerSettings, check_settings
+from .standard_services import HEALTH, HEALTH_THREADS, MOST_REFLECTING, Health, Reflection
 from .uploads import UploadLimits
-
-try:
-    from grpc_health.v1 import health, health_pb2, health_pb2_grpc  # type: ignore[import-untyped]
-except ImportError as error:
-    raise MissingExtraError("grpcio-health-checking", "serve") from error
-try:
-    from grpc_reflection.v1alpha import (  # type: ignore[import-untyped]
-        reflection,
-        reflection_pb2,
-        reflection_pb2_grpc,
-    )
-except ImportError as error:
-    raise MissingExtraError("grpcio-reflection", "serve") from error
 
 _log = logging.getLogger(__name__)
 
 SERVICE = stemline_pb2.DESCRIPTOR.services_by_name["StemlineService"].full_name
-_SERVICES = ("", SERVICE)
-_SERVING = health_pb2.HealthCheckResponse.SERVING
-_NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
-# Threads beside those of the streams: health, reflection, the list, and refusing calls.
+# Threads beside those of the streams: reflection, the list, and refusing calls.
 _SPARE_THREADS = 16
 # Calls beyond the streams, with a spare thread or waiting for one, which is soon free: a refusal
 # takes no time. What comes above is refused by gRPC itself, as RESOURCE_EXHAUSTED.
 _SPARE_CALLS = 256
 # Seconds: a call that is over may still have its last messages to send.
 _FLUSH_S = 5.0
+# Seconds that gRPC has to stop in, once it was told to; it takes a few milliseconds.
+_STOP_S = 5.0
 _KEEPALIVE_MS = 60_000
 
 
@@ -58,18 +46,26 @@ class StemlineServer:
     """One server: `start` it, then `drain` it."""
 
     def __init__(self, library: Library, settings: ServerSettings) -> None:
-        """Nothing listens yet. Raises SettingsError when the settings do not fit together."""
+        """Nothing listens yet; its threads are there.
+
+        Raises SettingsError when the settings do not fit together, ListenError where the system has
+        not so many threads.
+        """
         check_settings(settings)
         self._library = library
         self._settings = settings
         self._admission = Admission(settings.max_streams)
         self._beats_audio = HeldAudio(settings.max_beats_total_s)
-        self._pool = ThreadPoolExecutor(
-            settings.max_streams + _SPARE_THREADS, thread_name_prefix="stemline call"
+        self._pool = ReadyThreads(settings.max_streams + _SPARE_THREADS, "stemline call")
+        self._health_pool = ReadyThreads(HEALTH_THREADS, "stemline health")
+        # Beside every call that streams, one that waits for its messages.
+        self._receivers = ReadyThreads(
+            settings.max_streams + MOST_REFLECTING + _SPARE_THREADS, "stemline receive"
         )
-        self._health = health.HealthServicer()
-        self._set_health(_NOT_SERVING)
+        self._alarm = Alarm()
+        self._health = Health((SERVICE,))
         self._server = self._built()
+        self._grpc_threads: set[threading.Thread] = set()
         self._stopped = threading.Event()
 
     @property
@@ -109,8 +105,18 @@ class StemlineServer:
                 port = self._server.add_secure_port(address, credentials)
         except RuntimeError as error:
             raise ListenError(f"cannot listen on {address}: {error}") from error
+        before = set(threading.enumerate())
         self._server.start()
+        self._grpc_threads = set(threading.enumerate()) - before
         return port
+
+    def check(self) -> None:
+        """Raise ServingError where gRPC's own thread has died: nobody would be answered again."""
+        if not self._stopped.is_set() and not all(each.is_alive() for each in self._grpc_threads):
+            raise ServingError(
+                "the thread that serves all calls has died, its traceback is above; start the "
+                "server anew"
+            )
 
     def load_models(self, go_on: Callable[[], bool] = lambda: True) -> None:
         """Open the models of the settings, or every one that may run, as long as `go_on()` is true.
@@ -135,7 +141,7 @@ class StemlineServer:
     def open(self) -> None:
         """Take calls, and say so to health checks."""
         self._admission.open()
-        self._set_health(_SERVING)
+        self._health.serving()
 
     def drain(self, grace_s: float | None = None) -> bool:
         """Refuse new calls, let the accepted ones finish, stop; whether all of them finished.
@@ -153,12 +159,22 @@ class StemlineServer:
         return finished
 
     def stop(self, flush_s: float = 0) -> None:
-        """Cancel what is still under way after `flush_s` seconds, and stop listening."""
+        """Cancel what is still under way after `flush_s` seconds, and stop listening.
+
+        It takes at most some seconds more than that, whatever the calls do.
+        """
         self._stopped.set()
         self._admission.drain()
-        self._server.stop(flush_s).wait()
+        try:
+            stopped = self._server.stop(flush_s).wait(flush_s + _STOP_S)
+        except RuntimeError:  # it needs a thread of its own, and the system has none
+            stopped = False
+        if not stopped:
+            _log.error("gRPC did not stop in time; what it still held ends with the process")
         self._admission.wait_until_empty(_FLUSH_S)
-        self._pool.shutdown(wait=False)
+        self._pool.shutdown()
+        self._health_pool.shutdown()
+        self._receivers.shutdown()
 
     def _usable_models(self) -> list[str]:
         """The names of the models that may run; the others are logged. Raises if there is none."""
@@ -179,9 +195,10 @@ class StemlineServer:
     def _built(self) -> grpc.Server:
         settings = self._settings
         token = None if settings.token_file is None else read_token(settings.token_file)
+        guard = Guard(self._alarm, {HEALTH: self._health_pool}, answers_itself=SERVICE)
         server = grpc.server(
             self._pool,
-            interceptors=[] if token is None else [TokenCheck(token)],
+            interceptors=[guard, *([] if token is None else [TokenCheck(token)])],
             options=[
                 ("grpc.so_reuseport", 0),  # a taken port is an error
                 ("grpc.max_receive_message_length", round(settings.max_message_mb * 1e6)),
@@ -190,6 +207,13 @@ class StemlineServer:
                 ("grpc.keepalive_timeout_ms", _KEEPALIVE_MS // 3),
             ],
             maximum_concurrent_rpcs=settings.max_streams + _SPARE_CALLS,
+        )
+        patience = Patience(
+            self._alarm,
+            self._receivers.submit,
+            settings.idle_s,
+            settings.unread_s,
+            settings.min_bytes_s,
         )
         servicer = StemlineServicer(
             self._library,
@@ -200,37 +224,14 @@ class StemlineServer:
                 settings.max_beats_s,
                 self._beats_audio,
             ),
+            patience,
             preferred=settings.models,
-            idle_s=settings.idle_s,
         )
         stemline_pb2_grpc.add_StemlineServiceServicer_to_server(servicer, server)  # type: ignore[no-untyped-call]
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
+        self._health.add_to(server)
         if settings.reflection:
-            names = (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
-            reflecting = _Reflection(names, settings.idle_s)
-            reflection_pb2_grpc.add_ServerReflectionServicer_to_server(reflecting, server)
+            Reflection((SERVICE,), patience).add_to(server)
         return server
-
-    def _set_health(self, status: "health_pb2.HealthCheckResponse.ServingStatus") -> None:
-        for service in _SERVICES:
-            self._health.set(service, status)
-
-
-class _Reflection(reflection.ReflectionServicer):  # type: ignore[misc]
-    """gRPC reflection; a call that sends nothing for `idle_s` ends."""
-
-    def __init__(self, names: tuple[str, ...], idle_s: float) -> None:
-        super().__init__(names)
-        self._idle_s = idle_s
-
-    def ServerReflectionInfo(
-        self,
-        request_iterator: "Iterator[reflection_pb2.ServerReflectionRequest]",
-        context: grpc.ServicerContext,
-    ) -> "Iterator[reflection_pb2.ServerReflectionResponse]":
-        """Answer the client's questions; see gRPC's reflection protocol."""
-        with TimedMessages(request_iterator, self._idle_s) as requests, suppress(IdleError):
-            yield from super().ServerReflectionInfo(requests, context)
 
 
 def serve(
@@ -242,7 +243,7 @@ def serve(
 
     Call it from the main thread. `on_ready` is called with the address once calls are taken. The
     library stays open. Returns whether every accepted call finished. Raises as
-    `StemlineServer.start` does.
+    `StemlineServer.start` and `StemlineServer.check` do.
     """
     signals = _Signals()
     server = StemlineServer(library, settings)
@@ -255,6 +256,7 @@ def serve(
                 on_ready(address_of(settings.host, port))
             while signals.n_received == 0:
                 time.sleep(WAIT_S)
+                server.check()
             _log.info("draining: %d calls are under way", server.n_streams)
             signals.on_second = server.stop
             if signals.n_received > 1:

@@ -68,8 +68,7 @@ def rpc_status_of(
     `fields` are those of the call's request; unset, every option is a field of its config. A fault
     of ours is logged with its traceback, and the client gets the request's id alone.
     """
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        error = LimitError("the server's disk is full; try again later")
+    error = _shortage_of(error) or error
     code = status_of(error)
     if not isinstance(error, StemlineError) or code is grpc.StatusCode.INTERNAL:
         _log.error("request %s failed", request_id, exc_info=error)
@@ -91,6 +90,26 @@ def rpc_status_of(
         retry.retry_delay.FromSeconds(_RETRY_S)
         details.append(retry)
     return _status(code, message, _reason_of(error), *details)
+
+
+_NO_THREAD = "can't start new thread"
+_SHORTAGES = {
+    errno.ENOSPC: "the server's disk is full; try again later",
+    errno.EDQUOT: "the server's share of the disk is full; try again later",
+    errno.EMFILE: "the server has no file descriptors left; try again later",
+    errno.ENFILE: "the server's system has no file descriptors left; try again later",
+}
+
+
+def _shortage_of(error: BaseException) -> LimitError | None:
+    """What the machine has none of at the moment, where an error says so; not a fault of ours."""
+    if isinstance(error, OSError) and error.errno in _SHORTAGES:
+        return LimitError(_SHORTAGES[error.errno])
+    if isinstance(error, RuntimeError) and str(error) == _NO_THREAD:
+        return LimitError("the server has no threads left; try again later")
+    if isinstance(error, MemoryError):
+        return LimitError("the server has no memory left for this call; try again later")
+    return None
 
 
 def _status(code: grpc.StatusCode, message: str, reason: str, *details: Message) -> grpc.Status:

@@ -20,6 +20,8 @@ import torch
 
 from stemline.errors import CheckpointError
 
+from .bounds import check_file
+
 Names = Sequence[Callable[..., Any] | tuple[Callable[..., Any], str]]
 """What stands in for a name in a file, and that name where it is not its own."""
 
@@ -36,6 +38,7 @@ def load_inert(path: Path, kind: str = "checkpoint", names: Names = ()) -> objec
     Raises CheckpointError: no such file, empty, cut short, no file of torch's, or with other names.
     """
     is_zip = first_bytes(path) == _ZIP_MAGIC
+    check_file(path, is_zip)
     known = [*_NUMPY, *names]
     unreadable = f"no {kind.split()[-1]} torch can read, or is cut short; fetch it again"
     try:

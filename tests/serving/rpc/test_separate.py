@@ -24,6 +24,9 @@ from stemline.preprocessing.audio import AudioFormat
 from stemline.serving.client.client import StemlineClient
 from stemline.serving.jobs import SeparateOptions
 from stemline.serving.rpc.admission import Admission
+from stemline.serving.rpc.alarm import Alarm
+from stemline.serving.rpc.patience import Patience
+from stemline.serving.rpc.ready_threads import ReadyThreads
 from stemline.serving.rpc.service import StemlineServicer
 from stemline.serving.rpc.uploads import UploadLimits
 from stemline.v1 import stemline_pb2 as pb
@@ -196,7 +199,8 @@ class Context:
 def test_the_time_to_encode_is_not_that_of_a_client_that_reads_slowly(is_file):
     admission = Admission(1)
     admission.open()
-    service = StemlineServicer(GainLibrary(), admission, UploadLimits(10**9, 10**9))
+    patience = Patience(Alarm(), ReadyThreads(1, "receive").submit)
+    service = StemlineServicer(GainLibrary(), admission, UploadLimits(10**9, 10**9), patience)
     config = pcm_config()
     if is_file:
         config.config.output.wav.bits = 16

@@ -4,12 +4,9 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from pathlib import Path
 
 import grpc
 import numpy as np
@@ -22,6 +19,7 @@ from grpc_helpers import (
     call_separate,
     pcm_config,
     running_server,
+    server_process,
     settings,
 )
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
@@ -105,18 +103,6 @@ def test_what_does_not_finish_within_the_grace_is_cut():
         gate.set()
 
 
-SERVER_SCRIPT = """
-import sys
-from grpc_helpers import GainLibrary, settings
-from helpers import gain_separator
-from stemline.serving.rpc.server import serve
-
-library = GainLibrary({"tiny.fp32": gain_separator(delay_s=0.03)})
-serve(library, settings(grace_s=None), on_ready=lambda address: print(address, flush=True))
-library.close()
-"""
-
-
 def test_sigterm_finishes_what_was_accepted_and_refuses_the_new():
     samples = music(40_000)
     with server_process() as (process, address):
@@ -153,23 +139,6 @@ def test_a_second_signal_cuts_what_would_not_finish():
                 for _ in separation:
                     pass
         assert process.wait(20) == 0
-
-
-@contextmanager
-def server_process():
-    """A server of its own process, and its address."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", SERVER_SCRIPT],
-        stdout=subprocess.PIPE,
-        text=True,
-        env={"PYTHONPATH": str(Path(__file__).parents[2])},
-    )
-    try:
-        yield process, process.stdout.readline().strip()
-    finally:
-        process.kill()
-        process.wait()
-        process.stdout.close()
 
 
 def test_reflection_lists_the_service_and_can_be_left_out():
