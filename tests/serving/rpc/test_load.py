@@ -7,6 +7,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import grpc
 import numpy as np
@@ -181,7 +182,7 @@ def test_more_calls_than_may_wait_are_refused_and_end_no_other():
     ):
         listing = channel.stream_stream(f"/{SERVICE}/ListModels")
         # None of them sends its message, so each keeps a thread for some seconds, or waits for one.
-        calls = [listing(iter(done.wait, True)) for _ in range(300)]
+        calls: list[Any] = [listing(iter(done.wait, True)) for _ in range(300)]
         wait_for(lambda: any(call.done() for call in calls), "a refusal")
         refused = [call for call in calls if call.done()]
         assert {call.code() for call in refused} == {Code.RESOURCE_EXHAUSTED}
