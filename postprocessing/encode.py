@@ -10,6 +10,7 @@ from typing import BinaryIO, Self
 import numpy as np
 
 from stemline.arrays import Array
+from stemline.atomic_files import PartFile
 from stemline.errors import EncodingError
 from stemline.tags import Tags
 
@@ -21,8 +22,8 @@ __all__ = ["EncodingError", "OutputFormat", "StemWriter"]
 class StemWriter:
     """One stem to one file; use it in `with`, or call `close` or `abort`.
 
-    A path is written as `<name>.part` beside it and renamed when complete, so that a file of
-    that name is always whole. After an OSError (disk full) nothing of it is left.
+    A path is written as a `PartFile` beside it and renamed when complete, so that a file of that
+    name is always whole. After an OSError (disk full) nothing of it is left.
     """
 
     def __init__(
@@ -45,7 +46,7 @@ class StemWriter:
         self._tags = tags
         self._channels = channels
         self._path = target if isinstance(target, Path) else None
-        self._part = None if self._path is None else self._path.with_name(f"{self._path.name}.part")
+        self._part: PartFile | None = None
         self._file: BinaryIO | None = None
         self._encoder: Encoder | None = None
         self._complete = False
@@ -53,7 +54,8 @@ class StemWriter:
             if isinstance(target, Path):
                 if target.is_dir():
                     raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-                self._file = target.with_name(f"{target.name}.part").open("w+b")
+                self._part = PartFile(target)
+                self._file = self._part.file
             else:
                 self._file = target
             file_format = find_format(output.container)
@@ -91,11 +93,10 @@ class StemWriter:
             self._encoder = None
             if self._tags is not None:
                 find_format(self._output.container).add_tags(self._file, self._tags)
-            if self._path is None or self._part is None:
+            if self._part is None:
                 self._file.flush()
             else:
-                self._file.close()
-                self._part.replace(self._path)
+                self._part.put()
         except OSError as error:
             raise self._given_up(error) from error
         self._complete = True
@@ -107,10 +108,10 @@ class StemWriter:
             self._encoder = None
         if self._path is None or self._part is None or self._file is None:
             return
-        with suppress(OSError):  # what could not be flushed is not wanted any more
-            self._file.close()
-        with suppress(OSError):
-            (self._path if self._complete else self._part).unlink()
+        self._part.discard()
+        if self._complete:
+            with suppress(OSError):
+                self._path.unlink()
         self._file = None
 
     def _given_up(self, error: OSError) -> OSError:
