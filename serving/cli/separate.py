@@ -19,6 +19,7 @@ from ..jobs import SeparateOptions
 from ..library import EngineOptions
 from ..output_names import FileNames
 from ..stem_origin import mark
+from ..stem_places import DEFAULT, file_names
 from . import separate_options as option
 from .batch import Batch, attempt
 from .inputs import as_file, found_files
@@ -41,7 +42,7 @@ from .options import (
 from .progress import progress_bar
 from .remote import ServerOptions
 from .report import print_json, say, speaking, warn
-from .separate_plan import DEFAULT, Made, Plan, distinct_inputs, has_outputs, plan, say_replaced
+from .separate_plan import Made, Plan, distinct_inputs, has_outputs, plan, say_replaced
 from .separate_source import SeparateSource, SeparationRun, open_local, open_remote, path_name
 from .small_model import tell_of_small_model
 
@@ -86,7 +87,7 @@ def separate(
     options = SeparateOptions(_stem_names(stems, two_stems), bool(two_stems), overlap, shifts, seed)
     short = {"mp3": mp3, "flac": flac, "int24": int24, "float32": float32}
     output = option.output_format(container.value, bits, bitrate, short)
-    names = _names(filename, output, options)
+    names = file_names(filename, output.container, options)
     inputs = distinct_inputs(found_files(files, [out]), names, out)
     with ExitStack() as closing:
         closing.enter_context(speaking(quiet=quiet, verbose=verbose))
@@ -129,18 +130,6 @@ def _piped_folder(
     if sys.stdout.isatty():
         raise RequestError("out", "-o - writes audio, and standard output is a terminal; pipe it")
     return Path(closing.enter_context(TemporaryDirectory(prefix="stemline-")))
-
-
-def _names(template: str, output: OutputFormat, options: SeparateOptions) -> FileNames:
-    """The template. Raises RequestError where it is none, or several stems would be one file."""
-    names = FileNames(template, output.container)
-    if not names.has("stem") and (len(options.stems) != 1 or options.residual):
-        raise RequestError(
-            "filename",
-            f"--filename {names.template!r} has no {{stem}}: all stems would be one file; one "
-            "alone is chosen with --stems NAME",
-        )
-    return names
 
 
 def _made(

@@ -3,9 +3,10 @@ from pathlib import Path
 import pytest
 
 from stemline.errors import RequestError
-from stemline.serving.cli.separate_plan import DEFAULT, Made, distinct_inputs, plan
+from stemline.serving.cli.separate_plan import Made, distinct_inputs, plan
 from stemline.serving.output_names import FileNames
 from stemline.serving.stem_origin import mark, models_in
+from stemline.serving.stem_places import DEFAULT
 
 NAMES = FileNames(DEFAULT, "wav")
 MADE = Made("mini", ("drums", "bass"))
