@@ -139,33 +139,26 @@ class Separator:
         out
             The folder that everything is below; no name of a source or a stem leads out of it.
         filename
-            A template of paths below it, of `{parent}`, `{track}`, `{trackext}`, `{model}`,
-            `{stem}` and `{ext}`.
+            A template below it, of `{parent} {track} {trackext} {model} {stem} {ext}`.
         format, bits, bitrate_kbps
             As `Stems.save` has them.
-        stems, residual, overlap, shifts, seed, strict
+        stems, residual, overlap, shifts, seed, strict, on_progress
             As `separate` has them.
-        on_progress
-            Called in this thread with the samples done so far and the track's, None where the
-            file does not say how many there are.
 
         Returns
         -------
         SeparatedFile
-            `stems`, name → path; `n_samples`, `sample_rate_hz`, `seconds`; and what a caller may
-            want to know: `faults` of the source, whole sentences, and `clipped_samples` by stem.
-            Both are logged as warnings, too.
+            `stems`, name → path; the source's `faults`, whole sentences, and `clipped_samples` by
+            stem, both logged as warnings, too; `n_samples`, `sample_rate_hz` and `seconds`.
 
         Raises
         ------
-        AudioError
-            The file is missing, no audio, or damaged and `strict`.
+        AudioError, UnknownStemError, OverlapError, EngineError
+            As `separate`.
         RequestError
             A parameter is wrong, or a stem would be written over the source.
-        EncodingError
-            No such format, or it cannot hold these stems.
-        UnknownStemError, OverlapError, EngineError, OSError
-            The model has no such stem or overlap, its engine failed, or a file cannot be written.
+        EncodingError, OSError
+            The format cannot hold these stems, or a file cannot be written.
         """
         return write_stems(
             source,
