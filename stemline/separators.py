@@ -129,8 +129,7 @@ class Separator:
 
         The files are those of the command, to the byte: by default `out/<track>/<stem>.wav`, or
         where another model's stems lie there `out/<track>/<model>/<stem>.wav`. All of them are
-        written or none; folders are made; a file that is there is replaced at the end, and a
-        warning is logged before.
+        written or none; a file that is there is replaced at the end, with a warning before.
 
         Parameters
         ----------
