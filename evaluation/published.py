@@ -56,14 +56,15 @@ def basis(quality: Quality | BeatQuality) -> str:
     return f"{songs}, {quality.inputs}" if isinstance(quality, BeatQuality) else songs
 
 
+def cell(quality: Quality | BeatQuality) -> str:
+    """The figures in a table: `SI-SDR improvement 11.8 dB (drums 11.4); 24 songs of 30 s`."""
+    what = "F-measure" if isinstance(quality, BeatQuality) else "SI-SDR improvement"
+    return f"{what} {figures(quality)}; {basis(quality)}"
+
+
 def sentence(quality: Quality | BeatQuality) -> str:
     """The figures as pages state them: what, its unit, how much, and in which songs."""
-    what = (
-        "F-measure within 70 ms"
-        if isinstance(quality, BeatQuality)
-        else ("SI-SDR improvement over the mixture")
-    )
-    return (
-        f"{what} {figures(quality)}, mean of held-out songs of the synthetic band "
-        f"({basis(quality)})"
-    )
+    is_beats = isinstance(quality, BeatQuality)
+    what = "F-measure within 70 ms" if is_beats else "SI-SDR improvement over the mixture"
+    songs = f"mean of held-out songs of the synthetic band ({basis(quality)})"
+    return f"{what} {figures(quality)}, {songs}"

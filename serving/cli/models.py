@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from stemline.evaluation.beat_quality import BeatQuality
     from stemline.evaluation.quality import Quality
 
-_QUALITY = "on the synthetic band: SI-SDR improvement over the mixture, or F-measure"
+_QUALITY = "quality on the synthetic band"
 
 
 def models(artifacts: FindArtifacts = None, as_json: Json = False) -> None:
@@ -44,7 +44,9 @@ def models(artifacts: FindArtifacts = None, as_json: Json = False) -> None:
             }
         )
         if quality is not None:
-            shown.setdefault(info.model, []).append(_words_of(quality))
+            from stemline.evaluation.published import cell
+
+            shown.setdefault(info.model, []).append(cell(quality))
     if as_json:
         print_json(list(rows.values()))
         return
@@ -125,12 +127,6 @@ def _quality(model: Model) -> "Quality | BeatQuality | None":
     except ArtifactError as error:
         warn(str(error))
         return None
-
-
-def _words_of(quality: "Quality | BeatQuality") -> str:
-    from stemline.evaluation.published import basis, figures
-
-    return f"{figures(quality)}; {basis(quality)}"
 
 
 def _exported(artifact: dict[str, Any]) -> str:

@@ -63,7 +63,7 @@ def separate(
     threads: Threads = None,
     container: option.Format = option.DEFAULT_CONTAINER,
     bits: option.Bits = option.DEFAULT_BITS,
-    bitrate: option.Bitrate = 192,
+    bitrate: option.Bitrate = option.DEFAULT_BITRATE_KBPS,
     mp3: option.Mp3 = False,
     flac: option.Flac = False,
     int24: option.Int24 = False,
@@ -91,7 +91,7 @@ def separate(
     inputs = distinct_inputs(found_files(files, [out]), names, out)
     with ExitStack() as closing:
         closing.enter_context(speaking(quiet=quiet, verbose=verbose))
-        _say_of_segment(segment)
+        _say_of_options(segment, output)
         if is_piped := str(out) == "-":
             out = _piped_folder(closing, inputs, options, as_json)
         if server:
@@ -109,9 +109,12 @@ def separate(
     batch.end()
 
 
-def _say_of_segment(segment_s: float | None) -> None:
+def _say_of_options(segment_s: float | None, output: OutputFormat) -> None:
+    """Say which of the options were taken and change nothing."""
     if segment_s is not None:
         say("--segment is not needed: an exported network has the segment it was made for")
+    if words := option.unused(output):
+        warn(words)
 
 
 def _piped_folder(

@@ -8,7 +8,14 @@ import pytest
 from demucs_track_helpers import gain_info, write_gains
 
 from stemline.evaluation.beat_quality import BeatQuality
-from stemline.evaluation.published import basis, figures, published_path, read_published, sentence
+from stemline.evaluation.published import (
+    basis,
+    cell,
+    figures,
+    published_path,
+    read_published,
+    sentence,
+)
 from stemline.evaluation.quality import BENCH_SONGS, Quality, StemQuality
 from stemline.export.models import MODELS
 from stemline.serving.cli.models import models
@@ -98,11 +105,13 @@ def test_the_words_are_these() -> None:
         "SI-SDR improvement over the mixture 10.6 dB (drums 10.0, bass 11.2), mean of held-out "
         "songs of the synthetic band (2 songs of 7.5 s)"
     )
+    assert cell(quality) == ("SI-SDR improvement 10.6 dB (drums 10.0, bass 11.2); 2 songs of 7.5 s")
     beats = BeatQuality((1,), 30.0, "mixtures", 60, 0.914, 0.8751, None, None)
     assert sentence(beats) == (
         "F-measure within 70 ms 0.91 of beats, 0.88 of downbeats, mean of held-out songs of the "
         "synthetic band (1 song of 30 s, mixtures)"
     )
+    assert cell(beats) == "F-measure 0.91 of beats, 0.88 of downbeats; 1 song of 30 s, mixtures"
 
 
 def test_the_list_of_models_shows_them_of_these_weights_alone(
@@ -117,7 +126,7 @@ def test_the_list_of_models_shows_them_of_these_weights_alone(
         write_gains(tmp_path / digest, replace(info, weights_sha256=digest), [1.0] * 4)
         models(artifacts=tmp_path / digest)
         line = next(one for one in capsys.readouterr().out.splitlines() if one.startswith("mini\t"))
-        assert (f"\t{figures(wanted)}; {basis(wanted)}\t" in line) is is_shown
+        assert (f"\tSI-SDR improvement {figures(wanted)}; {basis(wanted)}\t" in line) is is_shown
         models(artifacts=tmp_path / digest, as_json=True)
         listed = {row["model"]: row for row in json.loads(capsys.readouterr().out)}
         quality = listed["mini"]["artifacts"][0]["quality"]
