@@ -200,10 +200,11 @@ def _say_result(path: Path, result: _Found) -> None:
             ("beat", "position"),
             [(f"{one.time_s:.2f}", str(one.position)) for one in shown],
         )
-    if len(shown) < len(found.beats):
+    if len(found.beats) > _N_BEATS_SHOWN:
+        which = f"the first {n_shown}" if n_shown < len(found.beats) else "all"
         say(
-            f"{path}: the first {len(shown)} of {len(found.beats)} beats; all of them are in a "
-            "pipe, --json, --csv FILE and --beats FILE"
+            f"{path}: {which} of {len(found.beats)} beats; all of them are in a pipe, --json, "
+            "--csv FILE and --beats FILE"
         )
     wall = result.seconds["wall"]
     say(

@@ -105,7 +105,7 @@ def unused(output: OutputFormat) -> str:
     """
     has_bitrate = find_format(output.container).has_bitrate
     if has_bitrate and output.bits != DEFAULT_BITS:
-        return f"{output.container} has a bitrate and no bits; {output.bits} bits are passed over"
+        return f"{output.container} has a bitrate and no bits; {output.bits} bits change nothing"
     if not has_bitrate and output.bitrate_kbps != DEFAULT_BITRATE_KBPS:
         lossy = " or ".join(f"--{name}" for name in FORMATS if find_format(name).has_bitrate)
         return f"{output.container} has no bitrate; {lossy} asks for what has"

@@ -143,7 +143,7 @@ def test_flags_that_disagree_are_refused(container: str, bits: int, short: str, 
         (OutputFormat("mp3", 16, 128), ""),
         (OutputFormat("wav", 16, 128), "wav has no bitrate; --mp3 asks for what has"),
         (OutputFormat("flac", 24, 320), "flac has no bitrate; --mp3 asks for what has"),
-        (OutputFormat("mp3", 24, 192), "mp3 has a bitrate and no bits; 24 bits are passed over"),
+        (OutputFormat("mp3", 24, 192), "mp3 has a bitrate and no bits; 24 bits change nothing"),
     ],
 )
 def test_what_is_asked_for_and_is_nothing_of_the_format_is_said(
