@@ -201,11 +201,12 @@ def _say_result(path: Path, result: _Found) -> None:
             [(f"{one.time_s:.2f}", str(one.position)) for one in shown],
         )
     if len(found.beats) > _N_BEATS_SHOWN:
-        which = f"the first {n_shown}" if n_shown < len(found.beats) else "all"
-        say(
-            f"{path}: {which} of {len(found.beats)} beats; all of them are in a pipe, --json, "
-            "--csv FILE and --beats FILE"
-        )
+        also = "--json, --csv FILE and --beats FILE"
+        if n_shown < len(found.beats):
+            which = f"the first {n_shown} of {len(found.beats)} beats; all are in a pipe, {also}"
+        else:
+            which = f"{n_shown} beats; they are in {also}, too"
+        say(f"{path}: {which}")
     wall = result.seconds["wall"]
     say(
         f"{path}: {counts}; {result.duration_s:.1f} s of audio in {wall:.1f} s, "

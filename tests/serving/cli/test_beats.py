@@ -147,7 +147,7 @@ def test_a_pipe_has_every_beat(folder: Path) -> None:
     first = lines.index("beat\tposition")
     assert lines[first + 1 :] == [f"{time_s:.2f}\t{place}" for time_s, place in WANTED]
     said = " ".join(done.stderr.split())
-    assert f"all of {len(WANTED)} beats; all of them are in a pipe, --json, --csv FILE" in said
+    assert f"{len(WANTED)} beats; they are in --json, --csv FILE and --beats FILE, too" in said
 
 
 def test_a_terminal_has_the_first_beats_and_how_to_get_all(
@@ -163,7 +163,7 @@ def test_a_terminal_has_the_first_beats_and_how_to_get_all(
     rows = tables[f"{folder / 'song.wav'}: beats"]
     assert rows == [(f"{time_s:.2f}", str(place)) for time_s, place in WANTED[:8]]
     said = " ".join(done.stderr.split())
-    assert f"the first 8 of {len(WANTED)} beats; all of them are in a pipe, --json" in said
+    assert f"the first 8 of {len(WANTED)} beats; all are in a pipe, --json" in said
 
 
 @pytest.mark.parametrize("name", ["song.wav", "click.wav"])
