@@ -17,6 +17,7 @@ from stemline.preprocessing.channels import MOST_CHANNELS
 from stemline.serving.stem_files import FileBlocks
 from stemline.serving.stem_tags import TrackTags, tags_of_file
 
+StrPath = str | os.PathLike[str]
 AudioSource = str | os.PathLike[str] | NDArray[np.floating[Any]]
 """An audio file, or samples (channels, n_samples)."""
 Progress = Callable[[int, int | None], None]

@@ -41,6 +41,8 @@ class FileFormat(ABC):
     """The name in `--format`, and the extension of files."""
     most_channels: ClassVar[int]
     """The most channels that a file holds."""
+    has_bitrate: ClassVar[bool] = False
+    """Whether it is lossy, of a bitrate in place of bits."""
 
     @abstractmethod
     def check_quality(self, quality: Quality) -> None:

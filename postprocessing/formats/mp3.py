@@ -33,6 +33,7 @@ _MPEGS = (_MPEG_1, _MPEG_2, _MPEG_2_5)
 class _Mp3(FileFormat):
     name = "mp3"
     most_channels = 2
+    has_bitrate = True
 
     def check_quality(self, quality: Quality) -> None:
         known = sorted({kbps for mpeg in _MPEGS for kbps in mpeg.bitrates_kbps})

@@ -8,14 +8,14 @@ from typing import Annotated
 import typer
 
 from stemline.errors import RequestError
-from stemline.postprocessing.formats import FORMATS, OutputFormat
+from stemline.postprocessing.formats import FORMATS, OutputFormat, find_format
 
 from ..output_names import FIELDS
 
 # As users choose among them; a type checker wants the names of an Enum written out.
 Container = StrEnum("Container", list(FORMATS))  # type: ignore[misc]
 DEFAULT_CONTAINER = next(iter(Container))
-DEFAULT_BITS = 16
+DEFAULT_BITS, DEFAULT_BITRATE_KBPS = 16, 192
 
 Model = Annotated[
     str,
@@ -99,3 +99,17 @@ def output_format(
         bits=wanted.pop() if wanted else bits,
         bitrate_kbps=bitrate_kbps,
     )
+
+
+def unused(output: OutputFormat) -> str:
+    """What was asked for of the samples and is nothing of this format; empty where there is none.
+
+    Said, as whoever types `--mp3-bitrate` and no `--mp3` may expect MP3.
+    """
+    has_bitrate = find_format(output.container).has_bitrate
+    if has_bitrate and output.bits != DEFAULT_BITS:
+        return f"{output.container} has a bitrate and no bits; {output.bits} bits change nothing"
+    if not has_bitrate and output.bitrate_kbps != DEFAULT_BITRATE_KBPS:
+        lossy = " or ".join(f"--{name}" for name in FORMATS if find_format(name).has_bitrate)
+        return f"{output.container} has no bitrate; {lossy} asks for what has"
+    return ""

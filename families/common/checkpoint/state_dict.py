@@ -18,8 +18,9 @@ from .bounds import check_tensors
 from .inert_pickle import Names, first_bytes, load_inert
 from .prefixes import without_prefixes
 
-# What training loops wrap a state dict in, in the order MSST looks for them.
-_WRAPPERS = ("state", "state_dict", "model_state_dict")
+# What training loops wrap a state dict in, in the order MSST looks for them, and `model` of others.
+_WRAPPERS = ("state", "state_dict", "model_state_dict", "model")
+_MOST_WRAPPERS = 4  # a pickle can hold itself
 _HINT = "does the configuration belong to this checkpoint?"
 
 
@@ -52,9 +53,8 @@ def state_dict_in(found: object, path: Path) -> dict[str, Tensor]:
 
     Raises CheckpointError where it holds none.
     """
-    for key in _WRAPPERS:
-        if isinstance(found, Mapping) and isinstance(found.get(key), Mapping):
-            found = found[key]
+    for _ in range(_MOST_WRAPPERS):
+        found = _unwrapped(found)
     if not isinstance(found, Mapping) or not found:
         raise CheckpointError(f"{path} holds no state dict, but a {type(found).__name__}")
     tensors: dict[str, Tensor] = {}
@@ -74,6 +74,13 @@ def _plain(value: Tensor) -> Tensor:
     """A tensor of its own memory, real numbers as float32."""
     value = value.detach().contiguous()
     return value.float() if value.is_floating_point() else value
+
+
+def _unwrapped(found: object) -> object:
+    for key in _WRAPPERS:
+        if isinstance(found, Mapping) and isinstance(found.get(key), Mapping):
+            return found[key]
+    return found
 
 
 def load_strictly(network: nn.Module, state: Mapping[str, Tensor], source: str) -> tuple[str, ...]:

@@ -5,9 +5,10 @@ from encode_helpers import noise, write
 
 from stemline.errors import RequestError
 from stemline.postprocessing.encode import OutputFormat
-from stemline.serving.cli.separate_plan import DEFAULT, Made, distinct_inputs, plan
+from stemline.serving.cli.separate_plan import Made, distinct_inputs, plan
 from stemline.serving.output_names import FileNames
 from stemline.serving.stem_origin import mark, models_in
+from stemline.serving.stem_places import DEFAULT
 from stemline.serving.stem_tags import TrackTags
 
 NAMES = FileNames(DEFAULT, "wav")
