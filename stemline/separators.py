@@ -148,12 +148,8 @@ class Separator:
             The folder that everything is below; no name of a source or a stem leads out of it.
         filename
             A template below it, of `{parent} {track} {trackext} {model} {stem} {ext}`.
-        format, bits, bitrate_kbps
-            As `Stems.save` has them.
-        stems, residual, overlap, shifts, seed, strict, on_progress
-            As `separate` has them.
-        tags
-            Whether the source's tags and front cover go to the stems, as `Stems.save` has it.
+        format, bits, bitrate_kbps, tags
+            As `Stems.save` has them; the others as `separate`.
 
         Returns
         -------
