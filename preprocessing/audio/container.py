@@ -16,7 +16,7 @@ from .libsndfile import part_of
 from .mpeg import mpeg_contents
 from .mpeg_frames import frame_header
 from .ogg import ogg_contents
-from .part import Contents, DecodeError
+from .part import MOST_CHUNKS, Contents, DecodeError, EndlessError
 from .riff import wave_contents
 from .tags import tag_bytes
 
@@ -55,6 +55,8 @@ def _of_either(file: BinaryIO, start: int, end: int) -> Contents:
     try:
         contents = _of_magic(file, start, end)
         return contents if contents is not None else _of_libsndfile(file, start, end)
+    except EndlessError:
+        raise
     except DecodeError as refused:
         try:
             return ffmpeg_contents(file, start, end)
@@ -64,12 +66,10 @@ def _of_either(file: BinaryIO, start: int, end: int) -> Contents:
 
 def _behind_tags(file: BinaryIO, end: int) -> int:
     at = 0
-    while at < end:
+    for _ in range(MOST_CHUNKS):
         file.seek(at)
         head = file.read(32)
-        if head[:3] != b"ID3":
-            break
-        size = tag_bytes(head, end - at)
+        size = tag_bytes(head, end - at) if head[:3] == b"ID3" else 0
         if not size:
             break
         at += size
@@ -85,8 +85,7 @@ def _of_magic(file: BinaryIO, start: int, end: int) -> Contents | None:
     if head[:4] == b"fLaC":
         return flac_contents(file, start, end)
     if head[:4] == b"OggS":
-        found = ogg_contents(file, start, end)
-        return found if found is not None else ffmpeg_contents(file, start, end)
+        return ogg_contents(file, start, end)
     if head[:8] == _W64 or head[:4] in (b"caff", b".snd"):
         return chunked_contents(file, start, end, head[:4])
     if head[:4] == b"FORM" and head[8:12] in (b"AIFF", b"AIFC"):

@@ -1,28 +1,35 @@
 """FLAC (RFC 9639): a stream, or several that were joined without a converter."""
 
+import re
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
+from itertools import islice
 from typing import BinaryIO, Final
 
 from stemline.preprocessing.speakers import of_mask
 
+from .byte_window import ByteWindow
 from .flac_decoder import FlacDecoder
 from .flac_frames import last_frame
 from .libsndfile import part_of
-from .part import Contents, DecodeError, Part, ends_early
+from .part import MOST_CHUNKS, MOST_PARTS, Contents, DecodeError, Part, ends_early
 
 _COMMENTS: Final = 4
 _MASK_NAME: Final = b"WAVEFORMATEXTENSIBLE_CHANNEL_MASK="
 # The mark, and the header of the STREAMINFO block that has to follow it.
-_BEGINNINGS: Final = (b"fLaC\x00\x00\x00\x22", b"fLaC\x80\x00\x00\x22")
-_BLOCK: Final = 1 << 20
+_BEGINNING: Final = re.compile(rb"fLaC[\x00\x80]\x00\x00\x22")
+_BLOCK: Final = 1 << 14
 
 
 def flac_contents(file: BinaryIO, start: int, end: int) -> Contents:
     """A part for each stream. Raises DecodeError."""
-    starts = [start, *_beginnings(file, start + 8, end)]
+    starts = [start, *islice(_beginnings(file, start + 8, end), MOST_PARTS)]
     parts: list[Part] = []
     faults: list[str] = []
+    if len(starts) > MOST_PARTS:
+        faults.append(f"holds more after its first {MOST_PARTS} parts, which is left out")
+        end = starts.pop()
     for first, last in zip(starts, [*starts[1:], end], strict=True):
         try:
             mask = _mask(file, first, last)
@@ -53,34 +60,22 @@ def _least_samples(file: BinaryIO, start: int, end: int, announced: int | None) 
     return last.sample
 
 
-def _beginnings(file: BinaryIO, start: int, end: int) -> list[int]:
-    found = []
+def _beginnings(file: BinaryIO, start: int, end: int) -> Iterator[int]:
+    data = ByteWindow(file, end)
     at = start
     while at < end:
-        file.seek(at)
-        block = file.read(min(_BLOCK, end - at))
-        if len(block) < 8:
-            break
-        found += sorted(
-            at + place for beginning in _BEGINNINGS for place in _places(block, beginning)
-        )
-        at += len(block) - 7
-    return found
-
-
-def _places(block: bytes, wanted: bytes) -> list[int]:
-    places = []
-    place = block.find(wanted)
-    while place >= 0:
-        places.append(place)
-        place = block.find(wanted, place + 1)
-    return places
+        block = data.at(at, _BLOCK)
+        for match in _BEGINNING.finditer(block):
+            yield at + match.start()
+        at += max(1, len(block) - 7)
 
 
 def _mask(file: BinaryIO, start: int, end: int) -> int:
     """The channel mask among a stream's comments; 0 where there is none."""
     at = start + 4
-    while at + 4 <= end:
+    for _ in range(MOST_CHUNKS):
+        if at + 4 > end:
+            break
         file.seek(at)
         head = file.read(4)
         kind, size = head[0], int.from_bytes(head[1:4], "big")

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .byte_ranges import ByteRanges, Range
-from .flac_frames import next_frame
+from .flac_frames import frames
 from .libsndfile import SndfileDecoder
 from .part import DecodeError
 
@@ -14,6 +14,8 @@ _STREAMINFO_BYTES: Final = 34
 # What libFLAC may have read ahead of the frame that it could not decode.
 _READ_AHEAD_BYTES: Final = 1 << 17
 _SILENCE_SAMPLES: Final = 1 << 16
+_MOST_TRIES: Final = 10_000
+"""Frames that are tried behind damaged ones, in all of a stream."""
 
 
 class FlacDecoder:
@@ -35,7 +37,7 @@ class FlacDecoder:
         self._inner = SndfileDecoder(ByteRanges(file, [(start, end)]))
         self._begins_at = start
         self._n_read = 0
-        self._n_silent = 0
+        self._n_silent = self._n_tries = 0
 
     def read(self, n_samples: int) -> NDArray[np.float32]:
         """The next samples (n, channels), n <= n_samples; none at the end. Raises DecodeError."""
@@ -63,10 +65,10 @@ class FlacDecoder:
         here = self._begins_at + max(0, self._inner.position - len(self._header))
         search = max(self._begins_at + 1, here - _READ_AHEAD_BYTES)
         wanted = range(self._n_read, self._total or 1 << 36)
-        while (
-            found := next_frame(self._file, search, self._end, self._block_samples, wanted)
-        ) is not None:
-            search = found.place + 1
+        for found in frames(self._file, search, self._end, self._block_samples, wanted):
+            self._n_tries += 1
+            if self._n_tries > _MOST_TRIES:
+                return False
             pieces: list[Range | bytes] = [self._header, (found.place, self._end)]
             try:
                 inner = SndfileDecoder(ByteRanges(self._file, pieces))

@@ -1,9 +1,15 @@
 """The headers of FLAC frames, to find back into a damaged stream (RFC 9639, section 9.1)."""
 
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, Final
 
-_BLOCK: Final = 1 << 16
+from .byte_window import ByteWindow
+
+_BLOCK: Final = 1 << 14
+_SYNC: Final = re.compile(rb"\xff(?=[\xf8\xf9])")
+_MOST_MISTAKEN: Final = 1_000_000
 _LONGEST_HEADER: Final = 16
 _POLYNOMIAL: Final = 0x07
 
@@ -28,36 +34,38 @@ class FrameStart:
     sample: int
 
 
-def next_frame(
+def frames(
     file: BinaryIO, start: int, end: int, block_samples: int, samples: range
-) -> FrameStart | None:
-    """The first frame from `start` on whose first sample is one of `samples`.
+) -> Iterator[FrameStart]:
+    """The frames from `start` on whose first sample is one of `samples`.
 
-    `block_samples` is the length of all frames but the last where it is one for all of them.
+    `block_samples` is the length of all frames but the last where it is one for all of them. Ends
+    where more than a million places only look like frames.
     """
+    data = ByteWindow(file, end)
+    n_mistaken = 0
     at = start
     while at < end:
-        file.seek(at)
-        block = file.read(min(_BLOCK, end - at))
-        place = block.find(b"\xff")
-        while 0 <= place < len(block) - _LONGEST_HEADER or (0 <= place and at + len(block) >= end):
-            sample = _first_sample(block[place : place + _LONGEST_HEADER], block_samples)
+        block = data.at(at, _BLOCK)
+        for match in _SYNC.finditer(block):
+            place = at + match.start()
+            sample = _first_sample(data.at(place, _LONGEST_HEADER), block_samples)
             if sample is not None and sample in samples:
-                return FrameStart(at + place, sample)
-            place = block.find(b"\xff", place + 1)
-        if len(block) <= _LONGEST_HEADER:
-            return None
-        at += len(block) - _LONGEST_HEADER
-    return None
+                yield FrameStart(place, sample)
+                continue
+            n_mistaken += 1
+            if n_mistaken > _MOST_MISTAKEN:
+                return
+        at += max(1, len(block) - 1)
 
 
 def last_frame(file: BinaryIO, start: int, end: int, block_samples: int) -> FrameStart | None:
     """The last frame that begins in the last quarter of a megabyte; None where there is none."""
-    found, at = None, max(start, end - (1 << 18))
-    first = 0
-    while (frame := next_frame(file, at, end, block_samples, range(first, 1 << 36))) is not None:
-        found, at, first = frame, frame.place + 1, frame.sample + 1
-    return found
+    last = None
+    for frame in frames(file, max(start, end - (1 << 18)), end, block_samples, range(1 << 36)):
+        if last is None or frame.sample > last.sample:
+            last = frame
+    return last
 
 
 def _first_sample(head: bytes, block_samples: int) -> int | None:
