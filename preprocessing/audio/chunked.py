@@ -66,6 +66,8 @@ def chunked_contents(file: BinaryIO, start: int, end: int, magic: bytes) -> Cont
             announced = -(-n_there * header.data_bytes // header.there_bytes)
             announced = header.n_announced or announced
             part = replace(part, n_samples=n_there, announced_samples=announced)
+    elif part.n_samples is not None and (header.n_announced or 0) > part.n_samples:
+        part = replace(part, announced_samples=header.n_announced)
     return Contents((part,), behind.faults)
 
 

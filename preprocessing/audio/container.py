@@ -29,6 +29,10 @@ _OF_FFMPEG: Final = (
     b"#!AMR", b"MPCK", b"MP+", b"DSD ", b".RMF", b"TTA1", b"\x0b\x77",
 )  # fmt: skip
 
+_MPEG: Final = {"", "MP3", "MPEG"}
+# What libsndfile takes for these by two bytes, or by the file's length, may be half a frame.
+_OF_TWO_BYTES: Final = {"MPC2K", "HTK"}
+
 
 def find_contents(file: BinaryIO, name: str) -> Contents:
     """What a file holds. Raises AudioError, naming it, where that is no audio that can be read."""
@@ -108,9 +112,11 @@ def _of_libsndfile(file: BinaryIO, start: int, end: int) -> Contents:
         kind, part = part_of(file, [(start, end)])
     except DecodeError as error:
         kind, refused = "", error
-    if kind not in ("", "MP3", "MPEG"):
+    if kind not in _MPEG | _OF_TWO_BYTES:
         return Contents((part,))
     found = mpeg_contents(file, start, end)
-    if found is None:
+    if found is not None:
+        return found
+    if kind in _MPEG:
         raise refused
-    return found
+    return Contents((part,))

@@ -12,13 +12,13 @@ from stemline.preprocessing.speakers import WAVE_ORDER, Speaker, Speakers
 
 from .byte_ranges import ByteRanges
 from .ffmpeg_packets import PacketCheck
-from .matroska import missing_bytes
+from .matroska import matroska_fault
 from .part import Contents, DecodeError, Part, ends_early
 
 _NAMES: dict[str, Speaker] = {**{name: name for name in WAVE_ORDER}, "DL": "FL", "DR": "FR"}
 
 _ASF_FILE_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
-_ANNOUNCING = {"mov", "mp4", "matroska", "webm", "asf", "tta", "wv", "ape", "aiff"}
+_ANNOUNCING = {"mov", "mp4", "matroska", "webm", "asf", "tta", "wv", "ape", "aiff", "wav"}
 # A codec's first and last frames may be counted or not, and clocks of some containers are coarse.
 _TOLERANCE_S = 0.03
 _ASF_TOLERANCE_S = 0.1  # of which FFmpeg takes the preroll off, which may be counted by seconds
@@ -171,8 +171,8 @@ def ffmpeg_contents(file: BinaryIO, start: int, end: int) -> Contents:
     faults = []
     if decoder.n_streams > 1:
         faults.append(f"has {decoder.n_streams} audio streams, of which the first is read")
-    if n_missing := missing_bytes(file, start, end):
-        faults.append(f"ends early: {n_missing} bytes that it announces are not there")
+    if (fault := matroska_fault(file, start, end)) is not None:
+        faults.append(fault)
     decoder.close()
     part = Part(
         lambda: _FfmpegDecoder(file, start, end), rate_hz, channels, None, speakers=speakers

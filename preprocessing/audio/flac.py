@@ -11,7 +11,7 @@ from stemline.preprocessing.speakers import of_mask
 
 from .byte_window import ByteWindow
 from .flac_decoder import FlacDecoder
-from .flac_frames import last_frame
+from .flac_frames import FrameStart, last_frames
 from .libsndfile import part_of
 from .part import MOST_CHUNKS, MOST_PARTS, Contents, DecodeError, Part, ends_early
 
@@ -35,13 +35,16 @@ def flac_contents(file: BinaryIO, start: int, end: int) -> Contents:
             mask = _mask(file, first, last)
             _, part = part_of(file, [(first, last)], partial(of_mask, mask))
             part = replace(part, open=partial(FlacDecoder, file, first, last))
-            there = _least_samples(file, first, last, part.n_samples)
+            frames = last_frames(file, first, last, _longest_block(file, first))
         except DecodeError:
             if not parts:
                 raise
             faults.append(f"holds more after its first {len(parts)} parts that cannot be decoded")
             break
-        if there is not None:
+        if _holds_more(*frames, part.n_samples):
+            uncounted = partial(FlacDecoder, file, first, last, is_counted=False)
+            part = replace(part, open=uncounted, n_samples=None, announced_samples=None)
+        elif (there := _least_samples(file, first, frames[1], part.n_samples)) is not None:
             announced_s = (part.n_samples or 0) / part.sample_rate_hz
             faults.append(ends_early(announced_s, there / part.sample_rate_hz))
             part = replace(part, n_samples=None)
@@ -49,15 +52,27 @@ def flac_contents(file: BinaryIO, start: int, end: int) -> Contents:
     return Contents(tuple(parts), tuple(faults))
 
 
-def _least_samples(file: BinaryIO, start: int, end: int, announced: int | None) -> int | None:
+def _holds_more(before: FrameStart | None, last: FrameStart | None, announced: int | None) -> bool:
+    """Whether the last two frames follow one another beyond what the header says there is."""
+    if announced is None or before is None or last is None:
+        return False
+    follows = before.sample + before.n_samples == last.sample
+    return follows and last.sample + last.n_samples > announced
+
+
+def _least_samples(
+    file: BinaryIO, start: int, last: FrameStart | None, announced: int | None
+) -> int | None:
     """Where a stream's last frame begins, if that is more than a frame short of the announced."""
-    file.seek(start + 8)
-    info = file.read(4)
-    longest = int.from_bytes(info[2:], "big")
-    last = last_frame(file, start, end, int.from_bytes(info[:2], "big"))
-    if announced is None or last is None or last.sample + longest >= announced:
+    if announced is None or last is None:
         return None
-    return last.sample
+    return last.sample if last.sample + _longest_block(file, start) < announced else None
+
+
+def _longest_block(file: BinaryIO, start: int) -> int:
+    """In samples; where all blocks but the last are of one length, that length."""
+    file.seek(start + 10)
+    return int.from_bytes(file.read(2), "big")
 
 
 def _beginnings(file: BinaryIO, start: int, end: int) -> Iterator[int]:

@@ -21,20 +21,28 @@ _MOST_TRIES: Final = 10_000
 class FlacDecoder:
     """A stream whose frames say which samples they hold, so that a hole keeps its length."""
 
-    def __init__(self, file: BinaryIO, start: int, end: int) -> None:
-        """Read the header. Raises DecodeError."""
+    def __init__(self, file: BinaryIO, start: int, end: int, *, is_counted: bool = True) -> None:
+        """Read the header. Raises DecodeError.
+
+        Without `is_counted` the length in it is not believed.
+        """
         self._file, self._start, self._end = file, start, end
         file.seek(start + 8)
         info = file.read(_STREAMINFO_BYTES)
         self._channels = (info[12] >> 1 & 7) + 1
         self._block_samples = int.from_bytes(info[:2], "big")
-        self._total = int.from_bytes(info[13:18], "big") & (1 << 36) - 1
+        total = int.from_bytes(info[13:18], "big") & (1 << 36) - 1
+        self._total = total if is_counted else 0
         # The same stream, of unknown length and checksum, for what follows a hole.
         unknown = info[:13] + bytes([info[13] & 0xF0]) + bytes(_STREAMINFO_BYTES - 14)
         self._header = b"fLaC\x80\x00\x00\x22" + unknown
         self.faults: list[str] = []
         """A sentence for each hole, without its subject."""
-        self._inner = SndfileDecoder(ByteRanges(file, [(start, end)]))
+        whole: list[Range | bytes] = [(start, end)]
+        uncounted: list[Range | bytes] = [
+            (start, start + 8), unknown, (start + 8 + _STREAMINFO_BYTES, end)
+        ]  # fmt: skip
+        self._inner = SndfileDecoder(ByteRanges(file, whole if is_counted else uncounted))
         self._begins_at = start
         self._n_read = 0
         self._n_silent = self._n_tries = 0

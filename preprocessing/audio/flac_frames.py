@@ -32,6 +32,7 @@ class FrameStart:
 
     place: int
     sample: int
+    n_samples: int
 
 
 def frames(
@@ -49,9 +50,9 @@ def frames(
         block = data.at(at, _BLOCK)
         for match in _SYNC.finditer(block):
             place = at + match.start()
-            sample = _first_sample(data.at(place, _LONGEST_HEADER), block_samples)
-            if sample is not None and sample in samples:
-                yield FrameStart(place, sample)
+            held = _samples(data.at(place, _LONGEST_HEADER), block_samples)
+            if held is not None and held.start in samples:
+                yield FrameStart(place, held.start, len(held))
                 continue
             n_mistaken += 1
             if n_mistaken > _MOST_MISTAKEN:
@@ -59,32 +60,47 @@ def frames(
         at += max(1, len(block) - 1)
 
 
-def last_frame(file: BinaryIO, start: int, end: int, block_samples: int) -> FrameStart | None:
-    """The last frame that begins in the last quarter of a megabyte; None where there is none."""
-    last = None
+def last_frames(
+    file: BinaryIO, start: int, end: int, block_samples: int
+) -> tuple[FrameStart | None, FrameStart | None]:
+    """The last two frames that begin in the last quarter of a megabyte, as far as there are."""
+    before = last = None
     for frame in frames(file, max(start, end - (1 << 18)), end, block_samples, range(1 << 36)):
         if last is None or frame.sample > last.sample:
-            last = frame
-    return last
+            before, last = last, frame
+    return before, last
 
 
-def _first_sample(head: bytes, block_samples: int) -> int | None:
-    """The number of the first sample of the frame that begins here; None where none does."""
+def _samples(head: bytes, block_samples: int) -> range | None:
+    """The samples of the frame that begins here; None where none does."""
     if len(head) < 6 or head[1] & 0xFE != 0xF8 or head[3] & 1:
         return None
     numbered = _coded_number(head[4:])
     if numbered is None:
         return None
     number, size = numbered
-    at = 4 + size + {6: 1, 7: 2}.get(head[2] >> 4, 0) + {12: 1, 13: 2, 14: 2}.get(head[2] & 15, 0)
-    if at >= len(head):
+    n_samples, at = _block_samples(head, 4 + size)
+    at += {12: 1, 13: 2, 14: 2}.get(head[2] & 15, 0)
+    if at >= len(head) or not n_samples:
         return None
     crc = 0
     for byte in head[:at]:
         crc = _CRC[crc ^ byte]
     if crc != head[at]:
         return None
-    return number if head[1] & 1 else number * block_samples
+    first = number if head[1] & 1 else number * block_samples
+    return range(first, first + n_samples)
+
+
+def _block_samples(head: bytes, at: int) -> tuple[int, int]:
+    """The length of a frame's block, 0 where that is none, and the byte behind where it is told."""
+    code = head[2] >> 4
+    if code in (6, 7):
+        size = code - 5
+        return int.from_bytes(head[at : at + size], "big") + 1, at + size
+    if code == 1:
+        return 192, at
+    return (576 << code - 2 if code < 6 else 256 << code - 8) if code else 0, at
 
 
 def _coded_number(coded: bytes) -> tuple[int, int] | None:

@@ -83,3 +83,12 @@ def test_one_sample_less_than_announced_is_said(kind: str, n_bytes: int) -> None
     found, faults = read(FILES[kind][: ends_at - n_bytes])
     assert found.shape == (2, N - 1)
     assert len(faults) == 1 and "ends early" in faults[0]
+
+
+def test_an_aiff_that_holds_fewer_samples_than_it_counts_says_so() -> None:
+    data = bytearray(FILES["AIFF"])
+    place = data.index(b"COMM") + 10
+    data[place : place + 4] = struct.pack(">I", N + 1)
+    found, faults = read(bytes(data))
+    assert found.shape == (2, N)
+    assert len(faults) == 1 and "ends early" in faults[0]

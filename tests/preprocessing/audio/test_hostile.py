@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from audio_files import RATE, music
+from audio_files import RATE, encoded, music
 
 from stemline.bench.containers.making import by_soundfile
 from stemline.errors import AudioError
@@ -23,6 +23,7 @@ EMPTY_TAG = b"ID3\3\0\0\0\0\0\0"
 FLAC = by_soundfile(music(RATE // 2), "FLAC", "PCM_16")
 VORBIS = by_soundfile(music(RATE // 2), "OGG", "VORBIS")
 WAV = by_soundfile(music(100), "WAV", "PCM_16")
+MATROSKA = encoded(music(RATE // 2), "matroska", "flac")
 W64_HEAD, SIZE_24 = b"riff\x2e\x91\xcf\x11" + bytes(32), struct.pack("<Q", 24)
 FLAC_INFO = FLAC[4:42]  # STREAMINFO, with its header
 
@@ -49,6 +50,7 @@ HOSTILE: dict[str, Callable[[int], bytes]] = {
     "chunks of AIFF": lambda n: b"FORM\0\xff\xff\xffAIFF" + b"junk\0\0\0\0" * (n // 8),
     "chunks of CAF": lambda n: b"caff\0\1\0\0" + (b"junk" + bytes(8)) * (n // 12),
     "chunks of W64": lambda n: W64_HEAD + (b"junk" + bytes(12) + SIZE_24) * (n // 24),
+    "elements": lambda n: MATROSKA + b"\xec\x80" * (n // 2),
     "layouts": lambda n: b"FORM\0\xff\xff\xffAIFF" + b"CHAN\0\0\0\0" * (n // 8),
 }  # fmt: skip
 

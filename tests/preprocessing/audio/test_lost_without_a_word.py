@@ -96,6 +96,21 @@ def test_a_matroska_that_ends_before_its_segment_is_said_to(kind: str) -> None:
     assert any("ends early: 1 bytes that it announces are not there" in fault for fault in faults)
 
 
+@pytest.mark.parametrize("kind", ["WebM Opus", "Matroska FLAC", "Matroska AAC"])
+def test_a_matroska_that_does_not_go_on_is_said_to(kind: str) -> None:
+    data = made(kind)
+    middle = len(data) // 2
+    _, faults = read(data[:middle] + b"\xee" * 9000 + data[middle + 9000 :])
+    assert any("before its end it does not go on" in fault for fault in faults)
+    # Padding, and a second file.
+    segment = data.index(bytes.fromhex("18538067")) + 4
+    endless = data[:segment] + b"\x01" + b"\xff" * 7 + data[segment + 8 :]
+    assert read(endless)[1] == ()
+    assert read(endless + bytes(100))[1] == ()
+    _, faults = read(endless + endless)
+    assert any(f"holds another file of {len(data)} bytes" in fault for fault in faults)
+
+
 @pytest.mark.parametrize("kind", ["WebM Opus", "Matroska AAC"])
 def test_a_gap_between_packets_is_a_hole(kind: str) -> None:
     data = made(kind)
