@@ -6,14 +6,14 @@ Sources: Apple's AIFF-C draft and Core Audio Format specification, Sony's Wave64
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import islice
 from typing import BinaryIO, Final
 
 from stemline.preprocessing.speakers import Speakers, of_apple, of_mask
 
+from .behind import Behind, ChunkSize, is_name, what_is_behind
 from .byte_ranges import Range
 from .libsndfile import part_of
-from .part import MOST_CHUNKS, Contents
+from .part import MOST_CHUNKS, Contents, EndlessError
 
 _W64_DATA: Final = b"data\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a"
 _W64_FMT: Final = b"fmt \xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a"
@@ -35,6 +35,8 @@ class _Header:
     there_bytes: int = 0
     """Of the data, how many are in the file."""
     data_start: int = 0
+    data_end: int = 0
+    """By the header; 0 where it has no data."""
 
     def speakers(self, channels: int) -> Speakers | None:
         if self.layout is not None:
@@ -46,7 +48,12 @@ def chunked_contents(file: BinaryIO, start: int, end: int, magic: bytes) -> Cont
     """The one part of a file of these formats. Raises DecodeError."""
     header = _read_header(file, start, end, magic)
     is_short = header.data_bytes > header.there_bytes > 0
-    pieces: list[Range | bytes] = [(start, end)]
+    behind = Behind(end, ())
+    if 0 < header.data_end < end:
+        behind = what_is_behind(file, header.data_end, end, _CHUNK_SIZES[magic])
+    # Libsndfile takes what follows the data of W64 for more of it.
+    last = header.data_end if magic == b"riff" and header.data_end else behind.end
+    pieces: list[Range | bytes] = [(start, min(last, end))]
     if is_short and magic == b"caff":  # which libsndfile refuses
         at = header.data_start
         pieces = [(start, at - 8), (end - at).to_bytes(8, "big"), (at, end)]
@@ -56,17 +63,21 @@ def chunked_contents(file: BinaryIO, start: int, end: int, magic: bytes) -> Cont
         if n_there is None and header.frame_bytes:
             n_there = header.there_bytes // header.frame_bytes
         if n_there is not None:
-            announced = round(n_there * header.data_bytes / header.there_bytes)
+            announced = -(-n_there * header.data_bytes // header.there_bytes)
             announced = header.n_announced or announced
             part = replace(part, n_samples=n_there, announced_samples=announced)
-    return Contents((part,))
+    elif part.n_samples is not None and (header.n_announced or 0) > part.n_samples:
+        part = replace(part, announced_samples=header.n_announced)
+    return Contents((part,), behind.faults)
 
 
 def _read_header(file: BinaryIO, start: int, end: int, magic: bytes) -> _Header:
     chunks = {b"FORM": _aiff_chunks, b"caff": _caf_chunks, b"riff": _w64_chunks}
     header = _Header()
     found = chunks.get(magic, _au_chunks)(file, start, end)
-    for name, body, size in islice(found, MOST_CHUNKS):
+    for n_before, (name, body, size) in enumerate(found):
+        if n_before == MOST_CHUNKS:
+            raise EndlessError(f"it has more than {MOST_CHUNKS} chunks")
         file.seek(body)
         if name in (b"CHAN", b"chan"):
             header.layout = _apple_layout(file.read(min(size, 4096)))
@@ -83,7 +94,7 @@ def _read_header(file: BinaryIO, start: int, end: int, magic: bytes) -> _Header:
             header.mask = int.from_bytes(fmt[20:24], "little") if fmt[:2] == b"\xfe\xff" else 0
         elif name in (b"SSND", b"data", _W64_DATA):
             edits = 4 if name == b"data" and magic == b"caff" else 0  # a count of edits before it
-            header.data_start = body
+            header.data_start, header.data_end = body, body + size
             header.data_bytes, header.there_bytes = size - edits, min(size, end - body) - edits
     return header
 
@@ -146,3 +157,24 @@ def _au_chunks(file: BinaryIO, start: int, end: int) -> Iterator[_Chunk]:
         offset, size = struct.unpack(">II", head)
         if size != 0xFFFFFFFF:
             yield b"data", start + offset, size
+
+
+def _aiff_size(head: bytes) -> int:
+    return 8 + int.from_bytes(head[4:8], "big") if is_name(head[:4]) else 0
+
+
+def _caf_size(head: bytes) -> int:
+    return 12 + int.from_bytes(head[4:12], "big") if is_name(head[:4]) else 0
+
+
+def _w64_size(head: bytes) -> int:
+    size = int.from_bytes(head[16:24], "little")  # with its header
+    return size + -size % 8 if size >= 24 and is_name(head[:4]) else 0
+
+
+_CHUNK_SIZES: Final[dict[bytes, ChunkSize]] = {
+    b"FORM": _aiff_size,
+    b"caff": _caf_size,
+    b"riff": _w64_size,
+    b".snd": lambda head: 0,
+}
