@@ -48,6 +48,10 @@ class OutputFormat:
         """Raise EncodingError, saying what to do, unless such samples can be written so."""
         find_format(self.container).check(self, sample_rate_hz, channels)
 
+    def least_bytes(self, n_samples: int, sample_rate_hz: int, channels: int) -> int:
+        """How long a file of so many samples is at the least, without its header."""
+        return find_format(self.container).least_bytes(self, n_samples, sample_rate_hz, channels)
+
 
 __all__ = [
     "FORMATS",

@@ -59,6 +59,14 @@ class FileFormat(ABC):
         """
         return self.is_integer(quality)
 
+    def least_bytes(
+        self, quality: Quality, n_samples: int, sample_rate_hz: int, channels: int
+    ) -> int:
+        """How long a file of so many samples is at the least, without its header."""
+        if self.has_bitrate:
+            return n_samples * quality.bitrate_kbps * 125 // sample_rate_hz
+        return 0
+
     @abstractmethod
     def encoder(
         self, file: BinaryIO, quality: Quality, sample_rate_hz: int, channels: int

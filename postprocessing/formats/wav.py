@@ -29,6 +29,12 @@ class _Wav(FileFormat):
     def check_rate(self, quality: Quality, sample_rate_hz: int) -> None:
         """Raise nothing: the header holds every rate."""
 
+    def least_bytes(
+        self, quality: Quality, n_samples: int, sample_rate_hz: int, channels: int
+    ) -> int:
+        """All of its samples."""
+        return n_samples * channels * quality.bits // 8
+
     def encoder(
         self, file: BinaryIO, quality: Quality, sample_rate_hz: int, channels: int
     ) -> Encoder:

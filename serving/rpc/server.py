@@ -1,7 +1,9 @@
 """The gRPC server around the service: address, TLS, token, health, and how it starts and stops."""
 
 import logging
+import shutil
 import signal
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -16,8 +18,9 @@ from stemline.v1 import stemline_pb2, stemline_pb2_grpc
 from ..artifact_folders import artifact_folders, listed
 from ..library import Library, nothing_exported
 from .access import TokenCheck, address_of, check_free, read_token, tls_credentials
-from .admission import WAIT_S, Admission, HeldAudio
+from .admission import WAIT_S, Admission
 from .alarm import Alarm
+from .budget import beats_budget, disk_budget
 from .guard import Guard
 from .patience import Patience
 from .ready_threads import ReadyThreads
@@ -55,7 +58,8 @@ class StemlineServer:
         self._library = library
         self._settings = settings
         self._admission = Admission(settings.max_streams)
-        self._beats_audio = HeldAudio(settings.max_beats_total_s)
+        self._beats_audio = beats_budget(settings.max_beats_total_s)
+        self._disk = disk_budget(_most_disk_bytes(settings))
         self._pool = ReadyThreads(settings.max_streams + _SPARE_THREADS, "stemline call")
         self._health_pool = ReadyThreads(HEALTH_THREADS, "stemline health")
         # Beside every call that streams, one that waits for its messages.
@@ -76,7 +80,12 @@ class StemlineServer:
     @property
     def held_audio_s(self) -> float:
         """Seconds of audio for which calls that find beats hold memory."""
-        return self._beats_audio.held_s
+        return self._beats_audio.held
+
+    @property
+    def held_disk_bytes(self) -> float:
+        """What the temporary files of calls under way may hold."""
+        return self._disk.held
 
     def start(self) -> int:
         """Listen, load the models, take calls; returns the port.
@@ -225,6 +234,7 @@ class StemlineServer:
                 self._beats_audio,
             ),
             patience,
+            self._disk,
             preferred=settings.models,
         )
         stemline_pb2_grpc.add_StemlineServiceServicer_to_server(servicer, server)  # type: ignore[no-untyped-call]
@@ -232,6 +242,13 @@ class StemlineServer:
         if settings.reflection:
             Reflection((SERVICE,), patience).add_to(server)
         return server
+
+
+def _most_disk_bytes(settings: ServerSettings) -> float:
+    """What temporary files may hold: as it was set, else half of what is free at the start."""
+    if settings.max_disk_mb is not None:
+        return settings.max_disk_mb * 1e6
+    return shutil.disk_usage(tempfile.gettempdir()).free / 2
 
 
 def serve(

@@ -20,6 +20,7 @@ from ..served_models import ServedModels
 from . import analyze_call
 from .admission import Admission
 from .beats_call import beats_call
+from .budget import Budget, CallDisk
 from .call import Call
 from .model_list import list_models
 from .patience import Patience
@@ -43,13 +44,18 @@ class StemlineServicer(pb_grpc.StemlineServiceServicer):
         admission: Admission,
         limits: UploadLimits,
         patience: Patience,
+        disk: Budget,
         preferred: Sequence[str] = (),
     ) -> None:
-        """`preferred` are models by name: the first of each task is its default."""
+        """`disk` is what the temporary files of all calls may hold, in bytes.
+
+        `preferred` are models by name: the first of each task is its default.
+        """
         self._models = ServedModels(library, preferred)
         self._admission = admission
         self._limits = limits
         self._patience = patience
+        self._disk = disk
 
     def Separate(
         self, request_iterator: Iterator[pb.SeparateRequest], context: grpc.ServicerContext
@@ -94,7 +100,8 @@ class StemlineServicer(pb_grpc.StemlineServiceServicer):
         try:
             with self._admission.inside(), ExitStack() as stack:
                 requests = stack.enter_context(self._patience.messages(messages))
-                call = Call(request_id, requests, context, stack)
+                disk = CallDisk(stack.enter_context(self._disk.share()))
+                call = Call(request_id, requests, context, disk, stack)
                 reading = stack.enter_context(self._patience.reading(context, request_id))
                 yield from reading.timed(responses(call, self._models, self._limits))
             return

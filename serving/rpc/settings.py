@@ -47,6 +47,9 @@ class ServerSettings(BaseSettings):
     max_beats_total_s: float = Field(7200, gt=0)
     """The recordings of all calls under way that find beats, together, in seconds: each keeps the
     network's inputs until it ends, 8 to 16 MB for every minute. So two hours are 1 to 2 GB."""
+    max_disk_mb: float | None = Field(None, gt=0)
+    """The temporary files of all calls together, in units of 10⁶ bytes: files that were sent and
+    stems that are sent as files. None for half of what the disk has free at the start."""
     max_message_mb: float = Field(4.2, gt=0.6, le=2000)
     """The largest message, in units of 10⁶ bytes; audio is best sent in messages of 512 KiB."""
     idle_s: float = Field(60, gt=0, le=86_400)
