@@ -9,7 +9,7 @@ PYTEST_ARGS ?=
 PYTEST := $(BIN)/pytest -n auto --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-check train-mini export-all serve test test-oracles format lint types proto-check check bench proto wheel wheel-check clean
+.PHONY: help install demo demo-check train-mini export-all serve test test-oracles test-examples format lint types proto-check check bench proto wheel wheel-check clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,6 +62,9 @@ $(VENV)/.oracles: $(VENV)/.beat-originals
 
 test-oracles: $(VENV)/.oracles  ## compare with the original packages, full size included
 	$(PYTEST) -m oracles $(PYTEST_ARGS)
+
+test-examples: $(STAMP)  ## the clients of examples/ against a server; needs Node, Go and openssl
+	$(BIN)/pytest -m examples $(PYTEST_ARGS)
 
 format: $(STAMP)  ## rewrite to the house format
 	$(BIN)/ruff format .

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import grpc
 import numpy as np
 import pytest
+from certificate_helpers import self_signed
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_helpers import (
     SHA256,
@@ -194,16 +195,9 @@ def test_an_empty_token_file_is_refused(tmp_path):
 
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory):
-    """An authority that signed itself for 127.0.0.1: (certificate, key)."""
     if shutil.which("openssl") is None:
         pytest.skip("the command openssl makes the certificate, and is not here")
-    folder = tmp_path_factory.mktemp("tls")
-    certificate, key = folder / "cert.pem", folder / "key.pem"
-    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2"
-    named = ["-subj", "/CN=test", "-addext", "subjectAltName=IP:127.0.0.1"]
-    files = ["-keyout", str(key), "-out", str(certificate)]
-    subprocess.run([*command.split(), *named, *files], check=True, capture_output=True)
-    return certificate, key
+    return self_signed(tmp_path_factory.mktemp("tls"))
 
 
 def test_tls_serves_those_who_know_the_authority(certificates):
