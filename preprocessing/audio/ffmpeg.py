@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from stemline.errors import MissingExtraError
 from stemline.preprocessing.speakers import WAVE_ORDER, Speaker, Speakers
 
+from .boxes import boxes_fault
 from .byte_ranges import ByteRanges
 from .ffmpeg_packets import PacketCheck
 from .matroska import matroska_fault
@@ -171,8 +172,9 @@ def ffmpeg_contents(file: BinaryIO, start: int, end: int) -> Contents:
     faults = []
     if decoder.n_streams > 1:
         faults.append(f"has {decoder.n_streams} audio streams, of which the first is read")
-    if (fault := matroska_fault(file, start, end)) is not None:
-        faults.append(fault)
+    for fault in (matroska_fault(file, start, end), boxes_fault(file, start, end)):
+        if fault is not None:
+            faults.append(fault)
     decoder.close()
     part = Part(
         lambda: _FfmpegDecoder(file, start, end), rate_hz, channels, None, speakers=speakers
