@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import BinaryIO, Final
 
-from stemline.preprocessing.speakers import Speakers, of_apple, of_mask
+from stemline.preprocessing.speakers import Speakers, of_mask
 
+from .apple_layout import apple_layout
 from .behind import Behind, ChunkSize, is_name, what_is_behind
 from .byte_ranges import Range
 from .libsndfile import part_of
@@ -99,7 +100,8 @@ def _read_header(file: BinaryIO, start: int, end: int, magic: bytes) -> _Header:
             raise EndlessError(f"it has more than {MOST_CHUNKS} chunks")
         file.seek(body)
         if name in (b"CHAN", b"chan"):
-            header.layout = _apple_layout(file.read(min(size, 4096)))
+            described = apple_layout(file.read(min(size, 4096)))
+            header.layout = None if described is None else described.speakers
         elif name == b"COMM":
             head = file.read(6)
             header.n_announced = int.from_bytes(head[2:6], "big") or None
@@ -117,21 +119,6 @@ def _read_header(file: BinaryIO, start: int, end: int, magic: bytes) -> _Header:
             header.is_empty = size <= {b"SSND": 8}.get(name, edits)
             header.data_bytes, header.there_bytes = size - edits, min(size, end - body) - edits
     return header
-
-
-def _apple_layout(body: bytes) -> Speakers | None:
-    """An AudioChannelLayout: a tag, a bitmap and descriptions of 20 bytes, big-endian."""
-    if len(body) < 12:
-        return None
-    tag, bitmap, n_descriptions = struct.unpack(">III", body[:12])
-    labels = [
-        struct.unpack(">I", body[at : at + 4])[0]
-        for at in range(12, min(len(body) - 3, 12 + 20 * n_descriptions), 20)
-    ]
-    channels = (
-        tag & 0xFFFF if tag >> 16 > 1 else bin(bitmap).count("1") if tag else n_descriptions
-    )  # fmt: skip
-    return of_apple(tag, bitmap, labels, channels)
 
 
 def _aiff_chunks(file: BinaryIO, start: int, end: int) -> Iterator[_Chunk]:
