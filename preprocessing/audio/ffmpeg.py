@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from stemline.errors import MissingExtraError
 from stemline.preprocessing.speakers import WAVE_ORDER, Speaker, Speakers
 
+from .apple_layout import described_channels, is_in_wave_order
+from .boxes import boxes_fault
 from .byte_ranges import ByteRanges
 from .ffmpeg_packets import PacketCheck
 from .matroska import matroska_fault
@@ -17,6 +19,11 @@ from .part import Contents, DecodeError, Part, ends_early
 
 _NAMES: dict[str, Speaker] = {**{name: name for name in WAVE_ORDER}, "DL": "FL", "DR": "FR"}
 
+# By the number of channels, as FFmpeg calls the speakers that the number implies.
+_LAYOUTS = {
+    1: "mono", 2: "stereo", 3: "3.0", 4: "quad", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1",
+}  # fmt: skip
+_DESCRIBED = {"mov", "mp4", "caf"}
 _ASF_FILE_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 _ANNOUNCING = {"mov", "mp4", "matroska", "webm", "asf", "tta", "wv", "ape", "aiff", "wav"}
 # A codec's first and last frames may be counted or not, and clocks of some containers are coarse.
@@ -48,6 +55,7 @@ class _FfmpegDecoder:
         if self.stream.codec_context is None:
             self._container.close()
             raise DecodeError("FFmpeg has no decoder for its codec")
+        self.speakers = self._ordered(file, start, end)
         self._packets = PacketCheck(file, start, end, self._container.format.name)
         self._blocks = self._decoded()
         self.faults: list[str] = []
@@ -64,6 +72,27 @@ class _FfmpegDecoder:
             self._rest = block
         found, self._rest = self._rest[:n_samples], self._rest[n_samples:]
         return found
+
+    def _ordered(self, file: BinaryIO, start: int, end: int) -> Speakers | None:
+        """The speaker of each channel, in the order in which they will come, where that is said.
+
+        A layout in an order of its own must not be looked at, nor its number of channels: PyAV 18
+        frees its list of them twice. Another of as many is put in its place, and the description
+        read here.
+        """
+        codec: Any = self.stream.codec_context
+        format_name = self._container.format.name
+        described = None
+        if _DESCRIBED & set(format_name.split(",")):
+            described = described_channels(file, start, end, is_caf=format_name == "caf")
+        if described is None or is_in_wave_order(described.speakers):
+            return _speakers(codec.layout)
+        if described.channels not in _LAYOUTS:
+            self._container.close()
+            raise DecodeError(f"the order of its {described.channels} channels is not known")
+        codec.layout = self._av.AudioLayout(_LAYOUTS[described.channels])
+        # Other decoders put them in order.
+        return described.speakers if codec.name.startswith("pcm_") else None
 
     def close(self) -> None:
         """Free the decoder; the bytes are the caller's."""
@@ -167,15 +196,15 @@ def ffmpeg_contents(file: BinaryIO, start: int, end: int) -> Contents:
     decoder = _FfmpegDecoder(file, start, end)
     codec: Any = decoder.stream.codec_context
     rate_hz, channels = int(codec.sample_rate), int(codec.channels)
-    speakers = _speakers(codec.layout)
     faults = []
     if decoder.n_streams > 1:
         faults.append(f"has {decoder.n_streams} audio streams, of which the first is read")
-    if (fault := matroska_fault(file, start, end)) is not None:
-        faults.append(fault)
+    for fault in (matroska_fault(file, start, end), boxes_fault(file, start, end)):
+        if fault is not None:
+            faults.append(fault)
     decoder.close()
     part = Part(
-        lambda: _FfmpegDecoder(file, start, end), rate_hz, channels, None, speakers=speakers
+        lambda: _FfmpegDecoder(file, start, end), rate_hz, channels, None, speakers=decoder.speakers
     )
     return Contents((part,), tuple(faults))
 

@@ -8,6 +8,8 @@ from .tags import tag_bytes
 
 # Frames one after another and nothing else: bytes between two packets are lost ones.
 _BARE: Final = {"aac", "ac3", "eac3", "mp3"}
+# The same, behind a header with a table.
+_BEHIND_A_HEADER: Final = {"tta"}
 # Clocks of milliseconds and a packet's first duration are not exact.
 _LEAST_GAP_S: Final = 0.005
 _LEAST_GAP_PACKETS: Final = 0.75
@@ -18,7 +20,9 @@ class PacketCheck:
 
     def __init__(self, file: BinaryIO, start: int, end: int, format_name: str) -> None:
         """`file` is where FFmpeg reads from `start` on; `format_name` is its own."""
-        self._data = ByteWindow(file, end) if format_name in _BARE else None
+        self._has_header = format_name in _BEHIND_A_HEADER
+        is_counted = self._has_header or format_name in _BARE
+        self._data = ByteWindow(file, end) if is_counted else None
         self._start, self._end = start, end
         self._expected_at = start
         self._expected_pts: int | None = None
@@ -33,7 +37,10 @@ class PacketCheck:
         self._note_time(packet)
         if self._data is not None and packet.pos is not None:
             at = self._place_of(self._data, packet)
-            self._n_broken += packet.size < bare_frame_bytes(self._data.at(at, 8))
+            if self._has_header:
+                self._expected_at = at
+            else:
+                self._n_broken += packet.size < bare_frame_bytes(self._data.at(at, 8))
             self._n_lost_bytes += self._lost_bytes(self._data, at)
             self._expected_at = max(self._expected_at, at + packet.size)
 

@@ -63,6 +63,10 @@ class Part:
             raise DecodeError(f"it has {self.channels} channels")
 
 
+UNFINISHED = "has a header that its writer did not finish: all that follows it is read"
+"""The fault of a length of 0 before sound."""
+
+
 def ends_early(announced_s: float, found_s: float, reason: str = "") -> str:
     """The fault of what ends before its header says, in seconds."""
     return (

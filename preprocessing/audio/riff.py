@@ -11,13 +11,15 @@ from .behind import is_name, what_is_behind
 from .byte_ranges import Range
 from .libsndfile import part_of
 from .mpeg import mpeg_contents
-from .part import MOST_CHUNKS, Contents, EndlessError, ends_early
+from .part import MOST_CHUNKS, UNFINISHED, Contents, EndlessError, ends_early
 
 _MPEG_TAGS: Final = {0x0050, 0x0055}
 _EXTENSIBLE: Final = 0xFFFE
 _UNKNOWN_SIZE: Final = 0xFFFFFFFF
 # What ffmpeg and sox write for the size of what goes into a pipe, and others near it.
 _LEAST_OPEN_SIZE: Final = 0x7FFFF000
+_DS64_DATA_BYTES: Final = 8
+"""Where in the body of ds64 the size of the data is, of eight bytes."""
 
 
 @dataclass
@@ -29,6 +31,7 @@ class _Wave:
     data_bytes: int = 0
     """As the header says; of RF64, from its ds64 chunk."""
     ds64_data_bytes: int | None = None
+    ds64_start: int | None = None
 
 
 def wave_contents(file: BinaryIO, start: int, end: int) -> Contents | None:
@@ -49,7 +52,7 @@ def wave_contents(file: BinaryIO, start: int, end: int) -> Contents | None:
     behind = what_is_behind(file, data_end, end, partial(_chunk_size, wave.order))
     faults = list(behind.faults)
     if is_unfinished:
-        faults.append("has a header that its writer did not finish: all that follows it is read")
+        faults.append(UNFINISHED)
     if tag in _MPEG_TAGS:
         found = mpeg_contents(file, wave.data_start, data_end)
         if found is None:
@@ -64,6 +67,9 @@ def wave_contents(file: BinaryIO, start: int, end: int) -> Contents | None:
         header = bytearray(file.read(wave.data_start - start))
         header[4:8] = header[-4:] = struct.pack(wave.order + "I", _UNKNOWN_SIZE)
         pieces = [bytes(header), (wave.data_start, end)]
+    elif is_open and wave.ds64_start is not None:
+        at = wave.ds64_start + _DS64_DATA_BYTES
+        pieces = [(start, at), there.to_bytes(8, "little"), (at + 8, end)]
     _, part = part_of(file, pieces, partial(_speakers, wave, tag))
     if is_short and part.n_samples is not None:
         # Of every encoding that WAVE holds, blocks of one size are of one length.
@@ -113,6 +119,7 @@ def _read_chunks(file: BinaryIO, start: int, end: int) -> _Wave:
             table = file.read(28)
             if len(table) >= 16:
                 wave.ds64_data_bytes = struct.unpack("<Q", table[8:16])[0]
+                wave.ds64_start = at + 8
         at += 8 + size + size % 2
     else:
         raise EndlessError(f"it has more than {MOST_CHUNKS} chunks before its sound")

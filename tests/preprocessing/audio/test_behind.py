@@ -4,9 +4,12 @@ import io
 import struct
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 from audio_files import music, read
 
+from stemline.bench.containers.header_lengths import HEADER_LENGTHS
+from stemline.bench.containers.kinds import KINDS
 from stemline.bench.containers.making import by_soundfile
 from stemline.preprocessing.audio import open_audio
 
@@ -92,3 +95,39 @@ def test_an_aiff_that_holds_fewer_samples_than_it_counts_says_so() -> None:
     found, faults = read(bytes(data))
     assert found.shape == (2, N)
     assert len(faults) == 1 and "ends early" in faults[0]
+
+
+UNCOMPRESSED = ["WAV PCM 16", "WAV float", "RF64", "W64", "AIFF", "AIFC", "CAF", "AU"]
+
+
+@pytest.mark.parametrize("kind", UNCOMPRESSED)
+def test_a_length_of_0_before_sound_is_a_writer_that_was_killed(kind: str) -> None:
+    data = KINDS[kind].make(SOUND)
+    found, faults = read(HEADER_LENGTHS[kind](data, 0))
+    np.testing.assert_array_equal(found[:, :N], read(data)[0])
+    assert len(faults) == 1 and "its writer did not finish" in faults[0]
+
+
+@pytest.mark.parametrize("kind", UNCOMPRESSED)
+def test_a_length_that_was_not_known_is_all_that_is_there(kind: str) -> None:
+    """What goes into a pipe."""
+    data = KINDS[kind].make(SOUND)
+    found, faults = read(HEADER_LENGTHS[kind](data, None))
+    assert faults == ()
+    np.testing.assert_array_equal(found[:, :N], read(data)[0])
+
+
+@pytest.mark.parametrize("kind", ["m4a AAC", "m4a ALAC", "mp4 fragmented"])
+def test_boxes_end_a_file_too(kind: str) -> None:
+    data = KINDS[kind].make(SOUND)
+    free = struct.pack(">I", 108) + b"free" + b"\7" * 100
+    assert read(data + free + ID3V1 + bytes(10))[1] == ()
+    assert "holds another file" in read(data + data)[1][0]
+    assert "has 50 bytes behind its sound" in read(data + b"\7" * 50)[1][0]
+    assert "ends early: 8 bytes" in read((data + free)[:-8])[1][0]
+
+
+def test_a_tta_ends_with_its_last_frame() -> None:
+    data = KINDS["TTA"].make(SOUND)
+    assert read(data + ID3V1)[1] == ()
+    assert f"has {len(data)} bytes that are no frames" in read(data + data)[1][0]
