@@ -142,7 +142,9 @@ def _check_numbers(info: ModelInfo) -> None:
         positive |= {
             f"stft.{name}": getattr(info.stft, name) for name in ("n_fft", "hop_samples", "n_bins")
         }
-    for name, value in {**positive, "default_overlap": info.default_overlap}.items():
+    if info.task == "separate":
+        positive["default_overlap"] = info.default_overlap
+    for name, value in positive.items():
         if value <= 0:
             raise ValueError(f"{name} must be above 0; got {value}")
     for name in ("model", "family", "precision"):

@@ -37,7 +37,8 @@ def with_value(value: Any, path: tuple[str, ...], wrong: object) -> Any:
 
 def infos() -> list[dict[str, Any]]:
     member = {"signature": "a", "signatures": ["a", "b"], "weights": [[1.0, 1.0], [1.0, 1.0]]}
-    beats = {**tiny_info((), model="beats").to_json(), "beats": MIXTURE_FACTS.to_json()}
+    tiny = {**tiny_info((), model="beats").to_json(), "default_overlap": 0.0, "stft": None}
+    beats = {**tiny, "beats": MIXTURE_FACTS.to_json()}  # as export writes it: not in chunks
     return [{**tiny_info().to_json(), "member": member}, beats]
 
 
