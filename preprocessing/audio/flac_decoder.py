@@ -14,8 +14,8 @@ _STREAMINFO_BYTES: Final = 34
 # What libFLAC may have read ahead of the frame that it could not decode.
 _READ_AHEAD_BYTES: Final = 1 << 17
 _SILENCE_SAMPLES: Final = 1 << 16
-_MOST_TRIES: Final = 10_000
-"""Frames that are tried behind damaged ones, in all of a stream."""
+_MOST_MISTAKEN: Final = 1000
+"""What only looks like a frame and is tried behind damaged ones, in all of a stream."""
 
 
 class FlacDecoder:
@@ -45,7 +45,7 @@ class FlacDecoder:
         self._inner = SndfileDecoder(ByteRanges(file, whole if is_counted else uncounted))
         self._begins_at = start
         self._n_read = 0
-        self._n_silent = self._n_tries = 0
+        self._n_silent = self._n_mistaken = 0
 
     def read(self, n_samples: int) -> NDArray[np.float32]:
         """The next samples (n, channels), n <= n_samples; none at the end. Raises DecodeError."""
@@ -74,9 +74,9 @@ class FlacDecoder:
         search = max(self._begins_at + 1, here - _READ_AHEAD_BYTES)
         wanted = range(self._n_read, self._total or 1 << 36)
         for found in frames(self._file, search, self._end, self._block_samples, wanted):
-            self._n_tries += 1
-            if self._n_tries > _MOST_TRIES:
+            if self._n_mistaken >= _MOST_MISTAKEN:
                 return False
+            self._n_mistaken += 1
             pieces: list[Range | bytes] = [self._header, (found.place, self._end)]
             try:
                 inner = SndfileDecoder(ByteRanges(self._file, pieces))
@@ -85,6 +85,7 @@ class FlacDecoder:
             if not _holds_sound(self._file, pieces):
                 inner.close()
                 continue
+            self._n_mistaken -= 1
             self._inner.close()
             self._inner, self._begins_at = inner, found.place
             self._n_silent = found.sample - self._n_read

@@ -15,6 +15,7 @@ from stemline.errors import AudioError
 from stemline.preprocessing.audio import open_audio
 from stemline.preprocessing.audio.mpeg_frames import scan
 from stemline.preprocessing.audio.ogg_pages import PageReader
+from stemline.preprocessing.audio.tags import tag_bytes
 
 FRAME = b"\xff\xfb\x90\x64" + bytes(413)
 SMALL_FRAME = b"\xff\xf3\x14\xc4" + bytes(20)  # MPEG 2, 8 kbit/s at 24 kHz, mono
@@ -119,3 +120,11 @@ def test_pages_with_a_wrong_checksum_are_looked_at_ten_thousand_times() -> None:
     reader = PageReader(io.BytesIO(data), 0, len(data))
     assert sum(page.end - page.start for page in reader.pages()) == len(VORBIS)
     assert reader.lost_at_end_bytes == len(data) - len(VORBIS)
+
+
+def test_ten_thousand_tags_are_passed_over_and_more_are_said() -> None:
+    data = 4 * FRAME + EMPTY_TAG * 10_100 + 8 * FRAME
+    found = scan(io.BytesIO(data), 0, len(data), tag_bytes, 1 << 20)
+    assert found is not None
+    assert [run.n_frames for run in found.runs] == [12]
+    assert [n_bytes for _, n_bytes in found.lost] == [100 * len(EMPTY_TAG)]

@@ -194,3 +194,10 @@ def test_a_tag_in_another_alphabet_is_no_reason_to_refuse() -> None:
     place = data.index(b"Lavf")  # the program that wrote it
     data[place : place + 4] = "Gänß".encode("latin-1")
     assert read(bytes(data))[0].shape[1] > SOUND.shape[1]
+
+
+def test_half_a_frame_is_not_taken_for_a_sampler_s_file_by_its_two_bytes() -> None:
+    bare = made("MP3 VBR, bare")
+    found, faults = read(b"\x01\x04" + b"\x07" * 300 + bare)
+    assert found.shape == read(bare)[0].shape
+    assert len(faults) == 1 and "302 bytes before its first frame" in faults[0]
