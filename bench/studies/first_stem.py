@@ -170,7 +170,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     command = f"make wheel && python -m {__package__}.first_stem --wheel dist/*.whl"
     report = {"machine": machine, **asdict(found)}
     write_outputs(
-        report, options, "first_stem", story_markdown(found, machine_line(machine), command)
+        report,
+        options,
+        "first_stem",
+        story_markdown(found, machine_line(machine, with_load=True), command),
     )
 
 
