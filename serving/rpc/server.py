@@ -43,6 +43,8 @@ _FLUSH_S = 5.0
 # Seconds that gRPC has to stop in, once it was told to; it takes a few milliseconds.
 _STOP_S = 5.0
 _KEEPALIVE_MS = 60_000
+# A terminal that closes says so with SIGHUP, which would end the process with all its calls.
+_HANG_UP = (signal.SIGHUP,) if hasattr(signal, "SIGHUP") else ()
 
 
 class StemlineServer:
@@ -256,7 +258,7 @@ def serve(
     settings: ServerSettings,
     on_ready: Callable[[str], None] = lambda address: None,
 ) -> bool:
-    """Serve until SIGTERM or SIGINT, then drain; a second signal stops at once.
+    """Serve until SIGTERM, SIGINT or SIGHUP, then drain; a second signal stops at once.
 
     Call it from the main thread. `on_ready` is called with the address once calls are taken. The
     library stays open. Returns whether every accepted call finished. Raises as
@@ -285,7 +287,7 @@ def serve(
 
 
 class _Signals:
-    """Counts SIGTERM and SIGINT while serving; every one after the first calls `on_second`.
+    """Counts SIGTERM, SIGINT and SIGHUP while serving; every one after the first calls `on_second`.
 
     Python runs handlers in the main thread between two of its steps, and a signal that another
     thread received does not wake the main thread. So the main thread waits in short steps, and the
@@ -298,7 +300,7 @@ class _Signals:
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> "_Signals":
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in (signal.SIGTERM, signal.SIGINT, *_HANG_UP):
             self._before[number] = signal.signal(number, self._received)
         return self
 

@@ -22,7 +22,9 @@ _log = logging.getLogger(__name__)
 
 _DOMAIN = "stemline"  # of the reasons in ErrorInfo
 _RETRY_S = 5
-_MAX_MESSAGE_CHARS = 1000  # a status travels in HTTP headers, which servers cap at 8 KiB
+# A status travels in HTTP headers, of which 8 KiB are taken: in words, where every byte that is not
+# ASCII takes three, and twice in details, where three bytes take four.
+_MAX_MESSAGE_BYTES = 1000
 
 _CONFIG = "config"
 # Fields of the requests themselves, and the name of their oneof. Whatever else an error names is an
@@ -82,7 +84,7 @@ def rpc_status_of(
     if code is grpc.StatusCode.INVALID_ARGUMENT:
         violation = error_details_pb2.BadRequest.FieldViolation(
             field=(fields or RequestFields()).path_of(error.field),
-            description=message[:_MAX_MESSAGE_CHARS],
+            description=_short(message),
         )
         details.append(error_details_pb2.BadRequest(field_violations=[violation]))
     elif code in _RETRIED:
@@ -112,8 +114,13 @@ def _shortage_of(error: BaseException) -> LimitError | None:
     return None
 
 
+def _short(message: str) -> str:
+    """As much of a message as a status holds."""
+    return message.encode(errors="replace")[:_MAX_MESSAGE_BYTES].decode(errors="ignore")
+
+
 def _status(code: grpc.StatusCode, message: str, reason: str, *details: Message) -> grpc.Status:
-    status = status_pb2.Status(code=code.value[0], message=message[:_MAX_MESSAGE_CHARS])
+    status = status_pb2.Status(code=code.value[0], message=_short(message))
     if reason:
         info = error_details_pb2.ErrorInfo(reason=reason, domain=_DOMAIN)
         status.details.add().Pack(info)

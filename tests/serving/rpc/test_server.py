@@ -103,13 +103,14 @@ def test_what_does_not_finish_within_the_grace_is_cut():
         gate.set()
 
 
-def test_sigterm_finishes_what_was_accepted_and_refuses_the_new():
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_finishes_what_was_accepted_and_refuses_the_new(number):
     samples = music(40_000)
     with server_process() as (process, address):
         with StemlineClient(address) as client, StemlineClient(address) as late:
             with client.separate(in_blocks(samples, 10_000), AUDIO) as separation:
                 blocks = [next(separation)]
-                process.send_signal(signal.SIGTERM)
+                process.send_signal(number)
                 while health_of(address) == SERVING:
                     pass
                 with pytest.raises(RemoteError, match="draining") as raised:
