@@ -10,6 +10,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import torch
+
 from stemline.engines import open_engine
 from stemline.families.madmom.checkpoint.installed import find_madmom, read_madmom
 from stemline.families.madmom.features import downbeat_features
@@ -107,6 +109,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         PAGE.check(options.markdown)
     songs = all_grid_songs()[: options.songs]
     part = options.start, options.seconds
+    torch.set_num_threads(1)  # several on one core would wait for each other
     with one_core() as machine, TemporaryDirectory(prefix="stemline-real-") as temporary:
         work = Path(temporary)
         stems, clips = separated(songs, *part, options.artifacts or work / "artifacts")

@@ -11,7 +11,7 @@ from stemline.evaluation.si_sdr import si_sdr_db
 from stemline.export.export import export_custom
 from stemline.serving.library import EngineOptions, Library
 
-from .htdemucs import RATE_HZ, original_separation, packaged_weights, write_package
+from .htdemucs import RATE_HZ, SIGNATURE, original_separation, packaged_weights, write_package
 
 NAME = "real-htdemucs"
 
@@ -37,9 +37,12 @@ def export_trained(graph: Path, artifacts: Path) -> Library:
 
     -> a library with the artifact NAME; close it. Raises what `export_custom` raises.
     """
-    with TemporaryDirectory(prefix="stemline-real-") as folder:
-        package = write_package(packaged_weights(graph), Path(folder))
-        export_custom(NAME, "demucs", None, package, root=artifacts)
+    # Written once: the order of a safetensors header is chance, and another digest exports anew.
+    package = graph.with_name(f"{SIGNATURE}.safetensors")
+    if not package.is_file():
+        with TemporaryDirectory(dir=graph.parent) as folder:
+            write_package(packaged_weights(graph), Path(folder)).replace(package)
+    export_custom(NAME, "demucs", None, package, root=artifacts)
     return Library([artifacts], EngineOptions("cpu"))
 
 
