@@ -61,7 +61,7 @@ $(VENV)/.oracles: $(VENV)/.beat-originals
 	touch $@
 
 test-oracles: $(VENV)/.oracles  ## compare with the original packages, full size included
-	$(PYTEST) -m oracles $(PYTEST_ARGS)
+	$(PYTEST) --no-loadscope-reorder -m oracles $(PYTEST_ARGS)
 
 test-examples: $(STAMP)  ## the clients of examples/ against a server; needs Node, Go and openssl
 	$(BIN)/pytest -m examples $(PYTEST_ARGS)

@@ -1,4 +1,4 @@
-"""Small All-In-One networks, and the rule of neighbourhood attention as it is stated."""
+"""Small All-In-One networks and their inputs."""
 
 from dataclasses import replace
 from typing import Any
@@ -30,17 +30,3 @@ def spectrograms(batch: int, n_frames: int, n_stems: int = 4) -> Tensor:
     generator = torch.Generator().manual_seed(n_frames)
     level = torch.linspace(0.3, 1.5, batch)[:, None, None, None]
     return level * torch.rand(batch, n_stems, n_frames, 81, generator=generator)
-
-
-def neighbours(length: int, kernel: int, dilation: int) -> tuple[Tensor, Tensor]:
-    """Positions of each frame's neighbours, and which relative bias each has; (length, kernel).
-
-    Of the n frames congruent to frame i modulo the dilation, the kernel's window around frame i,
-    moved inside (NATTEN 0.14.6).
-    """
-    frame = torch.arange(length)
-    residue, place = frame % dilation, frame // dilation
-    n_places = (length - residue + dilation - 1) // dilation
-    start = torch.minimum((place - (kernel - 1) // 2).clamp(min=0), n_places - kernel)
-    places = start[:, None] + torch.arange(kernel)
-    return residue[:, None] + dilation * places, places - place[:, None] + kernel - 1

@@ -5,6 +5,7 @@ import signal
 from collections.abc import Iterator
 
 import pytest
+from core_helpers import keep_to_own_core
 
 # pytest names the test that runs; torch, the folder of its compiler's cache.
 _OTHERS = ("PYTEST_", "TORCHINDUCTOR_")
@@ -25,3 +26,8 @@ def the_process_is_left_as_it_was() -> Iterator[None]:
     }
     assert not changed, f"the environment was changed for good: {sorted(changed)}"
     assert signal.getsignal(signal.SIGTERM) is on_termination
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.option.markexpr == "oracles":  # they compute; other tests also measure several cores
+        keep_to_own_core()

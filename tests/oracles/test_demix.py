@@ -9,12 +9,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import pytest
 import torch
 from export_helpers import build_network, input_specs, output_specs, tiny_config
 from oracle_helpers import original_network
 
-from stemline.engines import open_engine
+from stemline.engines import Engine, open_engine
 from stemline.engines.artifact import ModelInfo, StftInfo
 from stemline.evaluation.parity import snr_db
 from stemline.evaluation.signal import music_like
@@ -22,6 +23,9 @@ from stemline.export.models import MODELS
 from stemline.export.torch_to_onnx import export_onnx
 from stemline.families.common.checkpoint import load_strictly, read_checkpoint
 from stemline.families.mdx23c.config import Mdx23cConfig
+from stemline.families.mdx23c.processing import network_input, stem_chunks
+from stemline.postprocessing.istft import Istft
+from stemline.preprocessing.stft import Stft
 from stemline.serving.jobs import SeparateOptions
 from stemline.serving.separator import Separator
 
@@ -34,7 +38,17 @@ BUDGET_DB = 65.0
 OFFICIAL = cast(Mdx23cConfig, MODELS["mdx23c"].config)
 
 CHUNK = OFFICIAL.chunk_samples
-LENGTHS = [1, RATE // 2, CHUNK - 1, CHUNK, CHUNK + 1, int(21.3 * RATE)]
+# One chunk and less; both sides of a border at overlap 2 and at overlap 4; and many chunks.
+LENGTHS = [
+    1,
+    RATE // 2,
+    CHUNK - 1,
+    CHUNK,
+    CHUNK + 1,
+    3 * CHUNK // 2,
+    3 * CHUNK // 2 + 1,
+    int(13.1 * RATE),
+]
 
 
 def demix(
@@ -70,8 +84,8 @@ def demix(
 
 
 @cache
-def both(module: Any, config: Mdx23cConfig, folder: Path) -> tuple[Any, Separator]:
-    """The original network, and ours from its checkpoint through ONNX."""
+def both(module: Any, config: Mdx23cConfig, folder: Path) -> tuple[Any, Engine, Separator]:
+    """The original network, and ours from its checkpoint through ONNX, alone and in a separator."""
     theirs = original_network(module, config)
     torch.save(theirs.state_dict(), folder / "theirs.ckpt")
     with torch.device("meta"):
@@ -84,7 +98,8 @@ def both(module: Any, config: Mdx23cConfig, folder: Path) -> tuple[Any, Separato
         stft=StftInfo(config.n_fft, config.hop_samples, config.n_bins), trained=True,
         weights_sha256="", licence="", exporter="",
     )  # fmt: skip
-    return theirs, Separator(open_engine(folder / "model.onnx", device="cpu"), info)
+    engine = open_engine(folder / "model.onnx", device="cpu")
+    return theirs, engine, Separator(engine, info)
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +108,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def check(module: Any, config: Mdx23cConfig, folder: Path, n_samples: int, overlap: int) -> None:
-    theirs, separator = both(module, config, folder)
+    theirs, _, separator = both(module, config, folder)
     mixture = music_like(n_samples, RATE, 2, seed=7)
     got = separator.separate(mixture, RATE, SeparateOptions(overlap=overlap))
     wanted = demix(theirs, torch.from_numpy(mixture), config.chunk_samples, overlap).numpy()
@@ -108,8 +123,16 @@ def check(module: Any, config: Mdx23cConfig, folder: Path, n_samples: int, overl
             assert db >= BUDGET_DB, f"{stem}, {where}: {db:.1f} dB"
 
 
-@pytest.mark.parametrize("overlap", [2, 4, 8])
-@pytest.mark.parametrize("n_samples", LENGTHS)
+# Lengths matter by where chunks begin: all of them at the default overlap, and at the others those
+# beside the one from which a track has a border.
+@pytest.mark.parametrize(
+    ("n_samples", "overlap"),
+    [
+        *((n_samples, 4) for n_samples in LENGTHS),
+        *((n_samples, 2) for n_samples in (CHUNK, CHUNK + 1, LENGTHS[-1])),
+        (7 * CHUNK // 4 + 1, 8),
+    ],
+)
 def test_whole_tracks_at_the_official_chunk_and_stft(
     original: Any, folder: Path, n_samples: int, overlap: int
 ) -> None:
@@ -127,5 +150,26 @@ def test_whole_tracks_at_the_official_chunk_and_stft(
 
 
 def test_a_whole_track_at_the_full_network(original: Any, folder: Path) -> None:
-    """InstVoc HQ at its real size on one chunk and a sample: both borders, two chunks. Minutes."""
-    check(original, OFFICIAL, folder, CHUNK + 1, 2)
+    """InstVoc HQ at its real size, two chunks that overlap by half. Minutes.
+
+    More chunks, and the border of longer tracks, are the small network's above.
+    """
+    check(original, OFFICIAL, folder, CHUNK, 2)
+
+
+def test_the_full_network_through_onnx_gives_its_waveforms(original: Any, folder: Path) -> None:
+    """70 dB a stem, at batch 1 and at batch 2 with rows that differ; some 8 GB."""
+    theirs, engine, _ = both(original, OFFICIAL, folder)
+    chunks = np.stack([music_like(CHUNK, RATE, 2, seed=20 + row) for row in range(2)])
+    with torch.inference_mode():
+        wanted = np.concatenate([theirs(torch.from_numpy(chunk[None])).numpy() for chunk in chunks])
+    stft = Stft(OFFICIAL.n_fft, OFFICIAL.hop_samples, OFFICIAL.n_bins)
+    istft = Istft(OFFICIAL.n_fft, OFFICIAL.hop_samples, OFFICIAL.n_bins)
+    found = {}
+    for batch in (1, 2):
+        output = engine.run({"mixture": network_input(chunks[:batch], stft)})["stems"]
+        got = stem_chunks(output, istft, None)  # (batch, S, C, chunk_samples)
+        for index, stem in enumerate(OFFICIAL.stems):
+            found[f"{stem} at batch {batch}"] = snr_db(wanted[:batch, index], got[:, index])
+    print(found)
+    assert min(found.values()) >= 70, found

@@ -4,7 +4,6 @@ Both get the same random weights, and the same spectrogram, demucs's own; both b
 as the networks give them, before any inverse STFT.
 """
 
-import copy
 import warnings
 from fractions import Fraction
 from pathlib import Path
@@ -136,7 +135,7 @@ FULL = {
 
 @pytest.mark.parametrize("name", FULL)
 def test_the_full_network_through_onnx_gives_its_branches(name: str, tmp_path: Path) -> None:
-    """Official sizes, random weights: at batch 1 and at batch 3 with rows that differ.
+    """Official sizes, random weights: at batch 1 and at batch 2 with rows that differ.
 
     A minute or two each on one core, and some 8 GB.
     """
@@ -159,12 +158,11 @@ def test_the_full_network_through_onnx_gives_its_branches(name: str, tmp_path: P
     session = onnxruntime.InferenceSession(
         tmp_path / "model.onnx", options, providers=["CPUExecutionProvider"]
     )
-    waveform = music(lengths[0], 3)
-    rows = [branches(theirs, waveform[row, None]) for row in range(3)]
+    waveform = music(lengths[0], 2)
+    rows = [branches(theirs, waveform[row, None]) for row in range(2)]
     spectrogram, *wanted = (torch.cat(values) for values in zip(*rows, strict=True))
-    exact = branches(copy.deepcopy(theirs).double(), waveform[:1].double())
     found = {}
-    for batch in (1, 3):
+    for batch in (1, 2):
         inputs = {"waveform": waveform[:batch].numpy(), "spectrogram": spectrogram[:batch].numpy()}
         got = session.run(None, inputs)
         for key, theirs_out, ours_out in zip(config.outputs, wanted, got, strict=True):
@@ -172,7 +170,5 @@ def test_the_full_network_through_onnx_gives_its_branches(name: str, tmp_path: P
                 found[f"{key}, {stem}, batch {batch}"] = compared(
                     theirs_out[:batch, index], ours_out[:, index]
                 )
-    for key, float64, float32 in zip(config.outputs, exact[1:], wanted, strict=True):
-        print(name, key, "demucs in float32 to itself in float64:", compared(float64, float32[:1]))
     print(name, found)
     assert min(found.values()) >= BUDGET_DB, found

@@ -23,6 +23,7 @@ from oracles.soundfont_band import (
     songs,
 )
 
+from stemline.arrays import Array
 from stemline.evaluation.si_sdr import is_silent, si_sdr_db
 from stemline.export.export import export_model
 from stemline.export.models import find_model
@@ -46,10 +47,18 @@ def mini(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Separator]:
     library.close()
 
 
-def test_every_stem_comes_out_better_than_the_mixture(mini: Separator) -> None:
+@pytest.fixture(scope="module")
+def band() -> list[dict[str, Array]]:
+    """All the songs by stem."""
+    return list(songs())
+
+
+def test_every_stem_comes_out_better_than_the_mixture(
+    mini: Separator, band: list[dict[str, Array]]
+) -> None:
     before: dict[str, list[float]] = {name: [] for name in STEMS}
     after: dict[str, list[float]] = {name: [] for name in STEMS}
-    for stems in songs():
+    for stems in band:
         mixed = mixture(stems)
         got = mini.separate(mixed, SAMPLE_RATE_HZ, SeparateOptions(overlap=OVERLAP))
         assert set(got) == set(STEMS)
@@ -72,10 +81,9 @@ def test_every_stem_comes_out_better_than_the_mixture(mini: Separator) -> None:
     assert mean_db >= WANTED_DB, table
 
 
-def test_the_songs_are_whole_and_most_of_the_band_plays() -> None:
-    made = list(songs())
-    assert len(made) == N_SONGS
-    for stems in made:
+def test_the_songs_are_whole_and_most_of_the_band_plays(band: list[dict[str, Array]]) -> None:
+    assert len(band) == N_SONGS
+    for stems in band:
         assert tuple(stems) == STEMS
         for stem in stems.values():
             assert (stem.shape, stem.dtype) == ((2, round(SONG_S * SAMPLE_RATE_HZ)), np.float32)

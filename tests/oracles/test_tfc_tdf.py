@@ -1,4 +1,7 @@
-"""Our MDX23C against audio-separator's TFC_TDF_net, an independent implementation."""
+"""Our MDX23C against audio-separator's TFC_TDF_net, an independent implementation.
+
+At its full size, through ONNX, it is compared in test_demix.py, which exports it.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -6,14 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from export_helpers import build_network, input_specs, output_specs, tiny_config
+from export_helpers import build_network, tiny_config
 from oracle_helpers import original_network
 
-from stemline.engines import open_engine
 from stemline.evaluation.parity import snr_db
 from stemline.evaluation.signal import music_like
-from stemline.export.models import MODELS
-from stemline.export.torch_to_onnx import export_onnx
 from stemline.families.common.checkpoint import load_strictly, read_checkpoint
 from stemline.families.mdx23c.config import Mdx23cConfig
 from stemline.families.mdx23c.processing import network_input, stem_chunks
@@ -81,34 +81,3 @@ def compare(config: Mdx23cConfig, theirs: Any, folder: Path) -> None:
     got = stem_chunks(output, istft, None)
     for stem in range(len(config.stems)):
         assert snr_db(wanted[:, stem], got[:, stem]) > 90  # float32, two FFT libraries
-
-
-def test_the_full_network_through_onnx_gives_its_waveforms(original: Any, tmp_path: Path) -> None:
-    """InstVoc HQ at its real size: 70 dB a stem, at batch 1 and at batch 3 with rows that differ.
-
-    Some minutes on one core, and 8 GB.
-    """
-    config = MODELS["mdx23c"].config
-    assert isinstance(config, Mdx23cConfig)
-    theirs = original_network(original, config)
-    torch.save(theirs.state_dict(), tmp_path / "theirs.ckpt")
-    with torch.device("meta"):
-        ours = build_network(config)
-    load_strictly(ours, read_checkpoint(tmp_path / "theirs.ckpt"), "theirs")
-    export_onnx(ours, input_specs(config), output_specs(config), tmp_path / "model.onnx")
-    del ours
-    chunks = chunks_of(config, 3)
-    with torch.inference_mode():
-        wanted = np.concatenate([theirs(torch.from_numpy(chunk[None])).numpy() for chunk in chunks])
-    del theirs
-    engine = open_engine(tmp_path / "model.onnx", device="cpu")
-    stft = Stft(config.n_fft, config.hop_samples, config.n_bins)
-    istft = Istft(config.n_fft, config.hop_samples, config.n_bins)
-    found = {}
-    for batch in (1, 3):
-        output = engine.run({"mixture": network_input(chunks[:batch], stft)})["stems"]
-        got = stem_chunks(output, istft, None)  # (batch, S, C, chunk_samples)
-        for index, stem in enumerate(config.stems):
-            found[f"{stem} at batch {batch}"] = snr_db(wanted[:batch, index], got[:, index])
-    print(found)
-    assert min(found.values()) >= 70, found

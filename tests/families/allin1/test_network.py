@@ -1,9 +1,10 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from allin1_helpers import SMALL, neighbours, small_allin1, spectrograms
+from allin1_helpers import SMALL, small_allin1, spectrograms
 from torch import Tensor
 
+from stemline.bench.studies.real.allin1_original import neighbours
 from stemline.families.allin1.config import AllInOneConfig
 from stemline.families.allin1.network.all_in_one import AllInOne, InstrumentAttention, TimeAttention
 from stemline.families.allin1.network.neighbourhood import Band
