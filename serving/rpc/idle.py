@@ -53,6 +53,7 @@ class TimedMessages(Iterator[MessageT], Generic[MessageT]):
         self._idle_s = idle_s
         self._min_bytes_s = min_bytes_s
         self._left_s = idle_s  # how long the client may still let the server wait
+        self._is_first = True
         self._asked = threading.Semaphore(0)
         self._answers: queue.SimpleQueue[MessageT | Exception | _End] = queue.SimpleQueue()
         self._closed = False
@@ -67,15 +68,22 @@ class TimedMessages(Iterator[MessageT], Generic[MessageT]):
         except queue.Empty:
             raise self._too_slow() from None
         if self._min_bytes_s and not isinstance(answer, _End | Exception):
-            n_bytes = answer.ByteSize()  # type: ignore[attr-defined]
-            left_s = self._left_s - (time.monotonic() - asked_s) + n_bytes / self._min_bytes_s
-            self._left_s = min(left_s, self._idle_s)
+            self._credit(answer, time.monotonic() - asked_s)
         if isinstance(answer, _End):
             self._answers.put(answer)  # for whoever asks again
             raise StopIteration
         if isinstance(answer, Exception):
             raise answer
         return answer
+
+    def _credit(self, message: MessageT, waited_s: float) -> None:
+        """What the client may still let the server wait, after a message that took so long."""
+        if self._is_first:  # the config, which brings no audio
+            self._is_first = False
+            return
+        n_bytes = message.ByteSize()  # type: ignore[attr-defined]
+        left_s = self._left_s - waited_s + n_bytes / self._min_bytes_s
+        self._left_s = min(left_s, self._idle_s)
 
     def _too_slow(self) -> IdleError:
         if self._left_s == self._idle_s:

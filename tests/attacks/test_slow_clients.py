@@ -67,16 +67,28 @@ def test_the_least_may_be_none() -> None:
         assert call_separate(address, pausing())[-1].summary.n_samples == 2000
 
 
+def test_a_config_that_comes_late_takes_nothing_from_the_audio() -> None:
+    def messages() -> Iterator[pb.SeparateRequest]:
+        time.sleep(0.4)
+        yield pcm_config()
+        time.sleep(0.4)
+        yield pb.SeparateRequest(audio=bytes(1000))
+
+    with TimedMessages(messages(), 0.6, 2000) as timed:
+        assert [message.WhichOneof("request") for message in timed] == ["config", "audio"]
+
+
 def test_what_a_client_sent_at_once_is_no_credit_for_later() -> None:
     """A megabyte, and then nothing: the wait is the idle limit, not the megabyte's minutes."""
     forever = threading.Event()
 
     def messages() -> Iterator[pb.SeparateRequest]:
+        yield pcm_config()
         yield pb.SeparateRequest(audio=bytes(1_000_000))
         forever.wait(20)
 
     with TimedMessages(messages(), 0.3, 2000) as timed:
-        next(timed)
+        next(timed), next(timed)
         started = time.monotonic()
         with pytest.raises(IdleError, match=r"sent nothing for 0\.3 s"):
             next(timed)
