@@ -9,7 +9,7 @@ PYTEST_ARGS ?=
 PYTEST := $(BIN)/pytest -n auto --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-check train-mini export-all serve test test-oracles format lint types proto-check check bench proto wheel wheel-check clean
+.PHONY: help install demo demo-check train-mini export-all serve test test-oracles test-examples format lint types proto-check check bench proto wheel wheel-check clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,6 +63,9 @@ $(VENV)/.oracles: $(VENV)/.beat-originals
 test-oracles: $(VENV)/.oracles  ## compare with the original packages, full size included
 	$(PYTEST) --no-loadscope-reorder -m oracles $(PYTEST_ARGS)
 
+test-examples: $(STAMP)  ## the clients of examples/ against a server; needs Node, Go and openssl
+	$(BIN)/pytest -m examples $(PYTEST_ARGS)
+
 format: $(STAMP)  ## rewrite to the house format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
@@ -75,6 +78,7 @@ types: $(STAMP)
 	$(TYPE_LINKS)
 	$(BIN)/mypy
 	$(BIN)/mypy tests/face/typing_face.py
+	$(BIN)/mypy --config-file tests/mypy.ini tests
 
 proto-check: $(STAMP)
 	cd serving/protos && $(CURDIR)/$(BIN)/buf lint

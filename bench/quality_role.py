@@ -12,7 +12,8 @@ from stemline.arrays import Array
 from stemline.engines.artifact import info_from_json
 from stemline.errors import BenchError
 from stemline.evaluation.parity import snr_db
-from stemline.evaluation.quality import scores_of, separate_together, separate_whole
+from stemline.evaluation.quality import scores_of
+from stemline.evaluation.separation import separate_together, separate_whole
 
 from .engines import opened
 from .recordings import SongRef, known_song

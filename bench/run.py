@@ -1,6 +1,6 @@
 """All that one `stemline bench` measures, in order: read this first."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -45,9 +45,11 @@ class BenchOptions:
 
 
 def run_bench(
-    artifacts: Path, options: BenchOptions, announce: Callable[[str], None] = lambda _: None
+    artifacts: Path | Sequence[Path],
+    options: BenchOptions,
+    announce: Callable[[str], None] = lambda _: None,
 ) -> Report:
-    """Measure; `announce` is called with what comes next.
+    """Measure models of some folders; `announce` is called with what comes next.
 
     What fails once something was measured is in the report's failures, and the rest goes on.
 

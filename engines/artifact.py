@@ -3,19 +3,22 @@
 import json
 import logging
 from collections.abc import Mapping
-from dataclasses import MISSING, asdict, dataclass, fields
-from pathlib import Path
+from dataclasses import asdict, dataclass
+from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from stemline.errors import ArtifactError
 
-from .beat_info import BeatInfo, beat_info_from_json
+from .beat_info import BeatInfo
+from .typed_json import from_json
 
 _log = logging.getLogger(__name__)
 
 SCHEMA_VERSION = 2
 METADATA_PREFIX = "stemline."
 MANIFEST = "manifest.json"
+_MOST_NAME_CHARS = 100
+_MOST_MANIFEST_BYTES = 16 << 20  # a card of a bag with every stem of every song has some 10⁵
 DEFAULT_PRECISION = "fp32"
 """The precision that is meant where a model is named without one."""
 
@@ -112,34 +115,48 @@ class ModelInfo:
 def info_from_json(values: Mapping[str, Any], source: str) -> ModelInfo:
     """The info of a model from JSON values; `source` names the file in an error.
 
-    Raises ArtifactError that names the first field missing or of a wrong kind.
+    Fields that a later stemline added are ignored. Raises ArtifactError that names the first field
+    missing or of a wrong kind.
     """
     if "any_length" in values:  # a name of version 0.1
         raise ArtifactError(f"{source} was written by an older stemline; export it again")
-    known = {field.name for field in fields(ModelInfo)}
-    required = {field.name for field in fields(ModelInfo) if field.default is MISSING}
-    missing = sorted(required - set(values))
-    if missing:
-        raise ArtifactError(f"{source}: no field {missing[0]!r}; export it again")
-    kept = {name: values[name] for name in known & set(values)}
     try:
-        kept["stems"] = tuple(str(stem) for stem in kept["stems"])
-        if kept["stft"] is not None:
-            kept["stft"] = StftInfo(**kept["stft"])
-        if kept.get("member") is not None:
-            member = kept["member"]
-            kept["member"] = MemberInfo(
-                signature=str(member["signature"]),
-                signatures=tuple(str(name) for name in member["signatures"]),
-                weights=tuple(tuple(float(w) for w in row) for row in member["weights"]),
-            )
-            _check_member(kept["member"], len(kept["stems"]))
-        if kept.get("beats") is not None:
-            beats = {**kept["beats"], "family": kept["family"]}
-            kept["beats"] = beat_info_from_json(beats, source)
-    except (KeyError, TypeError, ValueError) as error:
-        raise ArtifactError(f"{source}: {error}") from error
-    return ModelInfo(**kept)
+        if values.get("beats") is not None:
+            family = values.get("family")
+            values = {**values, "beats": {**values["beats"], "family": family}}
+        info = from_json(ModelInfo, values)
+        _check_numbers(info)
+        if info.member is not None:
+            _check_member(info.member, len(info.stems))
+    except (TypeError, ValueError) as error:
+        raise ArtifactError(f"{source}: {error}; export it again") from error
+    return info
+
+
+def _check_numbers(info: ModelInfo) -> None:
+    """Raise ValueError for numbers that no network has, and for a model without a name."""
+    positive = {
+        name: getattr(info, name) for name in ("sample_rate_hz", "channels", "chunk_samples")
+    }
+    if info.stft is not None:
+        positive |= {
+            f"stft.{name}": getattr(info.stft, name) for name in ("n_fft", "hop_samples", "n_bins")
+        }
+    if info.task == "separate":
+        positive["default_overlap"] = info.default_overlap
+    for name, value in positive.items():
+        if value <= 0:
+            raise ValueError(f"{name} must be above 0; got {value}")
+    for name in ("model", "family", "precision"):
+        _check_name(name, getattr(info, name))
+    for stem in info.stems:
+        _check_name("a stem", stem)
+
+
+def _check_name(what: str, name: str) -> None:
+    """Raise ValueError for a name that nobody can read, or that no file can have."""
+    if not name or len(name) > _MOST_NAME_CHARS or not name.isprintable():
+        raise ValueError(f"{what} cannot be called {name[:_MOST_NAME_CHARS]!r}")
 
 
 def _check_member(member: MemberInfo, n_stems: int) -> None:
@@ -166,7 +183,7 @@ def info_from_metadata(metadata: Mapping[str, str], source: str) -> ModelInfo:
         )
     try:
         values = {name: json.loads(value) for name, value in ours.items()}
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise ArtifactError(f"{source}: damaged metadata ({error})") from error
     return info_from_json(values, source)
 
@@ -191,10 +208,12 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     """
     path = folder / MANIFEST
     try:
+        if path.stat().st_size > _MOST_MANIFEST_BYTES:
+            raise ArtifactError(f"{path} is damaged: over {_MOST_MANIFEST_BYTES} bytes long")
         manifest = json.loads(path.read_text())
     except FileNotFoundError as error:
         raise ArtifactError(f"{folder} is no artifact: it has no {MANIFEST}") from error
-    except (OSError, ValueError) as error:  # ValueError: not JSON, or not text
+    except (OSError, ValueError, RecursionError) as error:  # not there, not text, not JSON, endless
         raise ArtifactError(f"{path} cannot be read: {error}") from error
     version = manifest.get("schema_version") if isinstance(manifest, dict) else None
     if version != SCHEMA_VERSION:
@@ -213,17 +232,34 @@ def read_artifact(folder: Path) -> Artifact:
     """
     path, manifest = folder / MANIFEST, read_manifest(folder)
     try:
+        engine = _engine_in(manifest)
         artifact = Artifact(
             name=folder.name,
-            engine_path=folder / manifest["engine"],
+            engine_path=folder / engine,
             info=info_from_json(manifest["model"], str(path)),
-            sha256=str(manifest["files"][manifest["engine"]]["sha256"]),
+            sha256=str(manifest["files"][engine]["sha256"]),
         )
     except (AttributeError, KeyError, TypeError) as error:
-        raise ArtifactError(f"{path} is damaged ({error!r}); export it again") from error
+        raise ArtifactError(f"{path} is damaged ({error!r:.200}); export it again") from error
     if not artifact.engine_path.is_file():
         raise ArtifactError(f"{artifact.engine_path} is missing; export it again")
     return artifact
+
+
+def _engine_in(manifest: Mapping[str, Any]) -> str:
+    """The engine's path below its folder. Raises KeyError, or TypeError for what is none."""
+    engine = manifest["engine"]
+    if (
+        not isinstance(engine, str)
+        or not engine
+        or "\0" in engine
+        or len(engine) > _MOST_NAME_CHARS
+    ):
+        raise TypeError("its engine is no path")
+    path = PurePosixPath(engine)
+    if path == PurePosixPath() or path.is_absolute() or ".." in path.parts:
+        raise TypeError("its engine is not in its folder")
+    return engine
 
 
 def list_artifacts(root: Path) -> list[Artifact]:

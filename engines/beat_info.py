@@ -1,12 +1,10 @@
 """What a run needs to know of a network that finds beats; it is stored in the artifact."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from stemline.checks import require
-from stemline.errors import ArtifactError
 
 SPECTROGRAM, FEATURES = "spectrogram", "features"
 """Names of the inputs of beat networks: a spectrogram for each stem, features of the mixture."""
@@ -79,50 +77,6 @@ class BeatInfo:
         """The object under `beats` of the model's info."""
         plain: dict[str, Any] = json.loads(json.dumps(asdict(self)))
         return plain
-
-
-_REQUIRED = {field.name for field in fields(BeatInfo) if field.default is MISSING}
-_KINDS: dict[str, tuple[type, ...]] = {
-    "family": (str,),
-    "trained_on_stems_of": (str,),
-    "best_threshold_downbeat": (int, float, type(None)),
-    "sample_rate_hz": (int,),
-    "hop_samples": (int,),
-    "n_bins": (int,),
-    "min_bpm": (int, float),
-    "max_bpm": (int, float),
-}
-_LISTS: dict[str, type] = {"stems": str, "labels": str, "beats_per_bar": int}
-
-
-def beat_info_from_json(values: Mapping[str, Any], source: str) -> BeatInfo:
-    """The info that `to_json` wrote; `source` names the file in an error.
-
-    Fields that a later stemline added are ignored. Raises ArtifactError that names the first field
-    that is missing or cannot be.
-    """
-    missing = sorted(_REQUIRED - set(values))
-    if missing:
-        raise ArtifactError(f"{source}: no field beats.{missing[0]}; export it again")
-    kept: dict[str, Any] = {}
-    try:
-        for name, kinds in _KINDS.items():
-            if name in values:
-                _require(_is(values[name], kinds), name, f"cannot be {values[name]!r:.100}")
-                kept[name] = values[name]
-        for name, kind in _LISTS.items():
-            if name in values:
-                found = values[name]
-                fits = isinstance(found, list) and all(_is(one, (kind,)) for one in found)
-                _require(fits, name, f"cannot be {found!r:.100}")
-                kept[name] = tuple(found)
-        return BeatInfo(**kept)
-    except ValueError as error:
-        raise ArtifactError(f"{source}: beats.{error}; export it again") from error
-
-
-def _is(value: object, kinds: tuple[type, ...]) -> bool:
-    return isinstance(value, kinds) and not isinstance(value, bool)
 
 
 def _require(fits: bool, name: str, complaint: str) -> None:

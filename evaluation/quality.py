@@ -24,7 +24,6 @@ from .held_out import (
     knows_stems,
     truth_for,
 )
-from .separation import separate_together, separate_whole
 from .si_sdr import is_silent, si_sdr_db
 
 __all__ = [
@@ -41,8 +40,6 @@ __all__ = [
     "mean_over",
     "measure_quality",
     "scores_of",
-    "separate_together",
-    "separate_whole",
     "truth_for",
 ]
 
@@ -205,6 +202,9 @@ def measure_quality(
     None where no stem can be measured. `overlap` None is the model's own. Raises EngineError and
     OverlapError.
     """
+    # Not where a quality that was measured is only read, as by `stemline models`.
+    from .separation import separate_whole
+
     scores = []
     for song in songs.play():
         truth = truth_for(info.stems, song)

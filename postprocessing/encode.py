@@ -10,7 +10,9 @@ from typing import BinaryIO, Self
 import numpy as np
 
 from stemline.arrays import Array
+from stemline.atomic_files import PartFile
 from stemline.errors import EncodingError
+from stemline.tags import Tags
 
 from .formats import Encoder, OutputFormat, find_format
 
@@ -20,8 +22,8 @@ __all__ = ["EncodingError", "OutputFormat", "StemWriter"]
 class StemWriter:
     """One stem to one file; use it in `with`, or call `close` or `abort`.
 
-    A path is written as `<name>.part` beside it and renamed when complete, so that a file of
-    that name is always whole. After an OSError (disk full) nothing of it is left.
+    A path is written as a `PartFile` beside it and renamed when complete, so that a file of that
+    name is always whole. After an OSError (disk full) nothing of it is left.
     """
 
     def __init__(
@@ -30,19 +32,21 @@ class StemWriter:
         output: OutputFormat,
         sample_rate_hz: int,
         channels: int,
+        tags: Tags | None = None,
     ) -> None:
-        """`target` is a path, or an empty seekable binary file, which stays open.
+        """`target` is a path, or an empty seekable binary file to read and write, which stays open.
 
         Raises EncodingError when the format cannot hold such samples, OSError that names the
         path when it cannot be written.
         """
         output.check(sample_rate_hz, channels)
         self.clipped_samples = 0
-        """Samples beyond ±1 that an integer format had to clip."""
+        """Samples that the format had to clip: beyond ±1, and no numbers, which become 0."""
         self._output = output
+        self._tags = tags
         self._channels = channels
         self._path = target if isinstance(target, Path) else None
-        self._part = None if self._path is None else self._path.with_name(f"{self._path.name}.part")
+        self._part: PartFile | None = None
         self._file: BinaryIO | None = None
         self._encoder: Encoder | None = None
         self._complete = False
@@ -50,7 +54,8 @@ class StemWriter:
             if isinstance(target, Path):
                 if target.is_dir():
                     raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-                self._file = target.with_name(f"{target.name}.part").open("wb")
+                self._part = PartFile(target)
+                self._file = self._part.file
             else:
                 self._file = target
             file_format = find_format(output.container)
@@ -66,8 +71,11 @@ class StemWriter:
             raise ValueError(
                 f"blocks must be ({self._channels}, n) samples; got {list(block.shape)}"
             )
-        if self._output.is_integer:
-            self.clipped_samples += int(np.count_nonzero(np.abs(block) > 1))
+        if self._output.clips:
+            n_clipped = int(np.count_nonzero(~(np.abs(block) <= 1)))  # no number is within either
+            if n_clipped:
+                self.clipped_samples += n_clipped
+                block = np.nan_to_num(block, nan=0.0, posinf=1.0, neginf=-1.0).clip(-1, 1)
         try:
             self._encoder.write(np.ascontiguousarray(block.T))
         except OSError as error:
@@ -83,11 +91,12 @@ class StemWriter:
         try:
             self._encoder.close()
             self._encoder = None
-            if self._path is None or self._part is None:
+            if self._tags is not None:
+                find_format(self._output.container).add_tags(self._file, self._tags)
+            if self._part is None:
                 self._file.flush()
             else:
-                self._file.close()
-                self._part.replace(self._path)
+                self._part.put()
         except OSError as error:
             raise self._given_up(error) from error
         self._complete = True
@@ -99,10 +108,10 @@ class StemWriter:
             self._encoder = None
         if self._path is None or self._part is None or self._file is None:
             return
-        with suppress(OSError):  # what could not be flushed is not wanted any more
-            self._file.close()
-        with suppress(OSError):
-            (self._path if self._complete else self._part).unlink()
+        self._part.discard()
+        if self._complete:
+            with suppress(OSError):
+                self._path.unlink()
         self._file = None
 
     def _given_up(self, error: OSError) -> OSError:

@@ -1,7 +1,6 @@
 """Complex spectra to samples: the inverse of the networks' short-time Fourier transform."""
 
 import numpy as np
-import scipy.fft
 from numpy.typing import NDArray
 
 _LEAST_ENVELOPE = 1e-11  # torch.istft refuses to divide by less
@@ -28,9 +27,12 @@ class Istft:
             raise ValueError(
                 f"n_bins must be 1 to {n_fft // 2 + 1} for n_fft {n_fft}; got {n_bins}"
             )
+        from scipy.fft import irfft  # slow to import: when a model is opened, not when listed
+
         self.n_fft = n_fft
         self.hop_samples = hop_samples
         self.n_bins = n_bins
+        self._irfft = irfft
         self._window = (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n_fft) / n_fft)).astype(np.float32)
         self._envelopes: dict[int, NDArray[np.float32]] = {}
 
@@ -52,7 +54,7 @@ class Istft:
         """
         n_frames = frames.shape[-2]
         # One worker: the engine owns the cores.
-        pieces: NDArray[np.float32] = scipy.fft.irfft(frames, n=self.n_fft, workers=1)
+        pieces: NDArray[np.float32] = self._irfft(frames, n=self.n_fft, workers=1)
         pieces *= self._window  # (..., T, n_fft)
         samples = self._overlap_added(pieces)
         samples *= self._inverse_envelope(n_frames)

@@ -12,7 +12,6 @@ from itertools import chain
 from typing import Any
 
 import numpy as np
-import scipy.fft
 from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
@@ -93,6 +92,8 @@ class LogBands:
             power = np.empty((count, n_bins), np.float32)
             power_spectra(framed, HOP_SAMPLES, power)
             return np.sqrt(power, out=power)
+        import scipy.fft  # slow to import, and the kernel above does without
+
         frames = as_strided(
             framed,
             shape=(count, len(self._window)),

@@ -1,7 +1,6 @@
 """Samples to complex spectra: the short-time Fourier transform the networks were trained on."""
 
 import numpy as np
-import scipy.fft
 from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
@@ -31,9 +30,12 @@ class Stft:
             raise ValueError(
                 f"n_bins must be 1 to {n_fft // 2 + 1} for n_fft {n_fft}; got {n_bins}"
             )
+        from scipy.fft import rfft  # slow to import: when a model is opened, not when listed
+
         self.n_fft = n_fft
         self.hop_samples = hop_samples
         self.n_bins = n_bins
+        self._rfft = rfft
         self._window = hann(n_fft)
 
     def __call__(self, samples: NDArray[np.float32]) -> NDArray[np.complex64]:
@@ -58,5 +60,5 @@ class Stft:
         )
         windowed = frames * self._window  # (..., T, n_fft)
         # One worker: the engine owns the cores.
-        spectra: NDArray[np.complex64] = scipy.fft.rfft(windowed, overwrite_x=True, workers=1)
+        spectra: NDArray[np.complex64] = self._rfft(windowed, overwrite_x=True, workers=1)
         return spectra[..., : self.n_bins].swapaxes(-1, -2)

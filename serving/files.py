@@ -15,6 +15,7 @@ from stemline.preprocessing.channels import output_channels
 from .jobs import SeparatedBlock, SeparateOptions
 from .stem_files import FileBlocks, log_fault
 from .stem_output import StemOutput
+from .stem_tags import tags_of_file
 
 
 class BlockStream(Protocol):
@@ -61,7 +62,7 @@ class SeparatedFile:
     seconds: dict[str, float]
     """Seconds by stage; `wall` is that of the whole file."""
     clipped_samples: dict[str, int]
-    """Samples beyond full scale that an integer format had to clip, for stems that had any."""
+    """Samples that the format had to clip, as StemWriter counts them, for stems that had any."""
     faults: tuple[str, ...] = ()
     """What is wrong with the input, whole sentences; it was read for what there is."""
 
@@ -86,6 +87,8 @@ def separate_file(
     *,
     strict: bool = False,
     on_fault: Callable[[str], None] = log_fault,
+    tags: bool = True,
+    made_by: Callable[[], str] = lambda: "",
 ) -> SeparatedFile:
     """Separate one file into one a stem; all of them are written or none.
 
@@ -102,7 +105,10 @@ def separate_file(
     on_progress
         Called with the samples done so far and those of the track, None where not known.
     strict, on_fault
-        As FileBlocks has them.
+        As FileBlocks has them; `on_fault` also of tags that are too much for stems.
+    tags, made_by
+        Whether the file's tags go to the stems, and with them the model's name, which is asked for
+        once it is decided.
 
     Raises
     ------
@@ -111,22 +117,17 @@ def separate_file(
     AudioError, EncodingError, UnknownStemError, OverlapError, EngineError, OSError
     """
     started = time.perf_counter()
-    encode_s = 0.0
     blocks = FileBlocks(path, strict=strict, on_fault=on_fault)
     audio = blocks.format
     channels = output_channels(audio.channels)
+    known = tags_of_file(path, on_fault) if tags else None
     with source.stream(blocks, audio, options) as stream:
+        paths = paths_of(stream.stems)
+        of_stems = {stem: known.of_stem(stem, made_by()) for stem in paths} if known else {}
         with StemOutput(
-            paths_of(stream.stems), output, audio.sample_rate_hz, channels, made_from=path
+            paths, output, audio.sample_rate_hz, channels, made_from=path, tags=of_stems
         ) as files:
-            n_samples = 0
-            for block in stream:
-                block_started = time.perf_counter()
-                files.write(block.stems)
-                n_samples = block.offset_samples + next(iter(block.stems.values())).shape[1]
-                encode_s += time.perf_counter() - block_started
-                if on_progress is not None:
-                    on_progress(n_samples, audio.n_samples)
+            n_samples, encode_s = _write(stream, files, audio, on_progress)
         seconds = {**stream.seconds, "encode": encode_s, "wall": time.perf_counter() - started}
     return SeparatedFile(
         stems=files.paths,
@@ -136,3 +137,21 @@ def separate_file(
         clipped_samples=files.clipped_samples,
         faults=tuple(blocks.faults),
     )
+
+
+def _write(
+    stream: BlockStream,
+    files: StemOutput,
+    audio: AudioFormat,
+    on_progress: Callable[[int, int | None], None] | None,
+) -> tuple[int, float]:
+    """Write all blocks of a separation; returns their samples, and the seconds that took."""
+    n_samples, encode_s = 0, 0.0
+    for block in stream:
+        block_started = time.perf_counter()
+        files.write(block.stems)
+        n_samples = block.offset_samples + next(iter(block.stems.values())).shape[1]
+        encode_s += time.perf_counter() - block_started
+        if on_progress is not None:
+            on_progress(n_samples, audio.n_samples)
+    return n_samples, encode_s

@@ -12,7 +12,6 @@ from pathlib import Path
 
 from stemline.engines import (
     Artifact,
-    list_artifacts,
     open_engine,
     read_artifact,
     read_onnx_metadata,
@@ -32,7 +31,7 @@ from .default_model import (
     table_names,
 )
 from .jobs import SeparateOptions
-from .models import Model, bag_name, model_of, models_of
+from .models import Model, artifacts_in, bag_name, model_of, models_of
 from .separator import Member, Separator
 
 
@@ -48,6 +47,10 @@ class EngineOptions:
     """Chunks run at once; chosen from the device and its memory when None."""
     allow_untrained: bool = False
     """Whether models with random weights may run."""
+
+
+_MOST_NAME_BYTES = 200  # of a folder's; systems have 255, and a precision is put behind
+_SHOWN_CHARS = 200  # of a name in an error
 
 
 class Library:
@@ -74,11 +77,7 @@ class Library:
 
     def artifacts(self) -> list[Artifact]:
         """Every artifact there is, by name; damaged ones are skipped with a warning."""
-        found: dict[str, Artifact] = {}
-        for folder in self.folders:
-            for artifact in list_artifacts(folder):
-                found.setdefault(artifact.name, artifact)
-        return [found[name] for name in sorted(found)]
+        return artifacts_in(self.folders)
 
     def models(self) -> list[Model]:
         """Every model there is, by name; the networks of a bag are one."""
@@ -133,7 +132,7 @@ class Library:
         """
         if is_engine_file(model):
             return model_of(_lone_artifact(Path(model)))
-        for root in self.folders if model else ():
+        for root in self.folders if _may_be_a_folder(model) else ():
             for folder in (root / model, root / f"{model}.{DEFAULT_PRECISION}"):
                 # A client's name for a model must not lead out of the root.
                 is_ours = folder.parent == root and not folder.name.startswith(".")
@@ -244,7 +243,7 @@ def unknown_model(model: str, where: str, exported: Sequence[str]) -> UnknownMod
     near = get_close_matches(model, [*names, *names.values(), *table_names()], 1)
     hint = f"; did you mean {near[0]}?" if near else ";"
     there_are = f"there are {', '.join(exported)}" if exported else "nothing is exported there"
-    return UnknownModelError(f"no model {model!r} {where}{hint} {there_are}")
+    return UnknownModelError(f"no model {model[:_SHOWN_CHARS]!r} {where}{hint} {there_are}")
 
 
 def _there_are(what: str, models: Sequence[Model]) -> str:
@@ -293,10 +292,19 @@ def _open_tracker(model: Model, options: EngineOptions) -> BeatTracker:
         raise
 
 
+def _may_be_a_folder(model: str) -> bool:
+    """Whether a name is one that a folder can have: a system raises for others."""
+    return 0 < len(model.encode(errors="replace")) <= _MOST_NAME_BYTES and "\0" not in model
+
+
 def _lone_artifact(path: Path) -> Artifact:
     """The artifact of an `.onnx` file, by itself or where export put it."""
-    if not path.is_file():
-        raise UnknownModelError(f"there is no file {path}")
+    try:
+        is_file = path.is_file()
+    except (OSError, ValueError):  # longer than a path may be, or with a NUL in it
+        is_file = False
+    if not is_file:
+        raise UnknownModelError(f"there is no file {str(path)[:_SHOWN_CHARS]}")
     folder = path.resolve().parent.parent
     if (folder / MANIFEST).is_file():
         artifact = read_artifact(folder)

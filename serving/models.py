@@ -5,8 +5,9 @@ import logging
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
-from stemline.engines import Artifact, ModelInfo
+from stemline.engines import Artifact, ModelInfo, list_artifacts
 from stemline.families.family import Task
 
 _log = logging.getLogger(__name__)
@@ -56,6 +57,18 @@ class Model:
         if len(digests) == 1 or not all(digests):
             return digests[0] if len(digests) == 1 else ""
         return hashlib.sha256("\n".join(digests).encode()).hexdigest()
+
+
+def artifacts_in(folders: Iterable[Path]) -> list[Artifact]:
+    """Every artifact below some folders, by name; damaged ones are skipped with a warning.
+
+    Of artifacts with one name the first folder's is taken.
+    """
+    found: dict[str, Artifact] = {}
+    for folder in folders:
+        for artifact in list_artifacts(folder):
+            found.setdefault(artifact.name, artifact)
+    return [found[name] for name in sorted(found)]
 
 
 def model_of(artifact: Artifact) -> Model:

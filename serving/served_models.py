@@ -47,7 +47,7 @@ class ServedModels:
     def _refuse_path(self, model: str) -> None:
         if is_engine_file(model):
             names = ", ".join(found.name for found in self.models())
-            raise UnknownModelError(f"no model {model!r}; there are {names}")
+            raise UnknownModelError(f"no model {model[:200]!r}; there are {names}")
 
     def _default(self, task: Task) -> str:
         """The first of the preferred models with this task; empty where there is none."""

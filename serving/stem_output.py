@@ -9,6 +9,7 @@ from typing import Self
 from stemline.arrays import Array
 from stemline.errors import RequestError
 from stemline.postprocessing.encode import OutputFormat, StemWriter
+from stemline.tags import Tags
 
 from .output_names import stem_file_names
 
@@ -33,8 +34,9 @@ class StemOutput:
         channels: int,
         *,
         made_from: Path | None = None,
+        tags: Mapping[str, Tags] | None = None,
     ) -> None:
-        """Make the folders that are missing, and begin the files, one a stem.
+        """Make the folders that are missing, and begin the files, one a stem, with its `tags`.
 
         Raises RequestError where a stem would be written over `made_from`, EncodingError where the
         format cannot hold such samples, OSError.
@@ -52,14 +54,16 @@ class StemOutput:
                         "out",
                         f"{stem} would be written over the input {made_from}; choose another --out",
                     )
-                self._writers[stem] = StemWriter(path, output, sample_rate_hz, channels)
+                known = None if tags is None else tags.get(stem)
+                writer = StemWriter(path, output, sample_rate_hz, channels, known)
+                self._writers[stem] = writer
         except BaseException:
             self._undo()
             raise
 
     @property
     def clipped_samples(self) -> dict[str, int]:
-        """Samples beyond full scale that an integer format had to clip, for stems that had any."""
+        """Samples that the format had to clip, as StemWriter counts them, of stems that had any."""
         return {
             stem: writer.clipped_samples
             for stem, writer in self._writers.items()

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .beat_trackers import find_beats, load_beat_tracker
     from .client import Client
     from .errors import StemlineError
-    from .separators import load_separator, separate
+    from .separators import load_separator, separate, separate_file
 
     __version__: str
 
@@ -31,6 +31,7 @@ __all__ = [
     "load_beat_tracker",
     "load_separator",
     "separate",
+    "separate_file",
 ]
 
 _MODULE_OF = {
@@ -40,6 +41,7 @@ _MODULE_OF = {
     "load_beat_tracker": "beat_trackers",
     "load_separator": "separators",
     "separate": "separators",
+    "separate_file": "separators",
 }
 
 

@@ -1,12 +1,11 @@
 """Where exported models are looked for."""
 
-import os
 from pathlib import Path
 
 from stemline.serving.artifact_folders import artifact_folders
 from stemline.serving.library import EngineOptions, Library
 
-StrPath = str | os.PathLike[str]
+from .sources import StrPath
 
 
 def artifact_roots(artifacts: StrPath | None = None) -> tuple[Path, ...]:

@@ -14,8 +14,16 @@ from stemline.serving.beat_tracker import BeatTracker as LoadedTracker
 from stemline.serving.jobs import Beats
 from stemline.serving.library import EngineOptions, Library
 
-from .artifacts import StrPath, open_library
-from .sources import AudioSource, Progress, checked_samples, open_track, say_finished, whole_hz
+from .artifacts import open_library
+from .sources import (
+    AudioSource,
+    Progress,
+    StrPath,
+    checked_samples,
+    open_track,
+    say_finished,
+    whole_hz,
+)
 from .stems import Stems
 
 

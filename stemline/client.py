@@ -12,11 +12,22 @@ from numpy.typing import NDArray
 
 from stemline.preprocessing.audio import AudioFormat
 from stemline.serving.client.client import StemlineClient, task_of
-from stemline.serving.files import BlockStream
+from stemline.serving.files import BlockStream, SeparatedFile
 from stemline.serving.jobs import Beats
+from stemline.serving.stem_places import DEFAULT
 
 from .options import separate_options
-from .sources import AudioSource, Progress, checked_blocks, open_track, say_finished, whole_hz
+from .sources import (
+    AudioSource,
+    Progress,
+    StrPath,
+    checked_blocks,
+    open_track,
+    say_finished,
+    tags_of,
+    whole_hz,
+)
+from .stem_writing import StemFiles, write_stems
 from .stems import Stems, collected
 
 Pem = str | os.PathLike[str] | bytes
@@ -44,8 +55,9 @@ class ServerModel:
 class Client:
     """A connection to one stemline server; safe to share between threads.
 
-    Its `separate`, `stream` and `track` are those of loaded models, with the model as a parameter.
-    Samples travel as 32-bit floats both ways, so that results are those of the same model here.
+    Its `separate`, `separate_file`, `stream` and `track` are those of loaded models, with the model
+    as a parameter. Samples travel as 32-bit floats both ways, so that results are those of the same
+    model here.
     """
 
     def __init__(
@@ -128,7 +140,48 @@ class Client:
         track = open_track(source, sample_rate_hz, strict=strict)
         options = separate_options(stems, residual, overlap, shifts, seed)
         with self._client.separate(track.blocks, track.audio, options, model=model or "") as call:
-            return collected(call, track.audio, call.accepted.model, on_progress)
+            return collected(call, track.audio, call.accepted.model, on_progress, tags_of(source))
+
+    def separate_file(
+        self,
+        source: StrPath,
+        out: StrPath = "separated",
+        *,
+        model: str | None = None,
+        filename: str = DEFAULT,
+        format: str = "wav",
+        bits: int = 16,
+        bitrate_kbps: int = 192,
+        stems: str | Sequence[str] | None = None,
+        residual: bool = False,
+        overlap: float | None = None,
+        shifts: int = 0,
+        seed: int = 0,
+        strict: bool = False,
+        tags: bool = True,
+        on_progress: Progress | None = None,
+    ) -> SeparatedFile:
+        """Separate a file on the server into files here, one a stem.
+
+        `model` is as in `separate`; the other parameters, the files and the result are those of
+        `separate_file` of a loaded separator. Raises RemoteError for whatever the server refuses.
+        """
+        remote = self._client.model(model or "")
+
+        def model_of() -> tuple[str, str]:
+            accepted = remote.accepted
+            return (model or "", "") if accepted is None else (accepted.model, accepted.artifact)
+
+        return write_stems(
+            source,
+            remote,
+            model_of,
+            StemFiles(out, filename, format, bits, bitrate_kbps),
+            separate_options(stems, residual, overlap, shifts, seed),
+            strict=strict,
+            tags=tags,
+            on_progress=on_progress,
+        )
 
     def stream(
         self,

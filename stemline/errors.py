@@ -18,10 +18,11 @@ StemlineError
 │   ├── EngineMemoryError                the device's memory does not hold this batch
 │   └── EngineStoppedError               the run was ended by who no longer wants it
 ├── LimitError(RuntimeError)             a limit of the server is reached
-├── IdleError(TimeoutError)              the client sent nothing for too long
+├── IdleError(TimeoutError)              the client sent or read nothing for too long
 ├── DrainingError(RuntimeError)          the server is starting or stopping
 ├── SeparationClosedError(RuntimeError)  closed before it was complete
 ├── ListenError(OSError)                 the server cannot listen there
+├── ServingError(RuntimeError)           the server can answer nobody any more
 ├── SettingsError(ValueError)            a setting is wrong
 ├── RemoteError(RuntimeError)            a server refused or failed a call
 ├── OutputsError(RuntimeError)           some of the files could not be written
@@ -197,7 +198,7 @@ class LimitError(StemlineError, RuntimeError):
 
 
 class IdleError(StemlineError, TimeoutError):
-    """The client sent no message for longer than the server waits for one."""
+    """The client sent no message, or read no response, for longer than the server waits."""
 
     grpc_status = "DEADLINE_EXCEEDED"
 
@@ -216,6 +217,10 @@ class SeparationClosedError(StemlineError, RuntimeError):
 
 class ListenError(StemlineError, OSError):
     """The server cannot listen where it was told to; the message says why."""
+
+
+class ServingError(StemlineError, RuntimeError):
+    """A running server can answer nobody any more, and ends; the message says why."""
 
 
 class SettingsError(StemlineError, ValueError):

@@ -11,12 +11,22 @@ from numpy.typing import NDArray
 from stemline.engines.runtimes import is_engine_file
 from stemline.errors import RequestError
 from stemline.preprocessing.audio import AudioFormat
-from stemline.serving.files import BlockStream
+from stemline.serving.files import BlockStream, SeparatedFile
 from stemline.serving.library import EngineOptions, Library
+from stemline.serving.stem_places import DEFAULT
 
-from .artifacts import StrPath, open_library
+from .artifacts import open_library
 from .options import separate_options
-from .sources import AudioSource, Progress, checked_blocks, open_track, whole_hz
+from .sources import (
+    AudioSource,
+    Progress,
+    StrPath,
+    checked_blocks,
+    open_track,
+    tags_of,
+    whole_hz,
+)
+from .stem_writing import StemFiles, write_stems
 from .stems import Stems, collected
 
 
@@ -104,7 +114,68 @@ class Separator:
         track = open_track(source, sample_rate_hz, strict=strict)
         options = separate_options(stems, residual, overlap, shifts, seed)
         with self._separator.stream(track.blocks, track.audio, options) as separation:
-            return collected(separation, track.audio, self.model, on_progress)
+            return collected(separation, track.audio, self.model, on_progress, tags_of(source))
+
+    def separate_file(
+        self,
+        source: StrPath,
+        out: StrPath = "separated",
+        *,
+        filename: str = DEFAULT,
+        format: str = "wav",
+        bits: int = 16,
+        bitrate_kbps: int = 192,
+        stems: str | Sequence[str] | None = None,
+        residual: bool = False,
+        overlap: float | None = None,
+        shifts: int = 0,
+        seed: int = 0,
+        strict: bool = False,
+        tags: bool = True,
+        on_progress: Progress | None = None,
+    ) -> SeparatedFile:
+        """Separate a file into one file a stem, in memory that does not grow with its length.
+
+        The files are those of the command, to the byte: by default `out/<track>/<stem>.wav`, or
+        where another model's stems lie there `out/<track>/<model>/<stem>.wav`. All of them are
+        written or none; a file that is there is replaced at the end, with a warning before.
+
+        Parameters
+        ----------
+        source
+            The path of an audio file.
+        out
+            The folder that everything is below; no name of a source or a stem leads out of it.
+        filename
+            A template below it, of `{parent} {track} {trackext} {model} {stem} {ext}`.
+        format, bits, bitrate_kbps, tags
+            As `Stems.save` has them; the others as `separate`.
+
+        Returns
+        -------
+        SeparatedFile
+            `stems`, name → path; the source's `faults`, whole sentences, and `clipped_samples` by
+            stem, both logged as warnings, too; `n_samples`, `sample_rate_hz` and `seconds`.
+
+        Raises
+        ------
+        AudioError, UnknownStemError, OverlapError, EngineError
+            As `separate`.
+        RequestError
+            A parameter is wrong, or a stem would be written over the source.
+        EncodingError, OSError
+            The format cannot hold these stems, or a file cannot be written.
+        """
+        return write_stems(
+            source,
+            self._separator,
+            lambda: (self.model, self._separator.name),
+            StemFiles(out, filename, format, bits, bitrate_kbps),
+            separate_options(stems, residual, overlap, shifts, seed),
+            strict=strict,
+            tags=tags,
+            on_progress=on_progress,
+        )
 
     def stream(
         self,
@@ -255,6 +326,62 @@ def separate(
             shifts=shifts,
             seed=seed,
             strict=strict,
+            on_progress=on_progress,
+        )
+
+
+def separate_file(
+    source: StrPath,
+    out: StrPath = "separated",
+    *,
+    model: StrPath | None = None,
+    artifacts: StrPath | None = None,
+    device: str = "auto",
+    threads: int | None = None,
+    batch_size: int | None = None,
+    precision: str | None = None,
+    allow_untrained: bool = False,
+    filename: str = DEFAULT,
+    format: str = "wav",
+    bits: int = 16,
+    bitrate_kbps: int = 192,
+    stems: str | Sequence[str] | None = None,
+    residual: bool = False,
+    overlap: float | None = None,
+    shifts: int = 0,
+    seed: int = 0,
+    strict: bool = False,
+    tags: bool = True,
+    on_progress: Progress | None = None,
+) -> SeparatedFile:
+    """Separate one file into one file a stem: load a model, run it and close it.
+
+    For more than one, `load_separator` loads the model once. Parameters, result and errors are
+    those of `load_separator` and `Separator.separate_file`.
+    """
+    with load_separator(
+        model,
+        artifacts=artifacts,
+        device=device,
+        threads=threads,
+        batch_size=batch_size,
+        precision=precision,
+        allow_untrained=allow_untrained,
+    ) as separator:
+        return separator.separate_file(
+            source,
+            out,
+            filename=filename,
+            format=format,
+            bits=bits,
+            bitrate_kbps=bitrate_kbps,
+            stems=stems,
+            residual=residual,
+            overlap=overlap,
+            shifts=shifts,
+            seed=seed,
+            strict=strict,
+            tags=tags,
             on_progress=on_progress,
         )
 

@@ -15,7 +15,9 @@ from stemline.errors import RequestError
 from stemline.preprocessing.audio import AudioFormat
 from stemline.preprocessing.channels import MOST_CHANNELS
 from stemline.serving.stem_files import FileBlocks
+from stemline.serving.stem_tags import TrackTags, tags_of_file
 
+StrPath = str | os.PathLike[str]
 AudioSource = str | os.PathLike[str] | NDArray[np.floating[Any]]
 """An audio file, or samples (channels, n_samples)."""
 Progress = Callable[[int, int | None], None]
@@ -51,6 +53,13 @@ def open_track(
         )
     audio = AudioFormat(whole_hz(sample_rate_hz), samples.shape[0], samples.shape[1])
     return Track(_SampleBlocks(samples), audio)
+
+
+def tags_of(source: AudioSource) -> TrackTags:
+    """What a file says of itself; nothing of samples."""
+    if isinstance(source, str | os.PathLike):
+        return tags_of_file(Path(source))
+    return TrackTags()
 
 
 def say_finished(on_progress: Progress | None, audio: AudioFormat) -> None:

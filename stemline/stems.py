@@ -12,6 +12,7 @@ from stemline.postprocessing.encode import OutputFormat
 from stemline.preprocessing.audio import AudioFormat
 from stemline.serving.files import BlockStream
 from stemline.serving.stem_output import StemOutput, paths_in
+from stemline.serving.stem_tags import TrackTags
 
 from .sources import Progress
 
@@ -33,6 +34,7 @@ class Stems(Mapping[str, Array]):
         sample_rate_hz: int,
         model: str,
         seconds: Mapping[str, float],
+        tags: TrackTags | None = None,
     ) -> None:
         """Take at least one array, (channels, n_samples) each, all of one shape."""
         self.sample_rate_hz = sample_rate_hz
@@ -42,6 +44,7 @@ class Stems(Mapping[str, Array]):
         self.seconds = dict(seconds)
         """What it took, by stage; stages overlap, `wall` is all of it."""
         self._arrays = dict(arrays)
+        self._tags = tags or TrackTags()
 
     @property
     def n_samples(self) -> int:
@@ -60,6 +63,7 @@ class Stems(Mapping[str, Array]):
         format: str = "wav",
         bits: int = 16,
         bitrate_kbps: int = 192,
+        tags: bool = True,
     ) -> dict[str, Path]:
         """Write every stem as `folder/<stem>.<format>`: all of them or none.
 
@@ -73,6 +77,8 @@ class Stems(Mapping[str, Array]):
             Per sample: 16 or 24, or for `wav` 32, which is float and never clips.
         bitrate_kbps
             The bitrate of MP3.
+        tags
+            Write the tags and the cover of the file that was separated, with the stem in the title.
 
         Returns
         -------
@@ -89,7 +95,8 @@ class Stems(Mapping[str, Array]):
         output = OutputFormat(format, bits, bitrate_kbps)
         channels = next(iter(self._arrays.values())).shape[0]
         paths = paths_in(Path(folder), self, output)
-        with StemOutput(paths, output, self.sample_rate_hz, channels) as files:
+        known = {stem: self._tags.of_stem(stem, self.model) for stem in self} if tags else {}
+        with StemOutput(paths, output, self.sample_rate_hz, channels, tags=known) as files:
             for start in range(0, self.n_samples, _BLOCK_SAMPLES):
                 piece = slice(start, start + _BLOCK_SAMPLES)
                 files.write({stem: array[:, piece] for stem, array in self.items()})
@@ -123,7 +130,11 @@ class Stems(Mapping[str, Array]):
 
 
 def collected(
-    stream: BlockStream, audio: AudioFormat, model: str, on_progress: Progress | None
+    stream: BlockStream,
+    audio: AudioFormat,
+    model: str,
+    on_progress: Progress | None,
+    tags: TrackTags | None = None,
 ) -> Stems:
     """All blocks of a separation put together, each stem as it is needed.
 
@@ -139,4 +150,4 @@ def collected(
             on_progress(n_done, audio.n_samples)
     # What is put together of a stem is the only thing that is held twice.
     arrays = {stem: np.concatenate(parts.pop(stem), axis=1) for stem in stream.stems}
-    return Stems(arrays, audio.sample_rate_hz, model, stream.seconds)
+    return Stems(arrays, audio.sample_rate_hz, model, stream.seconds, tags)

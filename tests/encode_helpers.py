@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stemline.postprocessing.encode import OutputFormat, StemWriter
+from stemline.tags import Tags
 
 RATE = 44100
 FORMATS = [
@@ -31,8 +32,9 @@ def write(
     samples: NDArray[np.float32],
     rate: int = RATE,
     block_samples: int = 1000,
+    tags: Tags | None = None,
 ) -> StemWriter:
-    with StemWriter(target, output, rate, samples.shape[0]) as writer:
+    with StemWriter(target, output, rate, samples.shape[0], tags) as writer:
         for start in range(0, samples.shape[1], block_samples):
             writer.write(samples[:, start : start + block_samples])
     return writer

@@ -1,7 +1,9 @@
 """A server in this process over separators of known gains, and raw calls to it."""
 
+import subprocess
+import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -91,6 +93,43 @@ def running_server(
     finally:
         server.stop()
         library.close()
+
+
+_SERVER_SCRIPT = """
+import logging, sys
+from grpc_helpers import GainLibrary, settings
+from helpers import gain_separator
+from stemline.serving.rpc.server import serve
+
+logging.basicConfig(level=logging.INFO)
+library = GainLibrary({"tiny.fp32": gain_separator(delay_s=0.03)})
+given = {"grace_s": None} | eval(sys.argv[1])
+finished = serve(library, settings(**given), on_ready=lambda address: print(address, flush=True))
+library.close()
+"""
+
+
+@contextmanager
+def server_process(
+    log: Path | None = None, **given: object
+) -> Iterator[tuple["subprocess.Popen[str]", str]]:
+    """A server of its own process, and its address; what it logs goes into `log`."""
+    with ExitStack() as stack:
+        errors = None if log is None else stack.enter_context(log.open("w"))
+        process = subprocess.Popen(
+            [sys.executable, "-c", _SERVER_SCRIPT, repr(given)],
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            env={"PYTHONPATH": str(Path(__file__).parent)},
+        )
+        assert process.stdout is not None
+        try:
+            yield process, process.stdout.readline().strip()
+        finally:
+            process.kill()
+            process.wait()
+            process.stdout.close()
 
 
 def pcm_config(

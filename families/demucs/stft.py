@@ -1,7 +1,6 @@
 """The front end of Demucs v3 and v4: chunks of audio to the two inputs of the network."""
 
 import numpy as np
-import scipy.fft
 from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
@@ -27,11 +26,14 @@ class DemucsStft:
         """
         if n_fft < 8 or n_fft % 8:
             raise ValueError(f"n_fft must be a multiple of 8; got {n_fft}")
+        from scipy.fft import rfft  # slow to import: when a model is opened, not when listed
+
         self.n_fft = n_fft
         self.hop_samples = n_fft // 4
         self.n_bins = n_fft // 2
         self._margin = self.hop_samples // 2 * 3
         self._mode = "constant" if zero_ends else "reflect"
+        self._rfft = rfft
         self._window = hann(n_fft) / np.float32(n_fft) ** np.float32(0.5)
 
     def n_frames(self, n_samples: int) -> int:
@@ -60,7 +62,7 @@ class DemucsStft:
         )
         windowed = frames * self._window  # (..., T, n_fft)
         # One worker: the engine owns the cores.
-        spectra: NDArray[np.complex64] = scipy.fft.rfft(windowed, overwrite_x=True, workers=1)
+        spectra: NDArray[np.complex64] = self._rfft(windowed, overwrite_x=True, workers=1)
         return spectra[..., : self.n_bins].swapaxes(-1, -2)
 
     def _padded(self, samples: NDArray[np.float32], left: int, right: int) -> NDArray[np.float32]:

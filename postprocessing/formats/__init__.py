@@ -40,13 +40,17 @@ class OutputFormat:
         find_format(self.container).check_quality(self)
 
     @property
-    def is_integer(self) -> bool:
-        """Whether samples are rounded and clipped to `bits`."""
-        return find_format(self.container).is_integer(self)
+    def clips(self) -> bool:
+        """Whether samples beyond full scale are clipped."""
+        return find_format(self.container).clips(self)
 
     def check(self, sample_rate_hz: int, channels: int) -> None:
         """Raise EncodingError, saying what to do, unless such samples can be written so."""
         find_format(self.container).check(self, sample_rate_hz, channels)
+
+    def least_bytes(self, n_samples: int, sample_rate_hz: int, channels: int) -> int:
+        """How long a file of so many samples is at the least, without its header."""
+        return find_format(self.container).least_bytes(self, n_samples, sample_rate_hz, channels)
 
 
 __all__ = [

@@ -6,6 +6,7 @@ from typing import BinaryIO, ClassVar, Protocol
 
 from stemline.arrays import Array
 from stemline.errors import EncodingError
+from stemline.tags import Tags
 
 
 class Quality(Protocol):
@@ -40,6 +41,8 @@ class FileFormat(ABC):
     """The name in `--format`, and the extension of files."""
     most_channels: ClassVar[int]
     """The most channels that a file holds."""
+    has_bitrate: ClassVar[bool] = False
+    """Whether it is lossy, of a bitrate in place of bits."""
 
     @abstractmethod
     def check_quality(self, quality: Quality) -> None:
@@ -47,17 +50,41 @@ class FileFormat(ABC):
 
     @abstractmethod
     def is_integer(self, quality: Quality) -> bool:
-        """Whether samples are rounded and clipped to the quality's bits."""
+        """Whether samples are rounded to the quality's bits."""
+
+    def clips(self, quality: Quality) -> bool:
+        """Whether samples beyond full scale, or that are no numbers, have no place in it.
+
+        Its encoder then is never handed any.
+        """
+        return self.is_integer(quality)
+
+    def least_bytes(
+        self, quality: Quality, n_samples: int, sample_rate_hz: int, channels: int
+    ) -> int:
+        """How long a file of so many samples is at the least, without its header."""
+        if self.has_bitrate:
+            return n_samples * quality.bitrate_kbps * 125 // sample_rate_hz
+        return 0
 
     @abstractmethod
     def encoder(
         self, file: BinaryIO, quality: Quality, sample_rate_hz: int, channels: int
     ) -> Encoder:
-        """Begin a file in an empty seekable one, for what `check` lets pass. Raises OSError."""
+        """Begin a file in an empty one to read, write and seek in, of what `check` lets pass.
+
+        Raises OSError.
+        """
 
     @abstractmethod
     def check_rate(self, quality: Quality, sample_rate_hz: int) -> None:
         """Raise EncodingError, saying what to do, for a sample rate that it lacks."""
+
+    def add_tags(self, file: BinaryIO, tags: Tags) -> None:  # noqa: B027 - not every one holds any
+        """Write tags into a whole file, whose samples stay as they are. Raises OSError.
+
+        Of a format that holds no tags the file stays as it is.
+        """
 
     def check(self, quality: Quality, sample_rate_hz: int, channels: int) -> None:
         """Raise EncodingError, saying what to do, unless it holds such samples."""

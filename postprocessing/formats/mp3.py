@@ -6,8 +6,11 @@ from typing import BinaryIO
 import numpy as np
 
 from stemline.errors import EncodingError
+from stemline.tags import Tags
 
 from .format import Encoder, FileFormat, Quality, listed
+from .id3 import id3_bytes
+from .insert import insert_room
 from .libsndfile import SndfileEncoder
 
 
@@ -30,6 +33,7 @@ _MPEGS = (_MPEG_1, _MPEG_2, _MPEG_2_5)
 class _Mp3(FileFormat):
     name = "mp3"
     most_channels = 2
+    has_bitrate = True
 
     def check_quality(self, quality: Quality) -> None:
         known = sorted({kbps for mpeg in _MPEGS for kbps in mpeg.bitrates_kbps})
@@ -40,6 +44,10 @@ class _Mp3(FileFormat):
 
     def is_integer(self, quality: Quality) -> bool:
         return False
+
+    def clips(self, quality: Quality) -> bool:
+        """Always: LAME aborts the process at floats far beyond full scale, and at no numbers."""
+        return True
 
     def check_rate(self, quality: Quality, sample_rate_hz: int) -> None:
         mpeg = _mpeg_of(sample_rate_hz)
@@ -60,6 +68,13 @@ class _Mp3(FileFormat):
             "bitrate_mode": "CONSTANT",
         }
         return SndfileEncoder(file, sample_rate_hz, channels, lambda frames: frames * gain, kind)
+
+    def add_tags(self, file: BinaryIO, tags: Tags) -> None:
+        """Put ID3 before the frames."""
+        tag = id3_bytes(tags)  # mutagen in the file takes frames with TAG near the end for ID3v1
+        insert_room(file, 0, len(tag))
+        file.seek(0)
+        file.write(tag)
 
 
 def _mpeg_of(sample_rate_hz: int) -> _Mpeg:
@@ -86,7 +101,8 @@ def _level(bitrate_kbps: int) -> float:
     """The factor that LAME applies at a constant bitrate, to leave room below full scale.
 
     Divided out before encoding, so that stems have the level they would have as WAV and add
-    up to the mixture. LAME's `abr_switch_map`, and measured at every rate and bitrate.
+    up to the mixture. LAME's `abr_switch_map`, and measured at every rate and bitrate. It applies
+    it before all else, so that ±1 is ±1 to it, whatever was divided out.
     """
     if bitrate_kbps >= 256:
         return 1.0

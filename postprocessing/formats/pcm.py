@@ -16,7 +16,7 @@ def check_bits(name: str, known: tuple[int, ...], bits: int, hint: str = "") -> 
 
 
 def integers(frames: Array, bits: int) -> NDArray[np.int32]:
-    """Samples in [-1, 1) times 2^(bits − 1), rounded to even, clipped."""
+    """Samples in [-1, 1] times 2^(bits − 1), rounded to even; 1 itself is a step less."""
     full_scale = np.float32(2 ** (bits - 1))
     scaled: NDArray[np.float32] = np.rint(frames * full_scale)
     return scaled.clip(-full_scale, full_scale - 1).astype(np.int32)

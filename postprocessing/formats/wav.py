@@ -5,12 +5,15 @@ from typing import BinaryIO
 import numpy as np
 
 from stemline.arrays import Array
+from stemline.tags import FIELDS, Tags
 
 from .format import Encoder, FileFormat, Quality
+from .id3 import id3_bytes
 from .pcm import check_bits, integers
-from .riff import WavFile
+from .riff import WavFile, append_chunks, chunk
 
 _FLOAT_BITS = 32
+_INFO = {row.name: row.info.encode() for row in FIELDS if row.info}
 
 
 class _Wav(FileFormat):
@@ -26,10 +29,33 @@ class _Wav(FileFormat):
     def check_rate(self, quality: Quality, sample_rate_hz: int) -> None:
         """Raise nothing: the header holds every rate."""
 
+    def least_bytes(
+        self, quality: Quality, n_samples: int, sample_rate_hz: int, channels: int
+    ) -> int:
+        """All of its samples."""
+        return n_samples * channels * quality.bits // 8
+
     def encoder(
         self, file: BinaryIO, quality: Quality, sample_rate_hz: int, channels: int
     ) -> Encoder:
         return _WavEncoder(file, quality.bits, sample_rate_hz, channels)
+
+    def add_tags(self, file: BinaryIO, tags: Tags) -> None:
+        """Append a LIST INFO, which Windows reads, and ID3, which holds everything.
+
+        Behind the samples, so that these begin where they do without.
+        """
+        append_chunks(file, _info(tags) + chunk(b"id3 ", id3_bytes(tags)))
+
+
+def _info(tags: Tags) -> bytes:
+    """The fields that a LIST INFO has; in UTF-8, as the format does not say in what."""
+    chunks = b"".join(
+        chunk(_INFO[name], "; ".join(values).encode() + b"\0")
+        for name, values in tags.fields.items()
+        if name in _INFO
+    )
+    return chunk(b"LIST", b"INFO" + chunks)
 
 
 class _WavEncoder:

@@ -1,8 +1,8 @@
 """Audio files and raw PCM to blocks of samples, (channels, n) float32 in [-1, 1].
 
-`reader` opens a file: `container` finds out what it holds and where (`riff`, `mpeg`, `ogg`, `flac`,
-`apple` and `sized` read the containers' own tables), as parts that `libsndfile` or, for the rest,
-`ffmpeg` decodes.
+`reader` opens a file: `container` finds out what it holds and where (`riff`, `chunked`, `mpeg`,
+`ogg` and `flac` read the containers' own tables, `behind` what follows them), as parts that
+`libsndfile` or, for the rest, `ffmpeg` decodes.
 """
 
 from .check import checked

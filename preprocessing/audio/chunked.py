@@ -6,17 +6,20 @@ Sources: Apple's AIFF-C draft and Core Audio Format specification, Sony's Wave64
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import islice
 from typing import BinaryIO, Final
 
-from stemline.preprocessing.speakers import Speakers, of_apple, of_mask
+from stemline.preprocessing.speakers import Speakers, of_mask
 
+from .apple_layout import apple_layout
+from .behind import Behind, ChunkSize, is_name, what_is_behind
 from .byte_ranges import Range
 from .libsndfile import part_of
-from .part import MOST_CHUNKS, Contents
+from .part import MOST_CHUNKS, UNFINISHED, Contents, EndlessError
 
 _W64_DATA: Final = b"data\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a"
 _W64_FMT: Final = b"fmt \xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a"
+# What programs write for the size of what goes into a pipe: sox 0x7F000000, others near 2^32.
+_LEAST_OPEN_SIZES: Final = {b"FORM": 0x7EFFFFFF}
 _Chunk = tuple[bytes, int, int]
 """A name, the first byte of the body and the size in the header."""
 
@@ -35,6 +38,10 @@ class _Header:
     there_bytes: int = 0
     """Of the data, how many are in the file."""
     data_start: int = 0
+    data_end: int = 0
+    """By the header; 0 where it has no data."""
+    is_empty: bool = False
+    """Whether it says that there is data, and none of it."""
 
     def speakers(self, channels: int) -> Speakers | None:
         if self.layout is not None:
@@ -45,31 +52,56 @@ class _Header:
 def chunked_contents(file: BinaryIO, start: int, end: int, magic: bytes) -> Contents:
     """The one part of a file of these formats. Raises DecodeError."""
     header = _read_header(file, start, end, magic)
-    is_short = header.data_bytes > header.there_bytes > 0
-    pieces: list[Range | bytes] = [(start, end)]
-    if is_short and magic == b"caff":  # which libsndfile refuses
-        at = header.data_start
-        pieces = [(start, at - 8), (end - at).to_bytes(8, "big"), (at, end)]
+    is_open = header.data_bytes > max(header.there_bytes, _LEAST_OPEN_SIZES.get(magic, 1 << 62))
+    is_short = not is_open and header.data_bytes > header.there_bytes > 0
+    behind = Behind(end, ())
+    if 0 < header.data_end < end:
+        behind = what_is_behind(file, header.data_end, end, _CHUNK_SIZES[magic])
+    is_unfinished = header.is_empty and bool(behind.faults)
+    faults = (UNFINISHED,) if is_unfinished else behind.faults
+    # Libsndfile takes what follows the data of W64 for more of it.
+    last = header.data_end if magic == b"riff" and header.data_end else behind.end
+    pieces: list[Range | bytes] = [(start, min(last, end))]
+    # A negative size of CAF means all that is there; libsndfile refuses it as it does a great one.
+    if is_unfinished or (magic == b"caff" and header.data_end >= end):
+        pieces = _with_all_that_is_there(header.data_start, start, end, magic)
     _, part = part_of(file, pieces, header.speakers)
     if is_short:
         n_there = part.n_samples
         if n_there is None and header.frame_bytes:
             n_there = header.there_bytes // header.frame_bytes
         if n_there is not None:
-            announced = round(n_there * header.data_bytes / header.there_bytes)
+            announced = -(-n_there * header.data_bytes // header.there_bytes)
             announced = header.n_announced or announced
             part = replace(part, n_samples=n_there, announced_samples=announced)
-    return Contents((part,))
+    elif not is_open and part.n_samples is not None and (header.n_announced or 0) > part.n_samples:
+        part = replace(part, announced_samples=header.n_announced)
+    return Contents((part,), faults)
+
+
+def _with_all_that_is_there(at: int, start: int, end: int, magic: bytes) -> list[Range | bytes]:
+    """The file with the size of its data, which begins at `at`, up to its end."""
+    if magic == b".snd":
+        return [(start, start + 8), b"\xff\xff\xff\xff", (start + 12, end)]
+    if magic == b"FORM":
+        return [(start, at - 4), min(end - at, 0xFFFFFFFF).to_bytes(4, "big"), (at, end)]
+    size = (
+        (end - at).to_bytes(8, "big") if magic == b"caff" else (end - at + 24).to_bytes(8, "little")
+    )
+    return [(start, at - 8), size, (at, end)]
 
 
 def _read_header(file: BinaryIO, start: int, end: int, magic: bytes) -> _Header:
     chunks = {b"FORM": _aiff_chunks, b"caff": _caf_chunks, b"riff": _w64_chunks}
     header = _Header()
     found = chunks.get(magic, _au_chunks)(file, start, end)
-    for name, body, size in islice(found, MOST_CHUNKS):
+    for n_before, (name, body, size) in enumerate(found):
+        if n_before == MOST_CHUNKS:
+            raise EndlessError(f"it has more than {MOST_CHUNKS} chunks")
         file.seek(body)
         if name in (b"CHAN", b"chan"):
-            header.layout = _apple_layout(file.read(min(size, 4096)))
+            described = apple_layout(file.read(min(size, 4096)))
+            header.layout = None if described is None else described.speakers
         elif name == b"COMM":
             head = file.read(6)
             header.n_announced = int.from_bytes(head[2:6], "big") or None
@@ -83,24 +115,10 @@ def _read_header(file: BinaryIO, start: int, end: int, magic: bytes) -> _Header:
             header.mask = int.from_bytes(fmt[20:24], "little") if fmt[:2] == b"\xfe\xff" else 0
         elif name in (b"SSND", b"data", _W64_DATA):
             edits = 4 if name == b"data" and magic == b"caff" else 0  # a count of edits before it
-            header.data_start = body
+            header.data_start, header.data_end = body, body + size
+            header.is_empty = size <= {b"SSND": 8}.get(name, edits)
             header.data_bytes, header.there_bytes = size - edits, min(size, end - body) - edits
     return header
-
-
-def _apple_layout(body: bytes) -> Speakers | None:
-    """An AudioChannelLayout: a tag, a bitmap and descriptions of 20 bytes, big-endian."""
-    if len(body) < 12:
-        return None
-    tag, bitmap, n_descriptions = struct.unpack(">III", body[:12])
-    labels = [
-        struct.unpack(">I", body[at : at + 4])[0]
-        for at in range(12, min(len(body) - 3, 12 + 20 * n_descriptions), 20)
-    ]
-    channels = (
-        tag & 0xFFFF if tag >> 16 > 1 else bin(bitmap).count("1") if tag else n_descriptions
-    )  # fmt: skip
-    return of_apple(tag, bitmap, labels, channels)
 
 
 def _aiff_chunks(file: BinaryIO, start: int, end: int) -> Iterator[_Chunk]:
@@ -146,3 +164,24 @@ def _au_chunks(file: BinaryIO, start: int, end: int) -> Iterator[_Chunk]:
         offset, size = struct.unpack(">II", head)
         if size != 0xFFFFFFFF:
             yield b"data", start + offset, size
+
+
+def _aiff_size(head: bytes) -> int:
+    return 8 + int.from_bytes(head[4:8], "big") if is_name(head[:4]) else 0
+
+
+def _caf_size(head: bytes) -> int:
+    return 12 + int.from_bytes(head[4:12], "big") if is_name(head[:4]) else 0
+
+
+def _w64_size(head: bytes) -> int:
+    size = int.from_bytes(head[16:24], "little")  # with its header
+    return size + -size % 8 if size >= 24 and is_name(head[:4]) else 0
+
+
+_CHUNK_SIZES: Final[dict[bytes, ChunkSize]] = {
+    b"FORM": _aiff_size,
+    b"caff": _caf_size,
+    b"riff": _w64_size,
+    b".snd": lambda head: 0,
+}

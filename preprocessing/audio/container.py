@@ -16,7 +16,7 @@ from .libsndfile import part_of
 from .mpeg import mpeg_contents
 from .mpeg_frames import frame_header
 from .ogg import ogg_contents
-from .part import Contents, DecodeError
+from .part import MOST_CHUNKS, Contents, DecodeError, EndlessError
 from .riff import wave_contents
 from .tags import tag_bytes
 
@@ -28,6 +28,10 @@ _OF_FFMPEG: Final = (
     b"\x1a\x45\xdf\xa3", b"\x30\x26\xb2\x75", b"FLV\x01", b"\x00\x00\x01\xba", b"MAC ", b"wvpk",
     b"#!AMR", b"MPCK", b"MP+", b"DSD ", b".RMF", b"TTA1", b"\x0b\x77",
 )  # fmt: skip
+
+_MPEG: Final = {"", "MP3", "MPEG"}
+# What libsndfile takes for these by two bytes, or by the file's length, may be half a frame.
+_OF_TWO_BYTES: Final = {"MPC2K", "HTK"}
 
 
 def find_contents(file: BinaryIO, name: str) -> Contents:
@@ -55,6 +59,8 @@ def _of_either(file: BinaryIO, start: int, end: int) -> Contents:
     try:
         contents = _of_magic(file, start, end)
         return contents if contents is not None else _of_libsndfile(file, start, end)
+    except EndlessError:
+        raise
     except DecodeError as refused:
         try:
             return ffmpeg_contents(file, start, end)
@@ -64,12 +70,10 @@ def _of_either(file: BinaryIO, start: int, end: int) -> Contents:
 
 def _behind_tags(file: BinaryIO, end: int) -> int:
     at = 0
-    while at < end:
+    for _ in range(MOST_CHUNKS):
         file.seek(at)
         head = file.read(32)
-        if head[:3] != b"ID3":
-            break
-        size = tag_bytes(head, end - at)
+        size = tag_bytes(head, end - at) if head[:3] == b"ID3" else 0
         if not size:
             break
         at += size
@@ -85,8 +89,7 @@ def _of_magic(file: BinaryIO, start: int, end: int) -> Contents | None:
     if head[:4] == b"fLaC":
         return flac_contents(file, start, end)
     if head[:4] == b"OggS":
-        found = ogg_contents(file, start, end)
-        return found if found is not None else ffmpeg_contents(file, start, end)
+        return ogg_contents(file, start, end)
     if head[:8] == _W64 or head[:4] in (b"caff", b".snd"):
         return chunked_contents(file, start, end, head[:4])
     if head[:4] == b"FORM" and head[8:12] in (b"AIFF", b"AIFC"):
@@ -109,9 +112,11 @@ def _of_libsndfile(file: BinaryIO, start: int, end: int) -> Contents:
         kind, part = part_of(file, [(start, end)])
     except DecodeError as error:
         kind, refused = "", error
-    if kind not in ("", "MP3", "MPEG"):
+    if kind not in _MPEG | _OF_TWO_BYTES:
         return Contents((part,))
     found = mpeg_contents(file, start, end)
-    if found is None:
+    if found is not None:
+        return found
+    if kind in _MPEG:
         raise refused
-    return found
+    return Contents((part,))

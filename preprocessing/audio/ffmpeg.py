@@ -10,15 +10,25 @@ from numpy.typing import NDArray
 from stemline.errors import MissingExtraError
 from stemline.preprocessing.speakers import WAVE_ORDER, Speaker, Speakers
 
+from .apple_layout import described_channels, is_in_wave_order
+from .boxes import boxes_fault
 from .byte_ranges import ByteRanges
+from .ffmpeg_packets import PacketCheck
+from .matroska import matroska_fault
 from .part import Contents, DecodeError, Part, ends_early
 
 _NAMES: dict[str, Speaker] = {**{name: name for name in WAVE_ORDER}, "DL": "FL", "DR": "FR"}
 
+# By the number of channels, as FFmpeg calls the speakers that the number implies.
+_LAYOUTS = {
+    1: "mono", 2: "stereo", 3: "3.0", 4: "quad", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1",
+}  # fmt: skip
+_DESCRIBED = {"mov", "mp4", "caf"}
 _ASF_FILE_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
-_ANNOUNCING = {"mov", "mp4", "matroska", "webm", "asf"}
+_ANNOUNCING = {"mov", "mp4", "matroska", "webm", "asf", "tta", "wv", "ape", "aiff", "wav"}
 # A codec's first and last frames may be counted or not, and clocks of some containers are coarse.
-_TOLERANCE_S = 0.1
+_TOLERANCE_S = 0.03
+_ASF_TOLERANCE_S = 0.1  # of which FFmpeg takes the preroll off, which may be counted by seconds
 _MOST_DAMAGED = 100_000  # packets; a stream that ends in errors without end is left
 
 
@@ -30,7 +40,9 @@ class _FfmpegDecoder:
         self._av = _pyav()
         self._errors = (self._av.error.FFmpegError, EOFError, ValueError)
         try:
-            self._container = self._av.open(ByteRanges(file, [(start, end)]), mode="r")
+            self._container = self._av.open(
+                ByteRanges(file, [(start, end)]), mode="r", metadata_errors="replace"
+            )
         except self._errors as error:
             raise DecodeError(_reason(error)) from error
         self._asf_share = _asf_share(file, start, end)
@@ -40,6 +52,11 @@ class _FfmpegDecoder:
             self._container.close()
             raise DecodeError("there is no audio in it")
         self.stream = self._container.streams.audio[0]
+        if self.stream.codec_context is None:
+            self._container.close()
+            raise DecodeError("FFmpeg has no decoder for its codec")
+        self.speakers = self._ordered(file, start, end)
+        self._packets = PacketCheck(file, start, end, self._container.format.name)
         self._blocks = self._decoded()
         self.faults: list[str] = []
         self._n_samples = self._n_damaged = self._rate_hz = self._channels = 0
@@ -56,6 +73,27 @@ class _FfmpegDecoder:
         found, self._rest = self._rest[:n_samples], self._rest[n_samples:]
         return found
 
+    def _ordered(self, file: BinaryIO, start: int, end: int) -> Speakers | None:
+        """The speaker of each channel, in the order in which they will come, where that is said.
+
+        A layout in an order of its own must not be looked at, nor its number of channels: PyAV 18
+        frees its list of them twice. Another of as many is put in its place, and the description
+        read here.
+        """
+        codec: Any = self.stream.codec_context
+        format_name = self._container.format.name
+        described = None
+        if _DESCRIBED & set(format_name.split(",")):
+            described = described_channels(file, start, end, is_caf=format_name == "caf")
+        if described is None or is_in_wave_order(described.speakers):
+            return _speakers(codec.layout)
+        if described.channels not in _LAYOUTS:
+            self._container.close()
+            raise DecodeError(f"the order of its {described.channels} channels is not known")
+        codec.layout = self._av.AudioLayout(_LAYOUTS[described.channels])
+        # Other decoders put them in order.
+        return described.speakers if codec.name.startswith("pcm_") else None
+
     def close(self) -> None:
         """Free the decoder; the bytes are the caller's."""
         self._blocks.close()
@@ -63,16 +101,29 @@ class _FfmpegDecoder:
 
     def _decoded(self) -> Generator[NDArray[np.float32], None, None]:
         """Blocks (n, channels) at the rate and in the layout of the first."""
-        resampler = None
+        first = resampler = kind = None
         for frame in self._frames():
-            if resampler is None:
-                resampler = self._av.AudioResampler("flt", frame.layout, frame.sample_rate)
-                self._rate_hz = frame.sample_rate
-                self._channels = len(frame.layout.channels)
-            yield from self._samples(resampler.resample(frame))
+            if first is None:
+                first = (frame.layout, frame.sample_rate)
+                self._rate_hz, self._channels = frame.sample_rate, len(frame.layout.channels)
+            frame_kind = (frame.layout.name, frame.sample_rate, frame.format.name)
+            if resampler is None or frame_kind != kind:
+                if resampler is not None:
+                    yield from self._samples(resampler, None)
+                    self._note_change(frame)
+                resampler, kind = self._av.AudioResampler("flt", *first), frame_kind
+            yield from self._samples(resampler, frame)
         if resampler is not None:
-            yield from self._samples(resampler.resample(None))
+            yield from self._samples(resampler, None)
         self._note_end()
+
+    def _note_change(self, frame: Any) -> None:
+        fault = (
+            f"goes on with {len(frame.layout.channels)} channels at {frame.sample_rate} Hz, which "
+            f"are converted to the {self._channels} at {self._rate_hz} Hz that it begins with"
+        )
+        if fault not in self.faults:
+            self.faults.append(fault)
 
     def _frames(self) -> Iterator[Any]:
         """Frames as they are decoded; packets that are damaged are left out."""
@@ -89,9 +140,15 @@ class _FfmpegDecoder:
                 continue
             if packet is None:
                 return
+            self._packets.note(packet)
             yield from frames
 
-    def _samples(self, frames: list[Any]) -> Iterator[NDArray[np.float32]]:
+    def _samples(self, resampler: Any, decoded: Any) -> Iterator[NDArray[np.float32]]:
+        """Of one decoded frame; of what is left where that is None. Raises DecodeError."""
+        try:
+            frames = resampler.resample(decoded)
+        except self._errors as error:
+            raise DecodeError(_reason(error)) from error
         for frame in frames:
             # Interleaved: PyAV 18 crashes on planes of 8 channels.
             samples = frame.to_ndarray().reshape(-1, self._channels).astype(np.float32, copy=False)
@@ -103,8 +160,11 @@ class _FfmpegDecoder:
             self.faults.append(
                 f"has {self._n_damaged} damaged packets, which are left out ({self._reason})"
             )
+        self.faults += self._packets.faults()
         announced_s, found_s = self._announced_s(), self._n_samples / max(1, self._rate_hz)
-        if announced_s is not None and found_s < announced_s - _TOLERANCE_S:
+        is_asf = self._container.format.name == "asf"
+        tolerance_s = _ASF_TOLERANCE_S if is_asf else _TOLERANCE_S
+        if announced_s is not None and found_s < announced_s - tolerance_s:
             self.faults.append(ends_early(announced_s, found_s))
 
     def _announced_s(self) -> float | None:
@@ -136,15 +196,17 @@ def ffmpeg_contents(file: BinaryIO, start: int, end: int) -> Contents:
     decoder = _FfmpegDecoder(file, start, end)
     codec: Any = decoder.stream.codec_context
     rate_hz, channels = int(codec.sample_rate), int(codec.channels)
-    speakers = _speakers(codec.layout)
-    faults: tuple[str, ...] = ()
+    faults = []
     if decoder.n_streams > 1:
-        faults = (f"has {decoder.n_streams} audio streams, of which the first is read",)
+        faults.append(f"has {decoder.n_streams} audio streams, of which the first is read")
+    for fault in (matroska_fault(file, start, end), boxes_fault(file, start, end)):
+        if fault is not None:
+            faults.append(fault)
     decoder.close()
     part = Part(
-        lambda: _FfmpegDecoder(file, start, end), rate_hz, channels, None, speakers=speakers
+        lambda: _FfmpegDecoder(file, start, end), rate_hz, channels, None, speakers=decoder.speakers
     )
-    return Contents((part,), faults)
+    return Contents((part,), tuple(faults))
 
 
 def _speakers(layout: Any) -> Speakers | None:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .byte_ranges import ByteRanges, Range
-from .flac_frames import next_frame
+from .flac_frames import frames
 from .libsndfile import SndfileDecoder
 from .part import DecodeError
 
@@ -14,28 +14,38 @@ _STREAMINFO_BYTES: Final = 34
 # What libFLAC may have read ahead of the frame that it could not decode.
 _READ_AHEAD_BYTES: Final = 1 << 17
 _SILENCE_SAMPLES: Final = 1 << 16
+_MOST_MISTAKEN: Final = 1000
+"""What only looks like a frame and is tried behind damaged ones, in all of a stream."""
 
 
 class FlacDecoder:
     """A stream whose frames say which samples they hold, so that a hole keeps its length."""
 
-    def __init__(self, file: BinaryIO, start: int, end: int) -> None:
-        """Read the header. Raises DecodeError."""
+    def __init__(self, file: BinaryIO, start: int, end: int, *, is_counted: bool = True) -> None:
+        """Read the header. Raises DecodeError.
+
+        Without `is_counted` the length in it is not believed.
+        """
         self._file, self._start, self._end = file, start, end
         file.seek(start + 8)
         info = file.read(_STREAMINFO_BYTES)
         self._channels = (info[12] >> 1 & 7) + 1
         self._block_samples = int.from_bytes(info[:2], "big")
-        self._total = int.from_bytes(info[13:18], "big") & (1 << 36) - 1
+        total = int.from_bytes(info[13:18], "big") & (1 << 36) - 1
+        self._total = total if is_counted else 0
         # The same stream, of unknown length and checksum, for what follows a hole.
         unknown = info[:13] + bytes([info[13] & 0xF0]) + bytes(_STREAMINFO_BYTES - 14)
         self._header = b"fLaC\x80\x00\x00\x22" + unknown
         self.faults: list[str] = []
         """A sentence for each hole, without its subject."""
-        self._inner = SndfileDecoder(ByteRanges(file, [(start, end)]))
+        whole: list[Range | bytes] = [(start, end)]
+        uncounted: list[Range | bytes] = [
+            (start, start + 8), unknown, (start + 8 + _STREAMINFO_BYTES, end)
+        ]  # fmt: skip
+        self._inner = SndfileDecoder(ByteRanges(file, whole if is_counted else uncounted))
         self._begins_at = start
         self._n_read = 0
-        self._n_silent = 0
+        self._n_silent = self._n_mistaken = 0
 
     def read(self, n_samples: int) -> NDArray[np.float32]:
         """The next samples (n, channels), n <= n_samples; none at the end. Raises DecodeError."""
@@ -63,10 +73,10 @@ class FlacDecoder:
         here = self._begins_at + max(0, self._inner.position - len(self._header))
         search = max(self._begins_at + 1, here - _READ_AHEAD_BYTES)
         wanted = range(self._n_read, self._total or 1 << 36)
-        while (
-            found := next_frame(self._file, search, self._end, self._block_samples, wanted)
-        ) is not None:
-            search = found.place + 1
+        for found in frames(self._file, search, self._end, self._block_samples, wanted):
+            if self._n_mistaken >= _MOST_MISTAKEN:
+                return False
+            self._n_mistaken += 1
             pieces: list[Range | bytes] = [self._header, (found.place, self._end)]
             try:
                 inner = SndfileDecoder(ByteRanges(self._file, pieces))
@@ -75,6 +85,7 @@ class FlacDecoder:
             if not _holds_sound(self._file, pieces):
                 inner.close()
                 continue
+            self._n_mistaken -= 1
             self._inner.close()
             self._inner, self._begins_at = inner, found.place
             self._n_silent = found.sample - self._n_read

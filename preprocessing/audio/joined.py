@@ -141,15 +141,15 @@ class JoinedParts:
 
     def _note_end(self, index: int, part: Part, n_read: int, fault: str | None) -> None:
         rate_hz = part.sample_rate_hz
-        where = f"its part {index + 1} " if len(self._parts) > 1 else ""
+        where = f" in part {index + 1} of {len(self._parts)}" if len(self._parts) > 1 else ""
         if part.n_samples is not None and n_read < part.n_samples:
             announced = part.announced_samples or part.n_samples
             if self._early is not None:
                 self.faults.remove(self._early)
                 self._early = None
             early = ends_early(announced / rate_hz, n_read / rate_hz, fault or "")
-            self.faults.append(f"{where}{early}")
+            self.faults.append(f"{early}{where}")
         elif fault is not None and part.announced_samples is None:
             self.faults.append(
-                f"{where}is damaged or ends early after {n_read / rate_hz:.2f} s ({fault})"
+                f"is damaged or ends early after {n_read / rate_hz:.2f} s{where} ({fault})"
             )

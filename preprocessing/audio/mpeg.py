@@ -64,7 +64,8 @@ def _is_short(run: FrameRun) -> bool:
 
 def _faults(found: Scan) -> list[str]:
     faults = [
-        f"has {n_bytes} bytes after {seconds:.2f} s that are no MPEG audio, which are left out"
+        f"has {n_bytes} bytes {f'after {seconds:.2f} s' if seconds else 'before its first frame'} "
+        "that are no MPEG audio, which are left out"
         for seconds, n_bytes in found.lost
     ]
     if found.unfinished_bytes:

@@ -4,11 +4,14 @@ Sources: ISO/IEC 11172-3 section 2.4.2.3 and 13818-3 (the header of a frame); th
 and LAME fields as the encoders that write them document them.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import BinaryIO, Final
 
 from .byte_ranges import Range
+from .byte_window import ByteWindow
+from .part import MOST_CHUNKS
 
 HEADER_BYTES: Final = 4
 _KBPS: Final = {  # (version 1?, layer) → by the index in the header; 0 is "free"
@@ -141,32 +144,22 @@ class Scan:
 
     runs: list[FrameRun]
     lost: list[tuple[float, int]]
-    """Bytes between frames that are neither frames nor tags: seconds before them, and how many."""
+    """What is neither frame nor tag, up to the last frame: seconds before it, and bytes."""
     unfinished_bytes: int
     """Of a last frame that the file ends within."""
 
 
-_BLOCK = 1 << 20
-_CHAIN = 4
+_CHAIN: Final = 4
 """Frames that have to follow one another before the first is believed."""
-_LONGEST_FRAME = 5760
-
-
-class _Bytes:
-    """A file's bytes by their place, read in blocks."""
-
-    def __init__(self, file: BinaryIO, end: int) -> None:
-        self._file = file
-        self.end = end
-        self._start, self._block = 0, b""
-
-    def at(self, place: int, size: int) -> bytes:
-        offset = place - self._start
-        if offset < 0 or offset + size > len(self._block):
-            self._file.seek(place)
-            self._start, offset = place, 0
-            self._block = self._file.read(min(max(size, _BLOCK), max(0, self.end - place)))
-        return self._block[offset : offset + size]
+_SEARCHED_BYTES: Final = 1 << 14
+_MOST_RUNS: Final = 10_000
+_MOST_GAPS: Final = 100_000
+"""Places where frames do not follow one another. A radio stream has some thousand an hour."""
+_MOST_MISTAKEN: Final = 1_000_000
+"""Sync words that no frames follow. Noise has one in some thousand bytes; bytes that were chosen to
+look like frames would be compared for minutes."""
+# A version, a layer and a bitrate that a frame can have; looked at, so that none hides the next.
+_SYNC: Final = re.compile(rb"\xff(?=[\xe2-\xe7\xf2-\xf7\xfa-\xff][\x10-\xef])")
 
 
 def scan(
@@ -177,13 +170,18 @@ def scan(
     `tag_bytes` is given the next bytes and how many are left, and says how long a tag is that
     begins there.
     """
-    data = _Bytes(file, end)
-    first = _next_chain(data, start, min(end, start + search_bytes))
+    data, search = ByteWindow(file, end), _Search()
+    first = search.next_chain(data, start, min(end, start + search_bytes))
     if first is None:
         return None
     found = Scan([], [], 0)
-    seconds, at = 0.0, first
+    if data.holds_more_than_blanks(start, first, text=True):
+        found.lost.append((0.0, first - start))
+    seconds, at, n_tags, n_gaps = 0.0, first, 0, 0
     while at + HEADER_BYTES <= end:
+        if len(found.runs) > _MOST_RUNS or n_gaps > _MOST_GAPS:
+            found.lost.append((seconds, end - at))
+            break
         header = frame_header(data.at(at, HEADER_BYTES))
         if header is not None and (not found.runs or header.kind == found.runs[-1].kind or
                                    _is_chain(data, at)):  # fmt: skip
@@ -194,19 +192,24 @@ def scan(
             at += header.size_bytes
             continue
         tag = tag_bytes(data.at(at, 32), end - at)
-        if tag:
+        if tag and n_tags < MOST_CHUNKS:
+            n_tags += 1
             at += tag
             continue
-        after = _next_chain(data, at, end)
-        if _is_lost(data, at, end if after is None else after):
+        n_gaps += 1
+        after = search.next_chain(data, at, end)
+        if data.holds_more_than_blanks(at, end if after is None else after):
             found.lost.append((seconds, (end if after is None else after) - at))
         if after is None:
             break
         at = after
+    else:
+        if data.holds_more_than_blanks(at, end):
+            found.unfinished_bytes = end - at
     return found
 
 
-def _take(found: Scan, data: _Bytes, at: int, header: FrameHeader) -> float:
+def _take(found: Scan, data: ByteWindow, at: int, header: FrameHeader) -> float:
     """Add one frame to the runs; its seconds."""
     info = info_frame(data.at(at, min(header.size_bytes, 200)), header)
     run = found.runs[-1] if found.runs else None
@@ -224,50 +227,42 @@ def _take(found: Scan, data: _Bytes, at: int, header: FrameHeader) -> float:
     return header.n_samples / header.sample_rate_hz
 
 
-def _is_chain(data: _Bytes, at: int) -> bool:
-    """Whether frames of one kind follow one another from here, or up to the end of the file."""
+def _is_chain(data: ByteWindow, at: int) -> bool:
+    """Whether frames of one kind follow one another from here, or up to the end of the file.
+
+    The file may end within a frame behind two or more.
+    """
     kind = None
-    for _ in range(_CHAIN):
-        header = frame_header(data.at(at, HEADER_BYTES))
+    for n_whole in range(_CHAIN):
+        head = data.at(at, 8)
+        if n_whole and (at >= data.end or head[:3] in (b"TAG", b"ID3") or head == b"APETAGEX"):
+            return at <= data.end or n_whole >= 3
+        header = frame_header(head[:HEADER_BYTES])
         if header is None or kind not in (None, header.kind):
             return False
         kind = header.kind
         at += header.size_bytes
-        if at >= data.end:
-            return at == data.end
-        if data.at(at, 3) in (b"TAG", b"ID3") or data.at(at, 8) == b"APETAGEX":
-            return True
     return True
 
 
-def _next_chain(data: _Bytes, start: int, end: int) -> int | None:
-    """The first place from here on where frames follow one another."""
-    at = start
-    while at < end:
-        block = data.at(at, min(_BLOCK // 2, end - at))
-        if not block:
-            return None
-        place = block.find(b"\xff")
-        while place >= 0:
-            if _could_begin(block, place) and _is_chain(data, at + place):
-                return at + place
-            place = block.find(b"\xff", place + 1)
-        at += len(block)
-    return None
+class _Search:
+    """For frames behind what is none; the work of all searches in a file has one bound."""
 
+    def __init__(self) -> None:
+        self._n_left = _MOST_MISTAKEN
 
-def _could_begin(block: bytes, place: int) -> bool:
-    return place + 1 >= len(block) or block[place + 1] >= 0xE0
-
-
-def _is_lost(data: _Bytes, start: int, end: int) -> bool:
-    """Whether these bytes hold anything: what is between frames may be padding."""
-    at = start
-    while at < end:
-        block = data.at(at, min(_BLOCK // 2, end - at))
-        if not block:
-            return False
-        if block.strip(b"\0 \r\n\t"):
-            return True
-        at += len(block)
-    return False
+    def next_chain(self, data: ByteWindow, start: int, end: int) -> int | None:
+        """The first place from here on where frames follow one another."""
+        at = start
+        while at < end:
+            block = data.at(at, min(_SEARCHED_BYTES, end - at))
+            for match in _SYNC.finditer(block):
+                if _is_chain(data, at + match.start()):
+                    return at + match.start()
+                self._n_left -= 1
+                if self._n_left <= 0:
+                    return None
+            if len(block) < HEADER_BYTES:
+                return None
+            at += len(block) - HEADER_BYTES + 1
+        return None

@@ -10,6 +10,8 @@ from stemline.preprocessing.speakers import Speakers
 
 MOST_CHUNKS = 10_000
 """Of a container that are looked at: a file of nothing but empty ones would take minutes."""
+MOST_PARTS = 10_000
+"""Of a file that are read, for the same reason."""
 
 
 class Decoder(Protocol):
@@ -30,9 +32,16 @@ class DecodeError(Exception):
     """A decoder's own words for what it cannot read; never leaves the reader."""
 
 
+class EndlessError(DecodeError):
+    """What would keep any decoder busy; none is asked."""
+
+
 @dataclass(frozen=True)
 class Part:
-    """A stretch of a file of one sample rate and one number of channels."""
+    """A stretch of a file of one sample rate and one number of channels.
+
+    Raises DecodeError where the file says that one of these is none.
+    """
 
     open: Callable[[], Decoder]
     """Begin to decode it. Raises DecodeError."""
@@ -46,6 +55,16 @@ class Part:
     """What a decoder makes before the first sample that was encoded."""
     speakers: Speakers | None = None
     """The speaker of each channel; None for those that its number of channels implies."""
+
+    def __post_init__(self) -> None:
+        if self.sample_rate_hz < 1:
+            raise DecodeError(f"its sample rate is {self.sample_rate_hz} Hz")
+        if self.channels < 1:
+            raise DecodeError(f"it has {self.channels} channels")
+
+
+UNFINISHED = "has a header that its writer did not finish: all that follows it is read"
+"""The fault of a length of 0 before sound."""
 
 
 def ends_early(announced_s: float, found_s: float, reason: str = "") -> str:

@@ -7,16 +7,19 @@ from typing import BinaryIO, Final
 
 from stemline.preprocessing.speakers import Speakers, of_mask
 
+from .behind import is_name, what_is_behind
 from .byte_ranges import Range
 from .libsndfile import part_of
 from .mpeg import mpeg_contents
-from .part import MOST_CHUNKS, Contents
+from .part import MOST_CHUNKS, UNFINISHED, Contents, EndlessError, ends_early
 
 _MPEG_TAGS: Final = {0x0050, 0x0055}
 _EXTENSIBLE: Final = 0xFFFE
 _UNKNOWN_SIZE: Final = 0xFFFFFFFF
 # What ffmpeg and sox write for the size of what goes into a pipe, and others near it.
 _LEAST_OPEN_SIZE: Final = 0x7FFFF000
+_DS64_DATA_BYTES: Final = 8
+"""Where in the body of ds64 the size of the data is, of eight bytes."""
 
 
 @dataclass
@@ -28,6 +31,7 @@ class _Wave:
     data_bytes: int = 0
     """As the header says; of RF64, from its ds64 chunk."""
     ds64_data_bytes: int | None = None
+    ds64_start: int | None = None
 
 
 def wave_contents(file: BinaryIO, start: int, end: int) -> Contents | None:
@@ -43,24 +47,41 @@ def wave_contents(file: BinaryIO, start: int, end: int) -> Contents | None:
     there = end - wave.data_start
     is_unfinished = _is_unfinished(file, wave, end)
     is_open = is_unfinished or wave.data_bytes > max(there, _LEAST_OPEN_SIZE - 1)
+    is_short = not is_open and wave.data_bytes > there > 0
     data_end = wave.data_start + (there if is_open else min(wave.data_bytes, there))
-    if tag in _MPEG_TAGS:
-        return mpeg_contents(file, wave.data_start, data_end)
-    faults = []
+    behind = what_is_behind(file, data_end, end, partial(_chunk_size, wave.order))
+    faults = list(behind.faults)
     if is_unfinished:
-        faults.append("has a header that its writer did not finish: all that follows it is read")
-    pieces: list[Range | bytes] = [(start, end)]
+        faults.append(UNFINISHED)
+    if tag in _MPEG_TAGS:
+        found = mpeg_contents(file, wave.data_start, data_end)
+        if found is None:
+            return None
+        if is_short:
+            found_s = sum((part.n_samples or 0) / part.sample_rate_hz for part in found.parts)
+            faults.append(ends_early(found_s * wave.data_bytes / there, found_s))
+        return Contents(found.parts, (*faults, *found.faults))
+    pieces: list[Range | bytes] = [(start, behind.end)]
     if is_unfinished and _is_riff(file, start):
         file.seek(start)
         header = bytearray(file.read(wave.data_start - start))
         header[4:8] = header[-4:] = struct.pack(wave.order + "I", _UNKNOWN_SIZE)
         pieces = [bytes(header), (wave.data_start, end)]
+    elif is_open and wave.ds64_start is not None:
+        at = wave.ds64_start + _DS64_DATA_BYTES
+        pieces = [(start, at), there.to_bytes(8, "little"), (at + 8, end)]
     _, part = part_of(file, pieces, partial(_speakers, wave, tag))
-    if not is_open and wave.data_bytes > there > 0 and part.n_samples is not None:
+    if is_short and part.n_samples is not None:
         # Of every encoding that WAVE holds, blocks of one size are of one length.
-        announced = round(part.n_samples * wave.data_bytes / there)
+        announced = -(-part.n_samples * wave.data_bytes // there)
         part = replace(part, announced_samples=announced)
     return Contents((part,), tuple(faults))
+
+
+def _chunk_size(order: str, head: bytes) -> int:
+    if len(head) < 8 or not is_name(head[:4]):
+        return 0
+    return 8 + int(struct.unpack(order + "I", head[4:8])[0])
 
 
 def _is_riff(file: BinaryIO, start: int) -> bool:
@@ -98,7 +119,10 @@ def _read_chunks(file: BinaryIO, start: int, end: int) -> _Wave:
             table = file.read(28)
             if len(table) >= 16:
                 wave.ds64_data_bytes = struct.unpack("<Q", table[8:16])[0]
+                wave.ds64_start = at + 8
         at += 8 + size + size % 2
+    else:
+        raise EndlessError(f"it has more than {MOST_CHUNKS} chunks before its sound")
     return wave
 
 
@@ -111,5 +135,4 @@ def _is_unfinished(file: BinaryIO, wave: _Wave, end: int) -> bool:
     if len(head) < 8:
         return True
     size = struct.unpack(wave.order + "I", head[4:])[0]
-    is_name = all(0x20 <= byte < 0x7F for byte in head[:4])
-    return not (is_name and wave.data_start + 8 + size <= end)
+    return not (is_name(head[:4]) and wave.data_start + 8 + size <= end)

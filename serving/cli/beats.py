@@ -39,7 +39,7 @@ from .options import (
 )
 from .progress import progress_bar
 from .remote import ServerOptions
-from .report import print_json, print_table, say, speaking, warn
+from .report import on_terminal, print_json, print_table, say, speaking, warn
 
 _N_BEATS_SHOWN = 8
 
@@ -185,24 +185,28 @@ def _say_result(path: Path, result: _Found) -> None:
     found = result.beats
     counts = f"{tempo_words(found)}, {len(found.beats)} beats, {len(found.downbeats)} downbeats"
     if found.segments:
+        counts = f"{counts}, {len(found.segments)} sections"
         print_table(
             f"{path}: {counts}",
             ("start", "end", "section"),
             [(f"{one.start:.2f}", f"{one.end:.2f}", one.label) for one in found.segments],
         )
-        counts = f"{counts}, {len(found.segments)} sections"
-    shown = found.beats[:_N_BEATS_SHOWN]
+    # Whoever reads a pipe wants all of them; on a terminal hundreds of lines would hide the rest.
+    n_shown = _N_BEATS_SHOWN if on_terminal() else len(found.beats)
+    shown = found.beats[:n_shown]
     if shown or not found.segments:
         print_table(
-            f"{path}: {counts}",
+            f"{path}: beats" if found.segments else f"{path}: {counts}",
             ("beat", "position"),
             [(f"{one.time_s:.2f}", str(one.position)) for one in shown],
         )
-    if len(shown) < len(found.beats):
-        say(
-            f"{path}: the first {len(shown)} of {len(found.beats)} beats; all of them are in "
-            "--json, --csv FILE and --beats FILE"
-        )
+    if len(found.beats) > _N_BEATS_SHOWN:
+        also = "--json, --csv FILE and --beats FILE"
+        if n_shown < len(found.beats):
+            which = f"the first {n_shown} of {len(found.beats)} beats; all are in a pipe, {also}"
+        else:
+            which = f"{n_shown} beats; they are in {also}, too"
+        say(f"{path}: {which}")
     wall = result.seconds["wall"]
     say(
         f"{path}: {counts}; {result.duration_s:.1f} s of audio in {wall:.1f} s, "

@@ -10,9 +10,10 @@ import typer
 from stemline.engines.runtimes import DEFAULT_RUNTIME
 from stemline.errors import FAILED, RequestError
 
+from ..artifact_folders import artifact_folders
 from . import bench_options as option
 from .bench_tables import print_report
-from .options import DEFAULT_ARTIFACTS, Artifacts, Json, split_names
+from .options import FindArtifacts, Json, split_names
 from .report import print_json, say, warn
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def bench(
     songs_dir: option.SongsDir = None,
     markdown: option.Markdown = None,
     plot: option.Plot = None,
-    artifacts: Artifacts = DEFAULT_ARTIFACTS,
+    artifacts: FindArtifacts = None,
     as_json: Json = False,
 ) -> None:
     """Measure engines by turns: seconds per chunk, memory, fidelity to PyTorch, and quality.
@@ -69,7 +70,7 @@ def bench(
         ),
     )
     _check_outputs(markdown, plot, is_quality=quality)
-    report = run_bench(artifacts, options, say)
+    report = run_bench(artifact_folders(artifacts), options, say)
     _write_outputs(report, markdown, plot, as_json)
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from stemline.arrays import Array
 from stemline.engines import read_artifact
 
+from ..artifact_folders import artifact_folders
 from ..beat_files import beats_json
 from ..default_model import small_model
 from ..jobs import Beats
@@ -231,7 +232,9 @@ def _print_next(artifacts: Path) -> None:
     """The command for a song of the user's own, and how to separate it better."""
     command = stemline_command()
     where = "" if artifacts == DEFAULT_ARTIFACTS else f" --artifacts {shlex.quote(str(artifacts))}"
-    used = Library(artifacts).find().info.model
+    chosen = None if artifacts == DEFAULT_ARTIFACTS else artifacts
+    used = Library(artifact_folders(chosen)).find().info.model
+    say(f"the models are in {artifacts.absolute()}")
     with_it = "" if used == small_model("separate") else f" with {used}"
     say(f"separate a song of your own{with_it}: {command} separate song.wav{where}")
     say(f"find its beats: {command} beats song.wav{where}")

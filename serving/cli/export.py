@@ -84,7 +84,7 @@ def export(
             failures[name] = result
         else:
             results.extend(result)
-    _report(results, failures, as_json)
+    _report(results, failures, artifacts.absolute(), as_json)
     if failures:
         codes = {failure.exit_code for failure in failures.values()}
         raise typer.Exit(codes.pop() if len(failures) == len(names) == 1 else FAILED)
@@ -136,7 +136,10 @@ def _run(
 
 
 def _report(
-    results: "list[ExportResult]", failures: dict[str, StemlineError], as_json: bool
+    results: "list[ExportResult]",
+    failures: dict[str, StemlineError],
+    folder: Path,
+    as_json: bool,
 ) -> None:
     if as_json:
         print_json(
@@ -151,6 +154,7 @@ def _report(
             ("artifact", "status", "weights", "parity", "size", "against PyTorch", "took"),
             [_row(result) for result in results],
         )
+        say(f"the artifacts are in {folder}")
     for name, failure in failures.items():
         fail(f"{name}: {failure}")
     for result in results:
@@ -183,7 +187,7 @@ def _row(result: "ExportResult") -> tuple[str, ...]:
 def _json_of(result: "ExportResult") -> dict[str, Any]:
     return {
         "artifact": result.artifact,
-        "folder": str(result.folder),
+        "folder": str(result.folder.absolute()),
         "status": result.status,
         "trained": result.trained,
         "reason": result.reason,

@@ -1,9 +1,10 @@
 """`stemline models`: what is known, what is exported, what is trained."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stemline.engines import ModelInfo
+from stemline.engines.artifact import DEFAULT_PRECISION
 from stemline.errors import ArtifactError
 from stemline.export.models import MODELS
 from stemline.families import find_family
@@ -11,19 +12,25 @@ from stemline.families.family import NetworkInfo, Task
 from stemline.families.model_spec import ModelSpec
 
 from ..artifact_folders import artifact_folders
-from ..library import Library
-from ..models import Model
+from ..models import Model, artifacts_in, models_of
 from .options import FindArtifacts, Json
 from .report import print_json, print_table, warn
 
-_QUALITY = "on the synthetic band: SI-SDR improvement, or F-measure of beats"
+if TYPE_CHECKING:
+    from stemline.evaluation.beat_quality import BeatQuality
+    from stemline.evaluation.quality import Quality
+
+_QUALITY = "quality on the synthetic band"
 
 
 def models(artifacts: FindArtifacts = None, as_json: Json = False) -> None:
     """List the models there are, and what of them is exported."""
     rows: dict[str, dict[str, Any]] = {spec.name: _row_of_spec(spec) for spec in MODELS.values()}
-    for model in Library(artifact_folders(artifacts)).models():
+    shown: dict[str, list[str]] = {}
+    # Not through a Library: what opens and runs models takes long to import.
+    for model in models_of(artifacts_in(artifact_folders(artifacts))):
         info = model.info
+        quality = _quality(model)
         row = rows.setdefault(info.model, _row_of_model(model))
         row["artifacts"].append(
             {
@@ -33,9 +40,13 @@ def models(artifacts: FindArtifacts = None, as_json: Json = False) -> None:
                 "networks": [artifact.name for artifact in model.artifacts],
                 "complete": len(model.artifacts) == len(model.networks),
                 "sha256": model.sha256,
-                "quality": _quality(model),
+                "quality": quality and quality.to_json(),
             }
         )
+        if quality is not None:
+            from stemline.evaluation.published import cell
+
+            shown.setdefault(info.model, []).append(cell(quality))
     if as_json:
         print_json(list(rows.values()))
         return
@@ -49,7 +60,7 @@ def models(artifacts: FindArtifacts = None, as_json: Json = False) -> None:
                 ", ".join(row["outputs"]),
                 f"{row['sample_rate_hz']} Hz",
                 ", ".join(_exported(artifact) for artifact in row["artifacts"]) or "no",
-                ", ".join(filter(None, map(_measured, row["artifacts"]))),
+                ", ".join(shown.get(row["model"], [])),
                 row["licence"],
             )
             for row in rows.values()
@@ -93,35 +104,29 @@ def _found(labels: Sequence[str]) -> list[str]:
     return ["beats", "sections"] if labels else ["beats"]
 
 
-def _quality(model: Model) -> dict[str, Any] | None:
-    """What the card of a model of one network says; a damaged card does not withhold the model."""
+def _quality(model: Model) -> "Quality | BeatQuality | None":
+    """What is published of these weights, else what the card of a model of one network says.
+
+    A damaged card does not withhold the model.
+    """
     if len(model.networks) > 1:
         return None
     # Not imported where nothing is exported: a list should come at once.
+    from stemline.evaluation.published import read_published
     from stemline.export.manifest import stored_beat_quality, stored_quality
 
-    folder = model.artifacts[0].engine_path.parent.parent
+    info = model.info
+    spec = MODELS.get(info.model)
+    if spec is not None and spec.bundled is not None and info.precision == DEFAULT_PRECISION:
+        published = read_published(spec.bundled)
+        if published is not None and published.weights_sha256 == info.weights_sha256:
+            return published.quality
     try:
         read = stored_beat_quality if model.task == "beats" else stored_quality
-        quality = read(folder)
+        return read(model.artifacts[0].engine_path.parent.parent)
     except ArtifactError as error:
         warn(str(error))
         return None
-    return None if quality is None else quality.to_json()
-
-
-def _measured(artifact: dict[str, Any]) -> str:
-    """`12.1 dB (drums 11.0, bass 13.2)`, the mean first; `beats 0.9, downbeats 0.8 in mixtures`."""
-    quality = artifact["quality"]
-    if quality is None:
-        return ""
-    if "beat" in quality:
-        return (
-            f"beats {quality['beat']:.2f}, downbeats {quality['downbeat']:.2f} in "
-            f"{quality['inputs']}"
-        )
-    stems = ", ".join(f"{stem['stem']} {stem['improvement_db']:.1f}" for stem in quality["stems"])
-    return f"{quality['mean_improvement_db']:.1f} dB ({stems})"
 
 
 def _exported(artifact: dict[str, Any]) -> str:

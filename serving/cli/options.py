@@ -17,9 +17,11 @@ Files = Annotated[
 ]
 Artifacts = Annotated[
     Path,
-    typer.Option("--artifacts", envvar="STEMLINE_ARTIFACTS", help="Where exported artifacts are."),
+    typer.Option(
+        "--artifacts", envvar="STEMLINE_ARTIFACTS", help="The folder to write artifacts to."
+    ),
 ]
-"""The one folder that a command writes to as well."""
+"""The one folder that a command writes to."""
 DEFAULT_ARTIFACTS = HERE
 FindArtifacts = Annotated[
     Path | None,

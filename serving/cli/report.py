@@ -24,6 +24,11 @@ def print_json(value: Any) -> None:
     sys.stdout.flush()
 
 
+def on_terminal() -> bool:
+    """Whether what is printed is read by a person, not by a program or a file."""
+    return sys.stdout.isatty()
+
+
 def print_table(
     title: str,
     columns: Sequence[str],
@@ -36,7 +41,7 @@ def print_table(
     No word is cut: of a table that is too wide for that, the last `n_optional` columns are left out
     as needed, and it is drawn wider than the terminal where that is not enough.
     """
-    if not sys.stdout.isatty():
+    if not on_terminal():
         for row in (columns, *rows):
             print("\t".join(row))
         return
@@ -49,7 +54,9 @@ def print_table(
         n_shown -= 1
     if (needed := _table_width(least[:n_shown])) > console.width:
         console = Console(width=needed)
-    table = Table(title=Text(title), title_justify="left")
+    if title:  # by itself: a table's own title is broken to the width of the table
+        console.print(Text(title, style="italic"), soft_wrap=True)
+    table = Table()
     left = console.width - needed
     for name, width, wanted in zip(columns[:n_shown], least, most, strict=False):
         # What no word needs goes to the first columns: they are the names.

@@ -19,6 +19,7 @@ from ..jobs import SeparateOptions
 from ..library import EngineOptions
 from ..output_names import FileNames
 from ..stem_origin import mark
+from ..stem_places import DEFAULT, file_names
 from . import separate_options as option
 from .batch import Batch, attempt
 from .inputs import as_file, found_files
@@ -41,7 +42,7 @@ from .options import (
 from .progress import progress_bar
 from .remote import ServerOptions
 from .report import print_json, say, speaking, warn
-from .separate_plan import DEFAULT, Made, Plan, distinct_inputs, has_outputs, plan, say_replaced
+from .separate_plan import Made, Plan, distinct_inputs, has_outputs, plan, say_replaced
 from .separate_source import SeparateSource, SeparationRun, open_local, open_remote, path_name
 from .small_model import tell_of_small_model
 
@@ -62,13 +63,14 @@ def separate(
     threads: Threads = None,
     container: option.Format = option.DEFAULT_CONTAINER,
     bits: option.Bits = option.DEFAULT_BITS,
-    bitrate: option.Bitrate = 192,
+    bitrate: option.Bitrate = option.DEFAULT_BITRATE_KBPS,
     mp3: option.Mp3 = False,
     flac: option.Flac = False,
     int24: option.Int24 = False,
     float32: option.Float32 = False,
     segment: option.Segment = None,
     jobs: option.Jobs = 1,
+    no_tags: option.NoTags = False,
     strict: Strict = False,
     server: Server = "",
     tls_ca: TlsCa = None,
@@ -86,11 +88,10 @@ def separate(
     options = SeparateOptions(_stem_names(stems, two_stems), bool(two_stems), overlap, shifts, seed)
     short = {"mp3": mp3, "flac": flac, "int24": int24, "float32": float32}
     output = option.output_format(container.value, bits, bitrate, short)
-    names = _names(filename, output, options)
+    names = file_names(filename, output.container, options)
     inputs = distinct_inputs(found_files(files, [out]), names, out)
-    with ExitStack() as closing:
-        closing.enter_context(speaking(quiet=quiet, verbose=verbose))
-        _say_of_segment(segment)
+    with speaking(quiet=quiet, verbose=verbose), ExitStack() as closing:
+        _say_of_options(segment, output)
         if is_piped := str(out) == "-":
             out = _piped_folder(closing, inputs, options, as_json)
         if server:
@@ -99,7 +100,7 @@ def separate(
             source = open_local(closing, artifacts, model, engines, options)
         made = _made(source, inputs, names, out, skip_existing, is_remote=bool(server))
         planned = plan(inputs, names, out, made, skip_existing=skip_existing)
-        work = _Work(model, options, output, planned, is_piped, strict)
+        work = _Work(model, options, output, planned, is_piped, strict, not no_tags)
         bar = closing.enter_context(progress_bar(quiet=as_json or quiet))
         batch = Batch(bar, len(inputs), as_json=as_json)
         separation = _Separation(work, source, bar, batch, as_json, is_announced=not server)
@@ -108,9 +109,12 @@ def separate(
     batch.end()
 
 
-def _say_of_segment(segment_s: float | None) -> None:
+def _say_of_options(segment_s: float | None, output: OutputFormat) -> None:
+    """Say which of the options were taken and change nothing."""
     if segment_s is not None:
         say("--segment is not needed: an exported network has the segment it was made for")
+    if words := option.unused(output):
+        warn(words)
 
 
 def _piped_folder(
@@ -129,18 +133,6 @@ def _piped_folder(
     if sys.stdout.isatty():
         raise RequestError("out", "-o - writes audio, and standard output is a terminal; pipe it")
     return Path(closing.enter_context(TemporaryDirectory(prefix="stemline-")))
-
-
-def _names(template: str, output: OutputFormat, options: SeparateOptions) -> FileNames:
-    """The template. Raises RequestError where it is none, or several stems would be one file."""
-    names = FileNames(template, output.container)
-    if not names.has("stem") and (len(options.stems) != 1 or options.residual):
-        raise RequestError(
-            "filename",
-            f"--filename {names.template!r} has no {{stem}}: all stems would be one file; one "
-            "alone is chosen with --stems NAME",
-        )
-    return names
 
 
 def _made(
@@ -181,6 +173,7 @@ class _Work:
     is_piped: bool
     """Whether the one stem goes to standard output."""
     strict: bool
+    tags: bool
 
 
 class _Separation:
@@ -232,6 +225,8 @@ class _Separation:
                     advance,
                     strict=work.strict,
                     on_fault=warn,
+                    tags=work.tags,
+                    made_by=lambda: path_name(self._source.describe()),
                 )
 
         result = attempt(separated)

@@ -8,14 +8,14 @@ from typing import Annotated
 import typer
 
 from stemline.errors import RequestError
-from stemline.postprocessing.formats import FORMATS, OutputFormat
+from stemline.postprocessing.formats import FORMATS, OutputFormat, find_format
 
 from ..output_names import FIELDS
 
 # As users choose among them; a type checker wants the names of an Enum written out.
 Container = StrEnum("Container", list(FORMATS))  # type: ignore[misc]
 DEFAULT_CONTAINER = next(iter(Container))
-DEFAULT_BITS = 16
+DEFAULT_BITS, DEFAULT_BITRATE_KBPS = 16, 192
 
 Model = Annotated[
     str,
@@ -64,6 +64,9 @@ Mp3 = Annotated[bool, typer.Option("--mp3", help="The same as --format mp3.")]
 Flac = Annotated[bool, typer.Option("--flac", help="The same as --format flac.")]
 Int24 = Annotated[bool, typer.Option("--int24", help="The same as --bits 24.")]
 Float32 = Annotated[bool, typer.Option("--float32", help="The same as --bits 32.")]
+NoTags = Annotated[
+    bool, typer.Option("--no-tags", help="Leave the input's tags and cover out of the stems.")
+]
 Segment = Annotated[
     float | None,
     typer.Option(help="Taken and not needed: an exported network has the segment it was made for."),
@@ -96,3 +99,17 @@ def output_format(
         bits=wanted.pop() if wanted else bits,
         bitrate_kbps=bitrate_kbps,
     )
+
+
+def unused(output: OutputFormat) -> str:
+    """What was asked for of the samples and is nothing of this format; empty where there is none.
+
+    Said, as whoever types `--mp3-bitrate` and no `--mp3` may expect MP3.
+    """
+    has_bitrate = find_format(output.container).has_bitrate
+    if has_bitrate and output.bits != DEFAULT_BITS:
+        return f"{output.container} has a bitrate and no bits; {output.bits} bits change nothing"
+    if not has_bitrate and output.bitrate_kbps != DEFAULT_BITRATE_KBPS:
+        lossy = " or ".join(f"--{name}" for name in FORMATS if find_format(name).has_bitrate)
+        return f"{output.container} has no bitrate; {lossy} asks for what has"
+    return ""

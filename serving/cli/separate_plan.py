@@ -7,11 +7,9 @@ from pathlib import Path
 from stemline.errors import RequestError
 
 from ..output_names import FileNames
-from ..stem_origin import models_in
+from ..stem_places import Place, replaced_words
 from .report import say, warn
 
-DEFAULT = "{track}/{stem}.{ext}"
-_OF_ANOTHER_MODEL = "{track}/{model}/{stem}.{ext}"
 # Tried in turn where inputs would write to the same files.
 _KEEP_APART = (
     "{parent}/{track}/{stem}.{ext}",
@@ -27,21 +25,6 @@ class Made:
     model: str
     """Its name in paths: of its usual precision the model's, else the artifact's."""
     stems: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where the stems of one input go."""
-
-    path: Path
-    out: Path
-    names: FileNames
-    model: str
-
-    def paths(self, stems: Iterable[str]) -> dict[str, Path]:
-        """Stem → its file."""
-        below = self.names.paths(self.path, self.model, stems)
-        return {stem: self.out / path for stem, path in below.items()}
 
 
 @dataclass(frozen=True)
@@ -89,7 +72,7 @@ def plan(
     """
     if made is None:
         return Plan({path: Place(path, out, names, "") for path in files}, {}, is_checked=False)
-    places = {path: _place(path, names, out, made) for path in files}
+    places = {path: Place(path, out, names, made.model).of_model() for path in files}
     _check_inputs(places, made)
     done = {}
     if skip_existing:
@@ -104,26 +87,13 @@ def plan(
 
 def say_replaced(targets: Iterable[Path]) -> None:
     """Say which of these files are there and will be replaced, if any are."""
-    there = [target for target in targets if target.is_file()]
-    if there:
-        others = (
-            f" and {len(there) - 1} more that are there" if len(there) > 1 else ", which is there,"
-        )
-        warn(f"{there[0]}{others} will be replaced; --skip-existing keeps stems that are complete")
+    if words := replaced_words(targets):
+        warn(f"{words}; --skip-existing keeps stems that are complete")
 
 
 def has_outputs(files: Sequence[Path], names: FileNames, out: Path) -> bool:
     """Whether there is anything in the folder of some input's stems."""
     return any((out / _target(path, names).parent).is_dir() for path in files)
-
-
-def _place(path: Path, names: FileNames, out: Path, made: Made) -> Place:
-    """By the template; by default the stems of another model in the folder are left alone."""
-    if names.template == DEFAULT:
-        others = models_in(out / _target(path, names).parent)
-        if others and made.model not in others:
-            names = FileNames(_OF_ANOTHER_MODEL, names.ext)
-    return Place(path, out, names, made.model)
 
 
 def _check_inputs(places: dict[Path, Place], made: Made) -> None:

@@ -13,6 +13,7 @@ from ..client.client import task_of
 from ..files import Source
 from ..jobs import SeparateOptions
 from ..library import EngineOptions, Library
+from ..stem_places import model_in_paths
 from .remote import ServerOptions
 from .report import say, warn
 from .run_info import RunInfo
@@ -99,7 +100,7 @@ def open_remote(
         if len(found) != 1 and len(usual) != 1:
             return None
         (one,) = found if len(found) == 1 else usual
-        name = _path_name(one.name, one.artifact)
+        name = model_in_paths(one.name, one.artifact)
         return Made(name, _made_stems(one.stems, options))
 
     return SeparateSource(remote, describe, made)
@@ -107,11 +108,7 @@ def open_remote(
 
 def path_name(run: RunInfo) -> str:
     """What a model is called in paths: an artifact of the usual precision by the model's name."""
-    return _path_name(run.model, run.artifact)
-
-
-def _path_name(model: str, artifact: str) -> str:
-    return model if artifact == f"{model}.{DEFAULT_PRECISION}" else artifact
+    return model_in_paths(run.model, run.artifact)
 
 
 def _made_stems(stems: Iterable[str], options: SeparateOptions) -> tuple[str, ...]:

@@ -35,7 +35,10 @@ def serve(
     max_audio_s: option.MaxAudioS = None,
     max_beats_s: option.MaxBeatsS = None,
     max_beats_total_s: option.MaxBeatsTotalS = None,
+    max_disk_mb: option.MaxDiskMb = None,
     idle_s: option.IdleS = None,
+    unread_s: option.UnreadS = None,
+    min_bytes_s: option.MinBytesS = None,
     grace_s: option.GraceS = None,
     tls_cert: option.TlsCert = None,
     tls_key: option.TlsKey = None,
@@ -50,33 +53,11 @@ def serve(
 
     Every option is also an environment variable: --max-streams is STEMLINE_MAX_STREAMS.
     """
+    flags = dict(locals())  # every option is a setting of the same name
     from ..rpc.server import serve as serve_until_stopped
     from ..rpc.settings import load_settings
 
-    settings = load_settings(
-        models=models,
-        host=host,
-        port=port,
-        artifacts=artifacts,
-        device=device,
-        threads=threads,
-        batch_size=batch_size,
-        allow_untrained=allow_untrained,
-        max_streams=max_streams,
-        max_upload_mb=max_upload_mb,
-        max_audio_s=max_audio_s,
-        max_beats_s=max_beats_s,
-        max_beats_total_s=max_beats_total_s,
-        idle_s=idle_s,
-        grace_s=grace_s,
-        tls_cert=tls_cert,
-        tls_key=tls_key,
-        tls_client_ca=tls_client_ca,
-        token_file=token_file,
-        insecure=insecure,
-        reflection=reflection,
-    )
-    _run(serve_until_stopped, settings)
+    _run(serve_until_stopped, load_settings(**flags))
 
 
 def _run(serve_until_stopped: "_Serve", settings: "ServerSettings") -> None:

@@ -38,8 +38,24 @@ MaxBeatsTotalS = Annotated[
         "minute beside the network's own; 7200 if unset, 1 to 2 GB."
     ),
 ]
+MaxDiskMb = Annotated[
+    float | None,
+    typer.Option(
+        help="Temporary files of all calls at once, 10⁶ bytes; half of what is free if unset."
+    ),
+]
 IdleS = Annotated[
     float | None, typer.Option(help="Wait for a client's next message, seconds; 60 if unset.")
+]
+UnreadS = Annotated[
+    float | None,
+    typer.Option(
+        help="Wait for a client to read a response, seconds; four times --idle-s if unset."
+    ),
+]
+MinBytesS = Annotated[
+    float | None,
+    typer.Option(help="The least a client has to send, bytes a second; 2000 if unset, 0 for none."),
 ]
 GraceS = Annotated[
     float | None,

@@ -50,6 +50,8 @@ VERBS = {
     ),
 }
 
+_NEAR = 0.7  # of what difflib makes of two names; at its own 0.6 `--clip-mode` is near `--model`
+
 HELP_NAMES = {"help_option_names": ["-h", "--help"]}
 
 # What demucs and audio-separator call what has another name here.
@@ -64,8 +66,8 @@ _ELSEWHERE = {
     "--mp3-preset": "--bitrate",
     "--output_bitrate": "--bitrate",
     "--custom_output_names": "--filename",
-    "--list_models": "stemline models",
 }
+_COMMANDS = {name: "stemline models" for name in ("--list_models", "--list-models", "-l")}
 
 
 class VerbCommand(TyperCommand):
@@ -155,9 +157,11 @@ def _how(args: list[str]) -> str:
 
 def _meant(name: str, options: list[str]) -> str:
     """The option that was meant, as far as one can tell; empty otherwise."""
-    if name in _ELSEWHERE:
+    if name in _COMMANDS:
+        return _COMMANDS[name]
+    if _ELSEWHERE.get(name) in options:
         return _ELSEWHERE[name]
     plain = name.replace("_", "-")
     long = [option for option in options if option.startswith("--")]
-    near = [plain] if plain in long else get_close_matches(plain, long, 1)
+    near = [plain] if plain in long else get_close_matches(plain, long, 1, _NEAR)
     return near[0] if near else ""

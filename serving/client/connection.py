@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 import grpc
 
-from stemline.errors import RemoteError
+from stemline.errors import RemoteError, SettingsError
 from stemline.v1 import stemline_pb2 as pb
 from stemline.v1 import stemline_pb2_grpc as pb_grpc
 
@@ -16,6 +16,17 @@ from .remote_call import RemoteCall, Upload
 _MAX_MESSAGE_BYTES = 1 << 24
 
 RequestT = TypeVar("RequestT")
+
+
+def _check(tls_cert: bytes | None, tls_key: bytes | None, token: str | None) -> None:
+    """Raise SettingsError for what gRPC ends the process on, takes for nothing, or cannot send."""
+    if (tls_cert is None) != (tls_key is None):
+        raise SettingsError(
+            "a client's certificate and its key belong together (tls_cert and tls_key); give both "
+            "or neither"
+        )
+    if token is not None and not (token.isascii() and token.isprintable()):
+        raise SettingsError("a token is a line of printable ASCII; this one cannot be sent")
 
 
 class Connection:
@@ -32,7 +43,8 @@ class Connection:
         token: str | None,
         timeout_s: float | None,
     ) -> None:
-        """See StemlineClient."""
+        """See StemlineClient. Raises SettingsError."""
+        _check(tls_cert, tls_key, token)
         self.address = address
         self._timeout_s = timeout_s
         self._metadata = None if token is None else (("authorization", f"Bearer {token}"),)

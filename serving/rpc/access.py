@@ -20,7 +20,7 @@ class TokenCheck(grpc.ServerInterceptor):
     """Refuses calls without the token; health checks need none."""
 
     def __init__(self, token: str) -> None:
-        self._wanted = f"Bearer {token}".encode()
+        self._wanted = token.encode()
 
     def intercept_service(
         self,
@@ -34,9 +34,13 @@ class TokenCheck(grpc.ServerInterceptor):
         return grpc.stream_stream_rpc_method_handler(_refuse)
 
     def _is_known(self, details: grpc.HandlerCallDetails) -> bool:
-        sent = dict(details.invocation_metadata).get("authorization", "")
-        received = sent if isinstance(sent, bytes) else sent.encode()
-        return hmac.compare_digest(received, self._wanted)
+        """Whether the call has one `authorization`, of the scheme Bearer in any case (RFC 6750)."""
+        sent = [value for key, value in details.invocation_metadata if key == "authorization"]
+        if len(sent) != 1:  # of two, a proxy and we might each read another
+            return False
+        received = sent[0] if isinstance(sent[0], bytes) else sent[0].encode()
+        scheme, _, token = received.partition(b" ")
+        return scheme.lower() == b"bearer" and hmac.compare_digest(token.strip(), self._wanted)
 
 
 def _refuse(requests: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
@@ -69,12 +73,49 @@ def tls_credentials(settings: ServerSettings) -> grpc.ServerCredentials | None:
         raise SettingsError(
             f"--tls-cert, --tls-key and --tls-client-ca must be PEM files that fit: {error}"
         ) from error
+    _check_dates(settings.tls_cert, settings.tls_key)
     client_ca = settings.tls_client_ca
     return grpc.ssl_server_credentials(
         [(settings.tls_key.read_bytes(), settings.tls_cert.read_bytes())],
         root_certificates=None if client_ca is None else client_ca.read_bytes(),
         require_client_auth=client_ca is not None,
     )
+
+
+_DATES = {9: "is not valid yet", 10: "has expired"}  # OpenSSL's codes of verification
+
+
+def _check_dates(certificate: Path, key: Path) -> None:
+    """Raise SettingsError for a certificate out of its dates, which every client would refuse.
+
+    Python reads the dates of a peer's certificate only, so the server is its own peer, in memory.
+    """
+    server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    server.load_cert_chain(certificate, key)
+    client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    client.check_hostname = False
+    client.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # itself is all that it has to trust
+    client.load_verify_locations(certificate)
+    to_client, to_server = ssl.MemoryBIO(), ssl.MemoryBIO()
+    ends = (
+        client.wrap_bio(to_client, to_server),
+        server.wrap_bio(to_server, to_client, server_side=True),
+    )
+    for _ in range(4):  # flights of a handshake
+        for end in ends:
+            try:
+                end.do_handshake()
+            except ssl.SSLWantReadError:
+                continue
+            except ssl.SSLCertVerificationError as error:
+                if error.verify_code in _DATES:
+                    raise SettingsError(
+                        f"--tls-cert: {certificate} {_DATES[error.verify_code]}; every client "
+                        "would refuse it"
+                    ) from error
+                return  # the clients' authorities are not ours to judge
+            except ssl.SSLError:
+                return
 
 
 def address_of(host: str, port: int) -> str:

@@ -1,6 +1,5 @@
-"""Admission of calls: how many run, how much audio they hold, and whether more are accepted."""
+"""Admission of calls: how many run, and whether more are accepted."""
 
-import math
 import threading
 import time
 from collections.abc import Iterator
@@ -71,66 +70,3 @@ class Admission:
             with self._changed:
                 self._n_inside -= 1
                 self._changed.notify_all()
-
-
-class HeldAudio:
-    """How much audio the calls under way hold in memory: together at most `most_s` seconds.
-
-    The share of a call grows as its audio comes in, and is released when the call ends.
-    """
-
-    def __init__(self, most_s: float) -> None:
-        self._most_s = most_s
-        self._shares: set[AudioShare] = set()
-        self._lock = threading.Lock()
-
-    @property
-    def held_s(self) -> float:
-        """Seconds that all shares hold."""
-        with self._lock:
-            return self._sum_s()
-
-    @contextmanager
-    def share(self) -> Iterator["AudioShare"]:
-        """The share of one call, empty at first; released when the `with` ends."""
-        share = AudioShare(self)
-        with self._lock:
-            self._shares.add(share)
-        try:
-            yield share
-        finally:
-            with self._lock:
-                self._shares.remove(share)
-
-    def grow(self, share: "AudioShare", to_s: float) -> None:
-        """See `AudioShare.grow`."""
-        with self._lock:
-            before_s = share.held_s
-            share.held_s = max(before_s, to_s)
-            if self._sum_s() > self._most_s:
-                share.held_s = before_s
-                raise LimitError(
-                    f"calls that find beats hold {self._most_s:g} s of audio at once, this "
-                    "server's limit, and there is no room for this one's now; try again later"
-                )
-
-    def _sum_s(self) -> float:
-        # Added up anew each time: a sum kept by adding and subtracting would drift.
-        return math.fsum(share.held_s for share in self._shares)
-
-
-class AudioShare:
-    """The audio that one call holds; made by `HeldAudio.share`."""
-
-    def __init__(self, of: HeldAudio) -> None:
-        self._of = of
-        self.held_s = 0.0
-        """Seconds of audio held."""
-
-    def grow(self, to_s: float) -> None:
-        """Hold `to_s` seconds of audio, or what is held already where that is more.
-
-        Raises LimitError where all shares together would hold too much; this one then stays as it
-        was.
-        """
-        self._of.grow(self, to_s)

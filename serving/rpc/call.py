@@ -7,6 +7,7 @@ from typing import Generic, TypeVar
 
 import grpc
 
+from .budget import CallDisk
 from .idle import TimedMessages
 
 RequestT = TypeVar("RequestT")
@@ -21,6 +22,8 @@ class Call(Generic[RequestT]):
     requests: TimedMessages[RequestT]
     """The client's messages, as they come."""
     context: grpc.ServicerContext
+    disk: CallDisk
+    """What its temporary files may hold."""
     stack: ExitStack
     """Closes what the call holds when it ends, however it ends."""
 

@@ -43,12 +43,12 @@ def run_job(
     The fields are named as in AnalyzeResponse, whose oneof has all of them; `as_responses` makes
     the responses. Raises whatever ends the call.
     """
-    blocks, audio, faults = audio_of(call.requests, wanted_input, limits, call.stack)
+    blocks, audio, faults = audio_of(call.requests, wanted_input, limits, call.disk, call.stack)
     call.stack.enter_context(run)  # after the upload's file, so that it ends before that is closed
     events = run.start(blocks, audio)
     if not call.ends_with(run.close):
         return
-    translator = _Translator(call, wanted_output, faults)
+    translator = _Translator(call, wanted_output, audio.n_samples, faults)
     for event in events:
         yield from translator.messages(event)
     for fault in faults:
@@ -60,8 +60,15 @@ class _Translator:
     """The events of one call → messages; `Replies` encode the stems as the output format asks."""
 
     def __init__(
-        self, call: Call[RequestT], wanted_output: pb.OutputFormat, faults: list[str]
+        self,
+        call: Call[RequestT],
+        wanted_output: pb.OutputFormat,
+        n_samples: int | None,
+        faults: list[str],
     ) -> None:
+        """`n_samples` are those of the track, None where that is not known."""
+        self._disk = call.disk
+        self._n_samples = n_samples
         self._request_id = call.request_id
         self._stack = call.stack
         self._output = wanted_output
@@ -80,9 +87,8 @@ class _Translator:
         """The messages of one event, each with the field that carries it."""
         match event:
             case SeparateAccepted():
-                self._replies = replies_for(
-                    self._output, event.sample_rate_hz, event.channels, event.stems, self._stack
-                )
+                self._replies = replies_for(self._output, event, self._disk, self._stack)
+                self._replies.expect(self._n_samples)
                 self._work.append(event.artifact)
                 yield "accepted", accepted_message(event, self._request_id)
             case BeatsAccepted():

@@ -1,7 +1,7 @@
 """Blocks of stems → the stem blocks of a response: PCM as it comes, files at the end."""
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import IO, Protocol
 
@@ -11,9 +11,10 @@ from stemline.arrays import Array
 from stemline.postprocessing.encode import OutputFormat, StemWriter
 from stemline.v1 import stemline_pb2 as pb
 
-from ..jobs import SeparatedBlock
+from ..jobs import SeparateAccepted, SeparatedBlock
 from ..messages.conventions import MAX_DATA_BYTES
 from ..messages.output import output_of
+from .budget import CallDisk
 
 _FULL_SCALE_S16 = 1 << 15
 
@@ -21,8 +22,14 @@ _FULL_SCALE_S16 = 1 << 15
 class Replies(Protocol):
     """Encodes stems and splits them into messages, as the returned iterators are iterated over."""
 
+    def expect(self, n_samples: int | None) -> None:
+        """Make sure of room for a track of so many samples, None where that is not known.
+
+        Raises LimitError where it is known already that there is none.
+        """
+
     def add(self, block: SeparatedBlock) -> Iterator[pb.StemBlock]:
-        """What can be sent now that `block` is final."""
+        """What can be sent now that `block` is final. Raises LimitError where it has no room."""
 
     def finish(self) -> Iterator[pb.StemBlock]:
         """What is left to send after the last block."""
@@ -33,6 +40,9 @@ class PcmReplies:
 
     def __init__(self, encoding: "pb.PcmEncoding") -> None:
         self._is_s16 = encoding == pb.PCM_ENCODING_S16LE
+
+    def expect(self, n_samples: int | None) -> None:
+        """Nothing is held."""
 
     def add(self, block: SeparatedBlock) -> Iterator[pb.StemBlock]:
         """One message a stem for each short stretch, so that a client can regroup as it reads."""
@@ -52,9 +62,10 @@ class PcmReplies:
     def _data(self, samples: Array) -> bytes:
         """(channels, n) → interleaved little-endian bytes."""
         if self._is_s16:
-            full = np.rint(samples.T * np.float32(_FULL_SCALE_S16))
-            full = full.clip(-_FULL_SCALE_S16, _FULL_SCALE_S16 - 1)
-            return bytes(full.astype("<i2").tobytes())
+            # What is no number is silence, as in files.
+            finite = np.nan_to_num(samples.T, nan=0.0, posinf=1.0, neginf=-1.0).clip(-1, 1)
+            full = np.rint(finite * np.float32(_FULL_SCALE_S16))
+            return bytes(full.clip(max=_FULL_SCALE_S16 - 1).astype("<i2").tobytes())
         return bytes(samples.T.astype("<f4").tobytes())
 
 
@@ -67,23 +78,32 @@ class FileReplies:
     def __init__(
         self,
         output: OutputFormat,
-        sample_rate_hz: int,
-        channels: int,
-        stems: Sequence[str],
+        accepted: SeparateAccepted,
+        disk: CallDisk,
         stack: ExitStack,
     ) -> None:
+        self._output = output
+        self._accepted = accepted
+        self._disk = disk
         self._files: dict[str, IO[bytes]] = {}
         self._writers: dict[str, StemWriter] = {}
-        for stem in stems:
+        for stem in accepted.stems:
             file = stack.enter_context(tempfile.TemporaryFile(prefix="stemline-"))
-            writer = StemWriter(file, output, sample_rate_hz, channels)
+            writer = StemWriter(file, output, accepted.sample_rate_hz, accepted.channels)
             stack.callback(writer.abort)
             self._files[stem], self._writers[stem] = file, writer
+
+    def expect(self, n_samples: int | None) -> None:
+        """Hold what the files will have at the least."""
+        rate_hz, channels = self._accepted.sample_rate_hz, self._accepted.channels
+        n_bytes = self._output.least_bytes(n_samples or 0, rate_hz, channels)
+        self._disk.hold("stems", len(self._files) * n_bytes)
 
     def add(self, block: SeparatedBlock) -> Iterator[pb.StemBlock]:
         """Nothing yet: the block is written to the files."""
         for stem, samples in block.stems.items():
             self._writers[stem].write(samples)
+        self._disk.hold("stems", sum(file.tell() for file in self._files.values()))
         yield from ()
 
     def finish(self) -> Iterator[pb.StemBlock]:
@@ -98,14 +118,10 @@ class FileReplies:
 
 
 def replies_for(
-    wanted: pb.OutputFormat,
-    sample_rate_hz: int,
-    channels: int,
-    stems: Sequence[str],
-    stack: ExitStack,
+    wanted: pb.OutputFormat, accepted: SeparateAccepted, disk: CallDisk, stack: ExitStack
 ) -> Replies:
     """The replies in the format that a config asks for. Raises EncodingError or RequestError."""
     output = output_of(wanted)
     if output is None:
         return PcmReplies(wanted.pcm.encoding)
-    return FileReplies(output, sample_rate_hz, channels, stems, stack)
+    return FileReplies(output, accepted, disk, stack)

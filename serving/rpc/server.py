@@ -1,75 +1,77 @@
 """The gRPC server around the service: address, TLS, token, health, and how it starts and stops."""
 
 import logging
+import shutil
 import signal
+import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
 import grpc
 
-from stemline.errors import IdleError, ListenError, MissingExtraError, UntrainedError
+from stemline.errors import ListenError, ServingError, UntrainedError
 from stemline.v1 import stemline_pb2, stemline_pb2_grpc
 
 from ..artifact_folders import artifact_folders, listed
 from ..library import Library, nothing_exported
 from .access import TokenCheck, address_of, check_free, read_token, tls_credentials
-from .admission import WAIT_S, Admission, HeldAudio
-from .idle import TimedMessages
+from .admission import WAIT_S, Admission
+from .alarm import Alarm
+from .budget import beats_budget, disk_budget
+from .guard import Guard
+from .patience import Patience
+from .ready_threads import ReadyThreads
 from .service import StemlineServicer
 from .settings import ServerSettings, check_settings
+from .standard_services import HEALTH, HEALTH_THREADS, MOST_REFLECTING, Health, Reflection
 from .uploads import UploadLimits
-
-try:
-    from grpc_health.v1 import health, health_pb2, health_pb2_grpc  # type: ignore[import-untyped]
-except ImportError as error:
-    raise MissingExtraError("grpcio-health-checking", "serve") from error
-try:
-    from grpc_reflection.v1alpha import (  # type: ignore[import-untyped]
-        reflection,
-        reflection_pb2,
-        reflection_pb2_grpc,
-    )
-except ImportError as error:
-    raise MissingExtraError("grpcio-reflection", "serve") from error
 
 _log = logging.getLogger(__name__)
 
 SERVICE = stemline_pb2.DESCRIPTOR.services_by_name["StemlineService"].full_name
-_SERVICES = ("", SERVICE)
-_SERVING = health_pb2.HealthCheckResponse.SERVING
-_NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
-# Threads beside those of the streams: health, reflection, the list, and refusing calls.
+# Threads beside those of the streams: reflection, the list, and refusing calls.
 _SPARE_THREADS = 16
 # Calls beyond the streams, with a spare thread or waiting for one, which is soon free: a refusal
 # takes no time. What comes above is refused by gRPC itself, as RESOURCE_EXHAUSTED.
 _SPARE_CALLS = 256
 # Seconds: a call that is over may still have its last messages to send.
 _FLUSH_S = 5.0
+# Seconds that gRPC has to stop in, once it was told to; it takes a few milliseconds.
+_STOP_S = 5.0
 _KEEPALIVE_MS = 60_000
+# A terminal that closes says so with SIGHUP, which would end the process with all its calls.
+_HANG_UP = (signal.SIGHUP,) if hasattr(signal, "SIGHUP") else ()
 
 
 class StemlineServer:
     """One server: `start` it, then `drain` it."""
 
     def __init__(self, library: Library, settings: ServerSettings) -> None:
-        """Nothing listens yet. Raises SettingsError when the settings do not fit together."""
+        """Nothing listens yet; its threads are there.
+
+        Raises SettingsError when the settings do not fit together, ListenError where the system has
+        not so many threads.
+        """
         check_settings(settings)
         self._library = library
         self._settings = settings
         self._admission = Admission(settings.max_streams)
-        self._beats_audio = HeldAudio(settings.max_beats_total_s)
-        self._pool = ThreadPoolExecutor(
-            settings.max_streams + _SPARE_THREADS, thread_name_prefix="stemline call"
+        self._beats_audio = beats_budget(settings.max_beats_total_s)
+        self._disk = disk_budget(_most_disk_bytes(settings))
+        self._pool = ReadyThreads(settings.max_streams + _SPARE_THREADS, "stemline call")
+        self._health_pool = ReadyThreads(HEALTH_THREADS, "stemline health")
+        # Beside every call that streams, one that waits for its messages.
+        self._receivers = ReadyThreads(
+            settings.max_streams + MOST_REFLECTING + _SPARE_THREADS, "stemline receive"
         )
-        self._health = health.HealthServicer()
-        self._set_health(_NOT_SERVING)
+        self._alarm = Alarm()
+        self._health = Health((SERVICE,))
         self._server = self._built()
+        self._grpc_threads: set[threading.Thread] = set()
         self._stopped = threading.Event()
 
     @property
@@ -80,7 +82,12 @@ class StemlineServer:
     @property
     def held_audio_s(self) -> float:
         """Seconds of audio for which calls that find beats hold memory."""
-        return self._beats_audio.held_s
+        return self._beats_audio.held
+
+    @property
+    def held_disk_bytes(self) -> float:
+        """What the temporary files of calls under way may hold."""
+        return self._disk.held
 
     def start(self) -> int:
         """Listen, load the models, take calls; returns the port.
@@ -109,8 +116,18 @@ class StemlineServer:
                 port = self._server.add_secure_port(address, credentials)
         except RuntimeError as error:
             raise ListenError(f"cannot listen on {address}: {error}") from error
+        before = set(threading.enumerate())
         self._server.start()
+        self._grpc_threads = set(threading.enumerate()) - before
         return port
+
+    def check(self) -> None:
+        """Raise ServingError where gRPC's own thread has died: nobody would be answered again."""
+        if not self._stopped.is_set() and not all(each.is_alive() for each in self._grpc_threads):
+            raise ServingError(
+                "the thread that serves all calls has died, its traceback is above; start the "
+                "server anew"
+            )
 
     def load_models(self, go_on: Callable[[], bool] = lambda: True) -> None:
         """Open the models of the settings, or every one that may run, as long as `go_on()` is true.
@@ -135,7 +152,7 @@ class StemlineServer:
     def open(self) -> None:
         """Take calls, and say so to health checks."""
         self._admission.open()
-        self._set_health(_SERVING)
+        self._health.serving()
 
     def drain(self, grace_s: float | None = None) -> bool:
         """Refuse new calls, let the accepted ones finish, stop; whether all of them finished.
@@ -153,12 +170,22 @@ class StemlineServer:
         return finished
 
     def stop(self, flush_s: float = 0) -> None:
-        """Cancel what is still under way after `flush_s` seconds, and stop listening."""
+        """Cancel what is still under way after `flush_s` seconds, and stop listening.
+
+        It takes at most some seconds more than that, whatever the calls do.
+        """
         self._stopped.set()
         self._admission.drain()
-        self._server.stop(flush_s).wait()
+        try:
+            stopped = self._server.stop(flush_s).wait(flush_s + _STOP_S)
+        except RuntimeError:  # it needs a thread of its own, and the system has none
+            stopped = False
+        if not stopped:
+            _log.error("gRPC did not stop in time; what it still held ends with the process")
         self._admission.wait_until_empty(_FLUSH_S)
-        self._pool.shutdown(wait=False)
+        self._pool.shutdown()
+        self._health_pool.shutdown()
+        self._receivers.shutdown()
 
     def _usable_models(self) -> list[str]:
         """The names of the models that may run; the others are logged. Raises if there is none."""
@@ -179,9 +206,10 @@ class StemlineServer:
     def _built(self) -> grpc.Server:
         settings = self._settings
         token = None if settings.token_file is None else read_token(settings.token_file)
+        guard = Guard(self._alarm, {HEALTH: self._health_pool}, answers_itself=SERVICE)
         server = grpc.server(
             self._pool,
-            interceptors=[] if token is None else [TokenCheck(token)],
+            interceptors=[guard, *([] if token is None else [TokenCheck(token)])],
             options=[
                 ("grpc.so_reuseport", 0),  # a taken port is an error
                 ("grpc.max_receive_message_length", round(settings.max_message_mb * 1e6)),
@@ -190,6 +218,13 @@ class StemlineServer:
                 ("grpc.keepalive_timeout_ms", _KEEPALIVE_MS // 3),
             ],
             maximum_concurrent_rpcs=settings.max_streams + _SPARE_CALLS,
+        )
+        patience = Patience(
+            self._alarm,
+            self._receivers.submit,
+            settings.idle_s,
+            settings.unread_s,
+            settings.min_bytes_s,
         )
         servicer = StemlineServicer(
             self._library,
@@ -200,37 +235,22 @@ class StemlineServer:
                 settings.max_beats_s,
                 self._beats_audio,
             ),
+            patience,
+            self._disk,
             preferred=settings.models,
-            idle_s=settings.idle_s,
         )
         stemline_pb2_grpc.add_StemlineServiceServicer_to_server(servicer, server)  # type: ignore[no-untyped-call]
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
+        self._health.add_to(server)
         if settings.reflection:
-            names = (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
-            reflecting = _Reflection(names, settings.idle_s)
-            reflection_pb2_grpc.add_ServerReflectionServicer_to_server(reflecting, server)
+            Reflection((SERVICE,), patience).add_to(server)
         return server
 
-    def _set_health(self, status: "health_pb2.HealthCheckResponse.ServingStatus") -> None:
-        for service in _SERVICES:
-            self._health.set(service, status)
 
-
-class _Reflection(reflection.ReflectionServicer):  # type: ignore[misc]
-    """gRPC reflection; a call that sends nothing for `idle_s` ends."""
-
-    def __init__(self, names: tuple[str, ...], idle_s: float) -> None:
-        super().__init__(names)
-        self._idle_s = idle_s
-
-    def ServerReflectionInfo(
-        self,
-        request_iterator: "Iterator[reflection_pb2.ServerReflectionRequest]",
-        context: grpc.ServicerContext,
-    ) -> "Iterator[reflection_pb2.ServerReflectionResponse]":
-        """Answer the client's questions; see gRPC's reflection protocol."""
-        with TimedMessages(request_iterator, self._idle_s) as requests, suppress(IdleError):
-            yield from super().ServerReflectionInfo(requests, context)
+def _most_disk_bytes(settings: ServerSettings) -> float:
+    """What temporary files may hold: as it was set, else half of what is free at the start."""
+    if settings.max_disk_mb is not None:
+        return settings.max_disk_mb * 1e6
+    return shutil.disk_usage(tempfile.gettempdir()).free / 2
 
 
 def serve(
@@ -238,11 +258,11 @@ def serve(
     settings: ServerSettings,
     on_ready: Callable[[str], None] = lambda address: None,
 ) -> bool:
-    """Serve until SIGTERM or SIGINT, then drain; a second signal stops at once.
+    """Serve until SIGTERM, SIGINT or SIGHUP, then drain; a second signal stops at once.
 
     Call it from the main thread. `on_ready` is called with the address once calls are taken. The
     library stays open. Returns whether every accepted call finished. Raises as
-    `StemlineServer.start` does.
+    `StemlineServer.start` and `StemlineServer.check` do.
     """
     signals = _Signals()
     server = StemlineServer(library, settings)
@@ -255,6 +275,7 @@ def serve(
                 on_ready(address_of(settings.host, port))
             while signals.n_received == 0:
                 time.sleep(WAIT_S)
+                server.check()
             _log.info("draining: %d calls are under way", server.n_streams)
             signals.on_second = server.stop
             if signals.n_received > 1:
@@ -266,7 +287,7 @@ def serve(
 
 
 class _Signals:
-    """Counts SIGTERM and SIGINT while serving; every one after the first calls `on_second`.
+    """Counts SIGTERM, SIGINT and SIGHUP while serving; every one after the first calls `on_second`.
 
     Python runs handlers in the main thread between two of its steps, and a signal that another
     thread received does not wake the main thread. So the main thread waits in short steps, and the
@@ -279,7 +300,7 @@ class _Signals:
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> "_Signals":
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in (signal.SIGTERM, signal.SIGINT, *_HANG_UP):
             self._before[number] = signal.signal(number, self._received)
         return self
 

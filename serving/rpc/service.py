@@ -20,9 +20,10 @@ from ..served_models import ServedModels
 from . import analyze_call
 from .admission import Admission
 from .beats_call import beats_call
+from .budget import Budget, CallDisk
 from .call import Call
-from .idle import TimedMessages
 from .model_list import list_models
+from .patience import Patience
 from .separate_call import separate_call
 from .status import RequestFields, rpc_status_of
 from .uploads import UploadLimits
@@ -42,17 +43,19 @@ class StemlineServicer(pb_grpc.StemlineServiceServicer):
         library: Library,
         admission: Admission,
         limits: UploadLimits,
+        patience: Patience,
+        disk: Budget,
         preferred: Sequence[str] = (),
-        idle_s: float = 60,
     ) -> None:
-        """`preferred` are models by name: the first of each task is its default.
+        """`disk` is what the temporary files of all calls may hold, in bytes.
 
-        `idle_s` is the longest wait for a client's next message, in seconds.
+        `preferred` are models by name: the first of each task is its default.
         """
         self._models = ServedModels(library, preferred)
         self._admission = admission
         self._limits = limits
-        self._idle_s = idle_s
+        self._patience = patience
+        self._disk = disk
 
     def Separate(
         self, request_iterator: Iterator[pb.SeparateRequest], context: grpc.ServicerContext
@@ -96,9 +99,11 @@ class StemlineServicer(pb_grpc.StemlineServiceServicer):
         request_id = secrets.token_hex(4)
         try:
             with self._admission.inside(), ExitStack() as stack:
-                requests = stack.enter_context(TimedMessages(messages, self._idle_s))
-                call = Call(request_id, requests, context, stack)
-                yield from responses(call, self._models, self._limits)
+                requests = stack.enter_context(self._patience.messages(messages))
+                disk = CallDisk(stack.enter_context(self._disk.share()))
+                call = Call(request_id, requests, context, disk, stack)
+                reading = stack.enter_context(self._patience.reading(context, request_id))
+                yield from reading.timed(responses(call, self._models, self._limits))
             return
         except Exception as error:  # noqa: BLE001 - the boundary: any error becomes a status
             if not context.is_active():

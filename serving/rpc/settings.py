@@ -47,11 +47,21 @@ class ServerSettings(BaseSettings):
     max_beats_total_s: float = Field(7200, gt=0)
     """The recordings of all calls under way that find beats, together, in seconds: each keeps the
     network's inputs until it ends, 8 to 16 MB for every minute. So two hours are 1 to 2 GB."""
+    max_disk_mb: float | None = Field(None, gt=0)
+    """The temporary files of all calls together, in units of 10⁶ bytes: files that were sent and
+    stems that are sent as files. None for half of what the disk has free at the start."""
     max_message_mb: float = Field(4.2, gt=0.6, le=2000)
     """The largest message, in units of 10⁶ bytes; audio is best sent in messages of 512 KiB."""
     idle_s: float = Field(60, gt=0, le=86_400)
     """How long, in seconds, a call may send nothing while the server waits for its next message.
-    Time in which the server is busy, and asks for none, does not count."""
+    Time in which the server is busy, and asks for none, does not count. A call that does not read
+    ends when a response has waited four times as long."""
+    unread_s: float | None = Field(None, gt=0, le=86_400)
+    """How long, in seconds, a response may wait for the client to read it; None for four times
+    `idle_s`, see `unread.py`."""
+    min_bytes_s: float = Field(2000, ge=0, le=1e6)
+    """The least that a client has to send, in bytes a second, while the server waits for it; 0 for
+    no such limit. One that sends less may go on for `idle_s` in all. Music of 16 kbit/s is 2000."""
     grace_s: float | None = Field(None, ge=0, allow_inf_nan=False)
     """How long, in seconds, accepted calls may still run once the server is to stop; None for as
     long as they take."""

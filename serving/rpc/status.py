@@ -22,7 +22,9 @@ _log = logging.getLogger(__name__)
 
 _DOMAIN = "stemline"  # of the reasons in ErrorInfo
 _RETRY_S = 5
-_MAX_MESSAGE_CHARS = 1000  # a status travels in HTTP headers, which servers cap at 8 KiB
+# A status travels in HTTP headers, of which 8 KiB are taken: in words, where every byte that is not
+# ASCII takes three, and twice in details, where three bytes take four.
+_MAX_MESSAGE_BYTES = 1000
 
 _CONFIG = "config"
 # Fields of the requests themselves, and the name of their oneof. Whatever else an error names is an
@@ -68,8 +70,7 @@ def rpc_status_of(
     `fields` are those of the call's request; unset, every option is a field of its config. A fault
     of ours is logged with its traceback, and the client gets the request's id alone.
     """
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        error = LimitError("the server's disk is full; try again later")
+    error = _shortage_of(error) or error
     code = status_of(error)
     if not isinstance(error, StemlineError) or code is grpc.StatusCode.INTERNAL:
         _log.error("request %s failed", request_id, exc_info=error)
@@ -83,7 +84,7 @@ def rpc_status_of(
     if code is grpc.StatusCode.INVALID_ARGUMENT:
         violation = error_details_pb2.BadRequest.FieldViolation(
             field=(fields or RequestFields()).path_of(error.field),
-            description=message[:_MAX_MESSAGE_CHARS],
+            description=_short(message),
         )
         details.append(error_details_pb2.BadRequest(field_violations=[violation]))
     elif code in _RETRIED:
@@ -93,8 +94,33 @@ def rpc_status_of(
     return _status(code, message, _reason_of(error), *details)
 
 
+_NO_THREAD = "can't start new thread"
+_SHORTAGES = {
+    errno.ENOSPC: "the server's disk is full; try again later",
+    errno.EDQUOT: "the server's share of the disk is full; try again later",
+    errno.EMFILE: "the server has no file descriptors left; try again later",
+    errno.ENFILE: "the server's system has no file descriptors left; try again later",
+}
+
+
+def _shortage_of(error: BaseException) -> LimitError | None:
+    """What the machine has none of at the moment, where an error says so; not a fault of ours."""
+    if isinstance(error, OSError) and error.errno in _SHORTAGES:
+        return LimitError(_SHORTAGES[error.errno])
+    if isinstance(error, RuntimeError) and str(error) == _NO_THREAD:
+        return LimitError("the server has no threads left; try again later")
+    if isinstance(error, MemoryError):
+        return LimitError("the server has no memory left for this call; try again later")
+    return None
+
+
+def _short(message: str) -> str:
+    """As much of a message as a status holds."""
+    return message.encode(errors="replace")[:_MAX_MESSAGE_BYTES].decode(errors="ignore")
+
+
 def _status(code: grpc.StatusCode, message: str, reason: str, *details: Message) -> grpc.Status:
-    status = status_pb2.Status(code=code.value[0], message=message[:_MAX_MESSAGE_CHARS])
+    status = status_pb2.Status(code=code.value[0], message=_short(message))
     if reason:
         info = error_details_pb2.ErrorInfo(reason=reason, domain=_DOMAIN)
         status.details.add().Pack(info)

@@ -13,7 +13,7 @@ from stemline.preprocessing.audio import AudioFormat, AudioReader, decode_pcm, o
 from stemline.preprocessing.channels import MOST_CHANNELS
 from stemline.v1 import stemline_pb2 as pb
 
-from .admission import AudioShare, HeldAudio
+from .budget import Budget, CallDisk, Share, beats_budget
 
 
 class UploadMessage(Protocol):
@@ -55,10 +55,10 @@ class UploadLimits:
     max_beats_s: float = math.inf
     """The longest recording in which beats are found, in seconds: a beat network's memory grows
     with the length of the track."""
-    beats_audio: HeldAudio = field(default_factory=lambda: HeldAudio(math.inf))
+    beats_audio: Budget = field(default_factory=lambda: beats_budget(math.inf))
     """The audio held by all calls that find beats: each keeps its network's inputs until it ends.
     """
-    share: AudioShare | None = None
+    share: Share | None = None
     """This call's part of `beats_audio`; None where it keeps no audio."""
 
     def for_beats(self, stack: ExitStack) -> "UploadLimits":
@@ -85,6 +85,7 @@ def audio_of(
     requests: Iterator[UploadMessage],
     wanted: pb.InputFormat,
     limits: UploadLimits,
+    disk: CallDisk,
     stack: ExitStack,
 ) -> tuple[Iterable[Array], AudioFormat, list[str]]:
     """The audio that follows a config: blocks (channels, n_samples), what they are, its faults.
@@ -103,7 +104,10 @@ def audio_of(
         blocks = decode_pcm(parts, _encoding(wanted.pcm), audio.channels)
         return _within(blocks, audio, limits), audio, []
     spool = stack.enter_context(tempfile.TemporaryFile(prefix="stemline-"))
+    n_bytes = 0
     for part in parts:
+        n_bytes += len(part)
+        disk.hold("upload", n_bytes)
         spool.write(part)
     spool.seek(0)
     faults: list[str] = []
@@ -195,9 +199,9 @@ def _within(blocks: Iterator[Array], audio: AudioFormat, limits: UploadLimits) -
         yield block
 
 
-def _hold(received_s: float, share: AudioShare, most_s: float) -> None:
+def _hold(received_s: float, share: Share, most_s: float) -> None:
     """Let a share hold what was received, rounded up to a minute, but at most `most_s`."""
-    if received_s > share.held_s:
+    if received_s > share.held:
         share.grow(min(_STEP_S * math.ceil(received_s / _STEP_S), most_s))
 
 

@@ -27,10 +27,9 @@ from stemline.evaluation.quality import (
     measure_quality,
     quality_from_json,
     scores_of,
-    separate_together,
-    separate_whole,
     truth_for,
 )
+from stemline.evaluation.separation import separate_together, separate_whole
 from stemline.families.common.chunked import chunk_plan
 from stemline.families.mdx23c.processing import network_input
 from stemline.preprocessing.chunks import iter_chunks

@@ -43,6 +43,28 @@ def test_stems_are_those_of_a_local_model(
         assert progress[-1] == (clicks.shape[1], clicks.shape[1])
 
 
+def test_files_are_those_of_a_local_model(
+    client: stemline.Client, artifacts: Path, song: Path, clicks: np.ndarray, tmp_path: Path
+) -> None:
+    wanted = {"stems": ["drums", "vocals"], "residual": True, "bits": 24}
+    local = stemline.separate_file(
+        song, tmp_path / "local", model="tiny", artifacts=artifacts, threads=1, **wanted
+    )
+    progress: list[tuple[int, int | None]] = []
+    remote = client.separate_file(
+        song, tmp_path / "remote", **wanted, on_progress=lambda *said: progress.append(said)
+    )
+    assert list(remote.stems) == ["drums", "vocals", "residual"]
+    for stem, path in remote.stems.items():
+        assert path == tmp_path / "remote" / "song" / f"{stem}.wav"
+        assert path.read_bytes() == local.stems[stem].read_bytes()
+    assert progress[-1] == (clicks.shape[1], clicks.shape[1])
+    named = client.separate_file(
+        song, tmp_path, model="tiny.fp32", stems="bass", filename="{model}_{stem}.{ext}"
+    )
+    assert named.stems == {"bass": tmp_path / "tiny_bass.wav"}
+
+
 def test_a_stream_is_the_same(client: stemline.Client) -> None:
     mixture = music(20_000)
     with client.stream(in_blocks(mixture, 997), RATE, 2, model="tiny.fp32") as separation:

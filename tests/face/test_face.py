@@ -13,12 +13,16 @@ import stemline
 
 LOADED = "artifacts=None, device='auto', threads=None"
 MADE = "stems=None, residual=False, overlap=None, shifts=0, seed=0"
+WRITTEN = "filename='{track}/{stem}.{ext}', format='wav', bits=16, bitrate_kbps=192"
 SIGNATURES = {
     "load_separator": f"(model=None, *, {LOADED}, batch_size=None, precision=None, "
     "allow_untrained=False)",
     "load_beat_tracker": f"(model=None, *, separator=None, {LOADED}, allow_untrained=False)",
     "separate": f"(source, sample_rate_hz=None, *, model=None, {LOADED}, batch_size=None, "
     f"precision=None, allow_untrained=False, {MADE}, strict=False, on_progress=None)",
+    "separate_file": f"(source, out='separated', *, model=None, {LOADED}, batch_size=None, "
+    f"precision=None, allow_untrained=False, {WRITTEN}, {MADE}, strict=False, tags=True, "
+    "on_progress=None)",
     "find_beats": f"(source, sample_rate_hz=None, *, model=None, separator=None, {LOADED}, "
     "allow_untrained=False, activations=False, strict=False, on_progress=None)",
     "Client": "(address, *, token=None, tls=False, tls_ca=None, tls_cert=None, tls_key=None, "
@@ -28,6 +32,8 @@ METHODS = {
     "stemline.separators.Separator": {
         "separate": f"(self, source, sample_rate_hz=None, *, {MADE}, strict=False, "
         "on_progress=None)",
+        "separate_file": f"(self, source, out='separated', *, {WRITTEN}, {MADE}, strict=False, "
+        "tags=True, on_progress=None)",
         "stream": f"(self, blocks, sample_rate_hz, channels, *, {MADE})",
         "close": "(self)",
         "model": "property",
@@ -46,13 +52,15 @@ METHODS = {
         "models": "(self)",
         "separate": f"(self, source, sample_rate_hz=None, *, model=None, {MADE}, "
         "strict=False, on_progress=None)",
+        "separate_file": f"(self, source, out='separated', *, model=None, {WRITTEN}, {MADE}, "
+        "strict=False, tags=True, on_progress=None)",
         "stream": f"(self, blocks, sample_rate_hz, channels, *, model=None, {MADE})",
         "track": "(self, source, sample_rate_hz=None, *, model=None, separator=None, "
         "activations=False, strict=False, on_progress=None)",
         "close": "(self)",
     },
     "stemline.stems.Stems": {
-        "save": "(self, folder, format='wav', bits=16, bitrate_kbps=192)",
+        "save": "(self, folder, format='wav', bits=16, bitrate_kbps=192, tags=True)",
         "n_samples": "property",
         "duration_s": "property",
         # A Mapping's own.
@@ -84,7 +92,7 @@ def test_public_is_what_all_names() -> None:
     for name in stemline.__all__:
         assert getattr(stemline, name) is getattr(stemline, name)
     with pytest.raises(AttributeError, match="module 'stemline' has no attribute 'load_seperator'"):
-        stemline.load_seperator  # noqa: B018
+        getattr(stemline, "load_seperator")  # noqa: B009
 
 
 @pytest.mark.parametrize("name", SIGNATURES)

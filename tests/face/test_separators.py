@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,6 +26,7 @@ from stemline.errors import (
     WrongModelError,
 )
 from stemline.separators import Separator
+from stemline.serving.stem_origin import mark, models_in
 
 # float32 through two Fourier transforms that add nothing, beside float64.
 EXACT = {"rtol": 0, "atol": 2e-6}
@@ -142,6 +144,132 @@ def test_stems_are_those_of_the_command(exported: Path, tmp_path: Path) -> None:
         np.testing.assert_array_equal(of_array[stem], stems[stem])
         written = tmp_path / "out" / "song" / f"{stem}.wav"
         assert path.read_bytes() == written.read_bytes()
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    """Every file below a folder."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+@pytest.mark.parametrize(
+    ("asked", "options"),
+    [
+        ({}, []),
+        ({"format": "flac", "bits": 24}, ["--flac", "--bits", "24"]),
+        (
+            {"format": "mp3", "bitrate_kbps": 128, "stems": "vocals", "residual": True},
+            ["--mp3", "--mp3-bitrate", "128", "--two-stems", "vocals"],
+        ),
+        (
+            {"bits": 32, "overlap": 2, "filename": "{model}/{track}_{stem}.{ext}"},
+            ["--float32", "--overlap", "2", "--filename", "{model}/{track}_{stem}.{ext}"],
+        ),
+    ],
+)
+def test_files_are_those_of_the_command(
+    exported: Path, tmp_path: Path, asked: dict[str, Any], options: list[str]
+) -> None:
+    song = tmp_path / "song.wav"
+    soundfile.write(song, 0.5 * music(30_001).T, 48000, "FLOAT")
+    done = command(
+        exported, song, "-m", "tiny", "--threads", "1", *options, "-o", tmp_path / "command"
+    )
+    assert done.returncode == 0, done.stderr
+    progress: list[tuple[int, int | None]] = []
+    made = stemline.separate_file(
+        str(song), tmp_path / "api", model="tiny", artifacts=exported, threads=1,
+        allow_untrained=True, on_progress=lambda *said: progress.append(said), **asked,
+    )  # fmt: skip
+    written = files_of(tmp_path / "api")
+    assert written == files_of(tmp_path / "command")
+    assert {path.relative_to(tmp_path / "api").as_posix() for path in made.stems.values()} == set(
+        written
+    )
+    assert (made.n_samples, made.sample_rate_hz, made.faults) == (30_001, 48000, ())
+    assert progress[-1] == (30_001, 30_001)
+    assert all(one[0] < other[0] for one, other in pairwise(progress))
+
+
+def test_what_is_wrong_with_a_file_and_what_was_clipped_come_back(
+    separator: Separator, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    whole = tmp_path / "song.wav"
+    soundfile.write(whole, 4 * music(20_000).T, RATE, "FLOAT")
+    short = tmp_path / "short.wav"
+    short.write_bytes(whole.read_bytes()[:-8_000])  # 1000 frames of two floats
+    made = separator.separate_file(short, tmp_path / "out")
+    assert made.n_samples == 19_000
+    (fault,) = made.faults
+    assert "announces 0.45 s, and 0.43 s of it can be read" in fault
+    assert made.clipped_samples["drums"] > 0
+    assert fault in caplog.text
+    assert f"{made.clipped_samples['drums']} samples of drums" in caplog.text
+    with pytest.raises(AudioError):
+        separator.separate_file(short, tmp_path / "strict", strict=True)
+    assert not (tmp_path / "strict").exists()
+
+
+def test_what_fails_leaves_what_was_there(
+    separator: Separator, song: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    made = separator.separate_file(song, tmp_path / "out", stems="bass")
+    before = files_of(tmp_path / "out")
+
+    def stop(done: int, total: int | None) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        separator.separate_file(song, tmp_path / "out", on_progress=stop)
+    assert files_of(tmp_path / "out") == before
+    caplog.clear()
+    assert separator.separate_file(song, tmp_path / "out", stems="bass").stems == made.stems
+    assert f"{made.stems['bass']}, which is there, will be replaced" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["...wav", "..wav", ".wav", "[id] \u202e.wav", "a\\b.wav"])
+def test_no_name_leads_out_of_the_folder(
+    separator: Separator, song: Path, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "in").mkdir()
+    track = song.rename(tmp_path / "in" / name)
+    made = separator.separate_file(track, tmp_path / "a" / "out", stems="bass")
+    (path,) = made.stems.values()
+    assert path.resolve().is_relative_to((tmp_path / "a" / "out").resolve())
+    assert path.parent.parent == tmp_path / "a" / "out"
+    assert [one.name for one in (tmp_path / "a").iterdir()] == ["out"]
+
+
+def test_stems_of_a_second_model_stand_beside_the_first(
+    separator: Separator, artifacts: Path, song: Path, tmp_path: Path
+) -> None:
+    mark([song], "probe")
+    if models_in(song.parent) != {"probe"}:
+        pytest.skip("this file system keeps no extended attributes")
+    first = separator.separate_file(song, tmp_path, stems="bass")
+    second = stemline.separate_file(
+        song, tmp_path, model="noise", artifacts=artifacts, allow_untrained=True, stems="bass"
+    )
+    assert first.stems["bass"] == tmp_path / "song" / "bass.wav"
+    assert second.stems["bass"] == tmp_path / "song" / "noise" / "bass.wav"
+
+
+def test_what_a_file_cannot_be_written_of_is_said(
+    separator: Separator, song: Path, clicks: np.ndarray, tmp_path: Path
+) -> None:
+    with pytest.raises(RequestError, match="takes the path of an audio file"):
+        separator.separate_file(clicks)  # type: ignore[arg-type]
+    with pytest.raises(RequestError, match="all stems would be one file"):
+        separator.separate_file(song, tmp_path, filename="{track}.{ext}")
+    with pytest.raises(RequestError, match="leads out"):
+        separator.separate_file(song, tmp_path, filename="../{stem}.{ext}")
+    drums = song.rename(tmp_path / "drums.wav")
+    with pytest.raises(RequestError, match="written over the input"):
+        separator.separate_file(drums, tmp_path, filename="{stem}.{ext}", stems="drums")
+    assert drums.stat().st_size > 1_000_000
 
 
 def test_models_have_several_names(artifacts: Path) -> None:

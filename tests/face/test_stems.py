@@ -9,7 +9,10 @@ import soundfile
 from helpers import music
 
 from stemline.errors import EncodingError
+from stemline.preprocessing.tags import read_tags
+from stemline.serving.stem_tags import TrackTags
 from stemline.stems import Stems
+from stemline.tags import Tags
 
 RATE = 48000
 
@@ -97,14 +100,34 @@ def test_all_stems_are_written_or_none(stems: Stems, tmp_path: Path) -> None:
     assert not (tmp_path / "new").exists()
 
 
-def test_clipping_is_said(stems: Stems, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("format", ["wav", "flac", "mp3"])
+def test_clipping_is_said(
+    stems: Stems, format: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     loud = music(100)
     loud[1, 3] = -1.5
     with caplog.at_level(logging.WARNING):
-        stems.save(tmp_path)
+        stems.save(tmp_path, format)
         assert not caplog.messages
-        Stems({"vocals": loud}, RATE, "tiny", {}).save(tmp_path)
+        Stems({"vocals": loud}, RATE, "tiny", {}).save(tmp_path, format)
     assert caplog.messages == [
         "1 samples of vocals went beyond full scale and were clipped; "
         "format='wav', bits=32 keeps them"
     ]
+
+
+@pytest.mark.parametrize("format", ["wav", "flac", "mp3"])
+def test_files_have_the_tracks_tags_unless_they_are_to_have_none(
+    stems: Stems, format: str, tmp_path: Path
+) -> None:
+    tags = TrackTags("song", Tags({"title": ("Song",), "artist": ("A",)}))
+    tagged = Stems({"vocals": stems["vocals"]}, RATE, "tiny", {}, tags)
+    path = tagged.save(tmp_path, format)["vocals"]
+    assert read_tags(path).tags.fields == {
+        "title": ("Song (vocals)",),
+        "artist": ("A",),
+        "stemline_model": ("tiny",),
+    }
+    assert not read_tags(tagged.save(tmp_path, format, tags=False)["vocals"]).tags.fields
+    of_samples = stems.save(tmp_path, format)["vocals"]
+    assert read_tags(of_samples).tags.fields["title"] == ("vocals",)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 import stemline
 from stemline.client import ServerModel
+from stemline.serving.files import SeparatedFile
 from stemline.serving.jobs import Beats
 from stemline.stems import Stems
 
@@ -29,7 +30,11 @@ def separating(
         with separator.stream(blocks, 44100, 2) as separation:
             for block in separation:
                 assert_type(block.stems, dict[str, NDArray[np.float32]])
+        assert_type(separator.separate_file(path, path, stems="vocals").faults, tuple[str, ...])
     assert_type(stemline.separate("song.wav"), Stems)
+    made = stemline.separate_file("song.wav", out=path, format="flac", on_progress=progress)
+    assert_type(made, SeparatedFile)
+    assert_type(made.stems, dict[str, Path])
 
 
 def finding_beats(path: Path, samples: NDArray[np.float32]) -> None:
@@ -44,6 +49,7 @@ def calling_a_server(path: Path) -> None:
     with stemline.Client("127.0.0.1:8500", token="secret", tls_ca=path) as client:
         assert_type(client.models(), list[ServerModel])
         assert_type(client.separate(path, model="htdemucs"), Stems)
+        assert_type(client.separate_file(path, model="htdemucs"), SeparatedFile)
         assert_type(client.track(str(path)), Beats)
     assert_type(stemline.__version__, str)
     assert_type(stemline.errors.RemoteError("NOT_FOUND", "").exit_code, int)
@@ -53,5 +59,6 @@ def mistakes(path: Path, integers: NDArray[np.int16]) -> None:
     stemline.load_seperator("htdemucs")  # type: ignore[attr-defined]
     stemline.separate(integers, 44100)  # type: ignore[arg-type]
     stemline.separate(path, "mini")  # type: ignore[arg-type]
+    stemline.separate_file(integers)  # type: ignore[arg-type]
     stemline.load_separator("htdemucs", "artifacts")  # type: ignore[call-arg]
     stemline.find_beats(path, residual=True)  # type: ignore[call-arg]

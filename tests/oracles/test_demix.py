@@ -7,7 +7,7 @@ nothing is streamed, no chunk is left out, and the network is audio-separator's.
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -35,7 +35,8 @@ RATE = 44100
 # The budget. Float32 sums in another order and Winograd's transforms leave 80 dB and more.
 BUDGET_DB = 65.0
 
-OFFICIAL = MODELS["mdx23c"].config
+OFFICIAL = cast(Mdx23cConfig, MODELS["mdx23c"].config)
+
 CHUNK = OFFICIAL.chunk_samples
 # One chunk and less; both sides of a border at overlap 2 and at overlap 4; and many chunks.
 LENGTHS = [

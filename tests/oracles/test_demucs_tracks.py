@@ -280,7 +280,7 @@ def test_one_stem_of_a_bag_runs_its_network_alone(
         return opened(path, *arguments)
 
     monkeypatch.setattr(library, "open_engine", recorded)
-    alone = Library(here.root)
+    alone = Library(here.folders)
     separator = alone.separator("my-ft")
     samples = track(2 * RATE)
     options = SeparateOptions(stems=("winds",), shifts=shifts, seed=7)

@@ -56,6 +56,21 @@ def test_clipped_samples_are_counted_where_they_are_clipped(
         np.testing.assert_allclose(found.T, samples.clip(-1, 1), atol=2.0 ** (1 - output.bits))
 
 
+@pytest.mark.parametrize("output", LOSSLESS)
+def test_what_is_no_number_is_silence_in_integers_and_counted(
+    tmp_path: Path, output: OutputFormat
+) -> None:
+    samples = np.array([[np.nan, 0.5, np.inf, -np.inf]], np.float32)
+    writer = write(tmp_path / "a", output, samples)
+    found, _ = soundfile.read(tmp_path / "a", dtype="float32", always_2d=True)
+    if output.bits == 32:
+        assert writer.clipped_samples == 0
+        np.testing.assert_array_equal(found.T, samples)
+    else:
+        assert writer.clipped_samples == 3
+        np.testing.assert_allclose(found.T, [[0, 0.5, 1, -1]], atol=2.0 ** (1 - output.bits))
+
+
 @pytest.mark.parametrize("output", FORMATS)
 def test_a_file_appears_only_when_it_is_whole(tmp_path: Path, output: OutputFormat) -> None:
     path = tmp_path / "vocals.wav"
@@ -63,11 +78,11 @@ def test_a_file_appears_only_when_it_is_whole(tmp_path: Path, output: OutputForm
     writer = StemWriter(path, output, RATE, 2)
     writer.write(noise(2, 5000))
     assert path.read_bytes() == b"the old one"
-    assert (tmp_path / "vocals.wav.part").exists()
+    assert {each.suffix for each in tmp_path.iterdir()} == {".wav", ".part"}
     writer.close()
     writer.close()
     assert soundfile.info(path).frames == 5000
-    assert not (tmp_path / "vocals.wav.part").exists()
+    assert list(tmp_path.iterdir()) == [tmp_path / "vocals.wav"]
 
 
 @pytest.mark.parametrize("output", FORMATS)

@@ -270,7 +270,7 @@ def test_a_plot_is_a_png_with_a_row_a_minute(tmp_path: Path, found: Beats) -> No
         long = replace(outline, duration_s=60.0 * minutes)
         plot_beats(tmp_path / "song.png", "song", long, found)
         heights.append(image.imread(tmp_path / "song.png").shape[0])
-    assert heights == [260, 600]
+    assert heights == [320, 700]
     assert [path.name for path in tmp_path.iterdir()] == ["song.png"]
 
 

@@ -10,9 +10,9 @@ from helpers import tiny_info
 
 from stemline.engines import read_artifact
 from stemline.engines.artifact import info_from_metadata
-from stemline.engines.beat_info import beat_info_from_json
+from stemline.engines.beat_info import BeatInfo
+from stemline.engines.typed_json import from_json
 from stemline.errors import (
-    ArtifactError,
     EngineError,
     RequestError,
     UnknownModelError,
@@ -31,7 +31,7 @@ def test_facts_come_back_from_metadata(threshold: float | None) -> None:
     info = replace(tiny_info(()), family="allin1", beats=beat_info)
     assert info_from_metadata(info.to_metadata(), "a file") == info
     later = {**beat_info.to_json(), "what_comes_later": 1}
-    assert beat_info_from_json(json.loads(json.dumps(later)), "a file") == beat_info
+    assert from_json(BeatInfo, json.loads(json.dumps(later)), "beats.") == beat_info
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def test_facts_come_back_from_metadata(threshold: float | None) -> None:
         ({"labels": ["verse", "verse"]}, "labels must be different names"),
         ({"labels": ["verse", 3]}, "labels cannot be"),
         ({"best_threshold_downbeat": 1.5}, "best_threshold_downbeat must be 0 to 1"),
-        ({"best_threshold_downbeat": float("nan")}, "best_threshold_downbeat must be 0 to 1"),
+        ({"best_threshold_downbeat": float("nan")}, "best_threshold_downbeat cannot be nan"),
         ({"best_threshold_downbeat": "0.2"}, "best_threshold_downbeat cannot be"),
         ({"hop_samples": 0}, "hop_samples must be 1 or more"),
         ({"hop_samples": True}, "hop_samples cannot be True"),
@@ -51,16 +51,16 @@ def test_facts_come_back_from_metadata(threshold: float | None) -> None:
     ],
 )
 def test_facts_that_cannot_be_are_named(change: dict[str, object], words: str) -> None:
-    with pytest.raises(ArtifactError, match=words):
-        beat_info_from_json({**FACTS.to_json(), **change}, "a file")
+    with pytest.raises(ValueError, match=words):
+        from_json(BeatInfo, {**FACTS.to_json(), **change}, "beats.")
 
 
 @pytest.mark.parametrize("name", ["stems", "labels", "best_threshold_downbeat"])
 def test_a_fact_that_is_missing_is_named(name: str) -> None:
     values = FACTS.to_json()
     del values[name]
-    with pytest.raises(ArtifactError, match=f"no field beats.{name}"):
-        beat_info_from_json(values, "a file")
+    with pytest.raises(ValueError, match=f"no field beats.{name}"):
+        from_json(BeatInfo, values, "beats.")
 
 
 @pytest.mark.parametrize(

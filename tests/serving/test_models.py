@@ -7,6 +7,7 @@ from pathlib import Path
 
 import onnx
 import pytest
+from beat_helpers import write_separator
 from demucs_track_helpers import (
     EQUAL,
     GAINS,
@@ -22,7 +23,7 @@ from stemline.engines import Artifact, MemberInfo
 from stemline.engines.artifact import MANIFEST, read_artifact
 from stemline.errors import ArtifactError, UnknownModelError
 from stemline.serving.library import Library
-from stemline.serving.models import model_of, models_of
+from stemline.serving.models import artifacts_in, model_of, models_of
 
 Rows = tuple[tuple[float, ...], ...]
 
@@ -148,3 +149,13 @@ def test_an_artifact_of_an_older_stemline_is_to_be_exported_again(tmp_path: Path
     (folder / MANIFEST).write_text(json.dumps(manifest))
     with pytest.raises(ArtifactError, match=r"has schema version 1, .* export it again"):
         read_artifact(folder)
+
+
+def test_of_artifacts_with_one_name_the_first_folders_is_listed(tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    for folder, models in ((first, ["b"]), (second, ["a", "b"])):
+        for model in models:
+            write_separator(folder, model)
+    found = artifacts_in([first, second, tmp_path / "nowhere"])
+    assert [artifact.name for artifact in found] == ["a.fp32", "b.fp32"]
+    assert [artifact.engine_path.is_relative_to(first) for artifact in found] == [False, True]

@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 from stemline.band.dice import Dice
 from stemline.errors import ResumeError
 from stemline.export.models import MODELS
+from stemline.families.mdx23c.config import Mdx23cConfig
 from stemline.families.mdx23c.processing import network_input, stem_chunks
 from stemline.postprocessing.istft import Istft
 from stemline.preprocessing.stft import Stft
@@ -33,6 +34,7 @@ def recipe(**changes: int) -> Recipe:
 
 def test_training_sees_the_spectrograms_that_separation_sees() -> None:
     config = MODELS["mini"].config
+    assert isinstance(config, Mdx23cConfig)
     samples = Dice(0, "signal").noise(2 * 2 * config.chunk_samples)
     chunks = samples.reshape(2, 2, config.chunk_samples)
     stft = Stft(config.n_fft, config.hop_samples, config.n_bins)
@@ -44,6 +46,7 @@ def test_training_sees_the_spectrograms_that_separation_sees() -> None:
 
 def test_training_hears_what_separation_gives() -> None:
     config = MODELS["mini"].config
+    assert isinstance(config, Mdx23cConfig)
     shape = (1, *config.output_shape)
     output = Dice(0, "output").noise(int(np.prod(shape))).reshape(shape)
     wanted = stem_chunks(output, Istft(config.n_fft, config.hop_samples, config.n_bins))

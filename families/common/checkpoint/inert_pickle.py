@@ -20,6 +20,8 @@ import torch
 
 from stemline.errors import CheckpointError
 
+from .bounds import check_file
+
 Names = Sequence[Callable[..., Any] | tuple[Callable[..., Any], str]]
 """What stands in for a name in a file, and that name where it is not its own."""
 
@@ -28,14 +30,25 @@ _ZIP_MAGIC = b"PK\x03\x04"
 _ONE_AT_A_TIME = threading.Lock()
 
 
-def load_inert(path: Path, kind: str = "checkpoint", names: Names = ()) -> object:
+def _no_other(_: str) -> None:
+    """No other names than those that are listed."""
+
+
+def load_inert(
+    path: Path,
+    kind: str = "checkpoint",
+    names: Names = (),
+    other: Callable[[str], Callable[..., Any] | None] = _no_other,
+) -> object:
     """What a file holds: tensors, containers, numbers, text, and what `names` makes; nothing runs.
 
-    `kind` is what the file should be, for errors; `names` are those it may use besides numpy's.
+    `kind` is what the file should be, for errors; `names` are those it may use besides numpy's, and
+    `other` has what stands in for one name more, None where it is to be refused.
 
     Raises CheckpointError: no such file, empty, cut short, no file of torch's, or with other names.
     """
     is_zip = first_bytes(path) == _ZIP_MAGIC
+    check_file(path, is_zip)
     known = [*_NUMPY, *names]
     unreadable = f"no {kind.split()[-1]} torch can read, or is cut short; fetch it again"
     try:
@@ -43,6 +56,10 @@ def load_inert(path: Path, kind: str = "checkpoint", names: Names = ()) -> objec
             warnings.simplefilter("ignore")  # of storages that will be gone one day
             return torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip)
     except pickle.UnpicklingError as error:
+        name = _unknown_name(str(error))
+        stand_in = other(name) if name else None
+        if stand_in is not None:
+            return load_inert(path, kind, (*names, (stand_in, name)))
         reason = _refusal(str(error), kind) or f"it is {unreadable}"
         raise CheckpointError(f"{path} is refused: {reason}") from error
     except _DAMAGED as error:
@@ -78,11 +95,16 @@ _DAMAGED = (
 )
 
 
+def _unknown_name(message: str) -> str:
+    """The name that torch's message refuses; empty where it is about something else."""
+    named = re.search(r"GLOBAL ([\w.]{1,100})", message)
+    return named[1] if named else ""
+
+
 def _refusal(message: str, kind: str) -> str:
     """The short form of torch's long message; empty where the file is merely damaged."""
-    named = re.search(r"GLOBAL ([\w.]{1,100})", message)
-    if named:
-        return f"it uses {named[1]}, which no {kind} needs, and which could run code"
+    if name := _unknown_name(message):
+        return f"it uses {name}, which no {kind} needs, and which could run code"
     if any(words in message for words in ("reduce for", "create new object", "only build")):
         return f"it makes objects that no {kind} needs, and which could run code"
     if any(words in message for words in ("Unsupported global", "Unsupported class")):

@@ -14,11 +14,13 @@ from torch import Tensor, nn
 
 from stemline.errors import CheckpointError
 
+from .bounds import check_tensors
 from .inert_pickle import Names, first_bytes, load_inert
 from .prefixes import without_prefixes
 
-# What training loops wrap a state dict in, in the order MSST looks for them.
-_WRAPPERS = ("state", "state_dict", "model_state_dict")
+# What training loops wrap a state dict in, in the order MSST looks for them, and `model` of others.
+_WRAPPERS = ("state", "state_dict", "model_state_dict", "model")
+_MOST_WRAPPERS = 4  # a pickle can hold itself
 _HINT = "does the configuration belong to this checkpoint?"
 
 
@@ -51,12 +53,11 @@ def state_dict_in(found: object, path: Path) -> dict[str, Tensor]:
 
     Raises CheckpointError where it holds none.
     """
-    for key in _WRAPPERS:
-        if isinstance(found, Mapping) and isinstance(found.get(key), Mapping):
-            found = found[key]
+    for _ in range(_MOST_WRAPPERS):
+        found = _unwrapped(found)
     if not isinstance(found, Mapping) or not found:
         raise CheckpointError(f"{path} holds no state dict, but a {type(found).__name__}")
-    state: dict[str, Tensor] = {}
+    tensors: dict[str, Tensor] = {}
     for key, value in found.items():
         if not isinstance(key, str) or not isinstance(value, Tensor):
             raise CheckpointError(
@@ -64,9 +65,22 @@ def state_dict_in(found: object, path: Path) -> dict[str, Tensor]:
             )
         if value.layout != torch.strided or value.is_quantized or value.is_complex():
             raise CheckpointError(f"{path}: {key} is no plain tensor of real numbers")
-        value = value.detach().contiguous()
-        state[key] = value.float() if value.is_floating_point() else value
-    return state
+        tensors[key] = value
+    check_tensors(tensors, path)
+    return {key: _plain(value) for key, value in tensors.items()}
+
+
+def _plain(value: Tensor) -> Tensor:
+    """A tensor of its own memory, real numbers as float32."""
+    value = value.detach().contiguous()
+    return value.float() if value.is_floating_point() else value
+
+
+def _unwrapped(found: object) -> object:
+    for key in _WRAPPERS:
+        if isinstance(found, Mapping) and isinstance(found.get(key), Mapping):
+            return found[key]
+    return found
 
 
 def load_strictly(network: nn.Module, state: Mapping[str, Tensor], source: str) -> tuple[str, ...]:

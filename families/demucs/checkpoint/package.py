@@ -21,9 +21,8 @@ from stemline.errors import CheckpointError, DiffqError
 
 from ...common.checkpoint import first_bytes, read_checkpoint, state_dict_in
 from .diffq import DiffqState, QuantizedParameter, dequantize
-from .pickle_reader import ClassName, fraction, load_inert
+from .pickle_reader import NETWORKS, ClassName, fraction, load_inert
 
-_KLASSES = {"demucs.htdemucs.HTDemucs": "HTDemucs", "demucs.hdemucs.HDemucs": "HDemucs"}
 _QUANTIZER = "diffq.diffq.DiffQuantizer"
 _QUANTIZED_KEY = "__quantized"
 _PACKAGE_KEYS = ("klass", "args", "kwargs", "state")
@@ -109,11 +108,13 @@ def _package(path: Path, found: object) -> DemucsPackage:
 
 def _klass(path: Path, found: object) -> str:
     dotted = found.dotted if isinstance(found, ClassName) else str(type(found).__name__)
-    if dotted not in _KLASSES:
+    name = dotted.rpartition(".")[2]
+    if name not in NETWORKS:
         raise CheckpointError(
-            f"{path} is of class {dotted!r:.100}; only {' and '.join(_KLASSES)} are read"
+            f"{path} is of class {dotted!r:.100}; only {' and '.join(NETWORKS)} are read, of "
+            "whatever package"
         )
-    return _KLASSES[dotted]
+    return name
 
 
 def _kwargs(path: Path, args: object, kwargs: object) -> dict[str, Any]:

@@ -13,6 +13,9 @@ from typing import NoReturn
 
 from ...common import checkpoint
 
+NETWORKS = ("HTDemucs", "HDemucs")
+"""The classes whose packages are read."""
+
 
 @dataclass(frozen=True)
 class ClassName:
@@ -31,7 +34,12 @@ def load_inert(path: Path) -> object:
     Raises CheckpointError: no such file, empty, cut short, no pickle of torch's, or names in it
     that a Demucs package does not have.
     """
-    return checkpoint.load_inert(path, "Demucs package", _NAMES)
+    return checkpoint.load_inert(path, "Demucs package", _NAMES, _network_class)
+
+
+def _network_class(dotted: str) -> ClassName | None:
+    """A network's class in whatever package: forks of demucs keep its names, not its modules."""
+    return ClassName(dotted) if dotted.rpartition(".")[2] in NETWORKS else None
 
 
 def fraction(*parts: object) -> Fraction:

@@ -17,7 +17,7 @@ from stemline.families.common.checkpoint import load_strictly, read_checkpoint
 from stemline.families.mdx23c.config import Mdx23cConfig
 
 
-@pytest.mark.parametrize("wrapper", [None, "state", "state_dict", "model_state_dict"])
+@pytest.mark.parametrize("wrapper", [None, "state", "state_dict", "model_state_dict", "model"])
 def test_a_state_dict_is_read_bare_or_wrapped(
     wrapper: str | None, config: Mdx23cConfig, tmp_path: Path
 ) -> None:
@@ -27,6 +27,31 @@ def test_a_state_dict_is_read_bare_or_wrapped(
     read = read_checkpoint(path)
     assert list(read) == list(state)
     assert all(torch.equal(read[key], state[key]) for key in state)
+
+
+@pytest.mark.parametrize(
+    "wrappers",
+    [("model", "state_dict"), ("state", "model"), ("model", "model_state_dict", "state")],
+)
+def test_wrappers_are_read_in_each_other(wrappers: tuple[str, ...], tmp_path: Path) -> None:
+    content: dict[str, Any] = {"a": torch.ones(2)}
+    for wrapper in wrappers:
+        content = {"epoch": 3, wrapper: content, "optimizer": {"state": {}}}
+    torch.save(content, tmp_path / "x.ckpt")
+    assert list(read_checkpoint(tmp_path / "x.ckpt")) == ["a"]
+
+
+def test_a_wrapper_that_holds_itself_is_no_state_dict(tmp_path: Path) -> None:
+    content: dict[str, Any] = {}
+    content["model"] = content
+    torch.save(content, tmp_path / "x.ckpt")
+    with pytest.raises(CheckpointError, match="holds no state dict: 'model' is a dict"):
+        read_checkpoint(tmp_path / "x.ckpt")
+
+
+def test_a_network_may_have_a_part_that_is_called_model(tmp_path: Path) -> None:
+    torch.save({"model": torch.ones(2), "state": torch.zeros(1)}, tmp_path / "x.ckpt")
+    assert list(read_checkpoint(tmp_path / "x.ckpt")) == ["model", "state"]
 
 
 @pytest.mark.parametrize("zipped", [True, False])

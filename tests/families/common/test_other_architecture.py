@@ -32,7 +32,7 @@ MODELS: list[tuple[str, dict[str, Any]]] = [
     ("Swin-UPerNet", {"act": "gelu", "num_channels": 16, "num_subbands": 8}),
     ("a segmentation network", {"encoder_name": "x", "decoder_type": "unet"}),
 ]
-_ALSO = {
+_ALSO: dict[str, dict[str, Any]] = {
     "num_repeat_mask": {"num_repeat_map": 4},
     "band_SR": {"band_stride": [1, 4, 16]},
     "bandsplit_ratios": {"downsample_strides": [1, 4, 16]},

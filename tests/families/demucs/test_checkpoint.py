@@ -315,7 +315,7 @@ def test_loading_leaves_torch_as_strict_as_it_was(tmp_path: Path) -> None:
         ([1, 2], "holds no Demucs package, but a list"),
         (STATE, "holds no Demucs package: it has no klass"),
         ({key: package()[key] for key in ("klass", "args", "kwargs")}, "it has no state"),
-        (package(klass="demucs.htdemucs.HTDemucs"), "is of class 'str'; only demucs.htdemucs"),
+        (package(klass="demucs.htdemucs.HTDemucs"), "is of class 'str'; only HTDemucs and HDemucs"),
         (
             package(klass=stand_in("demucs.demucs.Demucs")),
             "is of class 'demucs.demucs.Demucs'; only",
@@ -348,6 +348,30 @@ def test_what_is_no_package_is_one_clear_line(
     with pytest.raises(CheckpointError, match=message) as caught:
         read_package(path)
     assert "x.th" in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+@pytest.mark.parametrize("module", ["demucs4ht.models.htdemucs", "modules.demucs4ht", "__main__"])
+def test_a_fork_keeps_the_name_of_the_class_and_not_its_package(
+    module: str, zipped: bool, tmp_path: Path
+) -> None:
+    """The class's name says what it is; the arguments and the weights must fit it all the same."""
+    for name in ("HTDemucs", "HDemucs"):
+        klass = stand_in(f"{module}.{name}")
+        path = write_th(tmp_path / "x.th", package(klass=klass), klass, zipped=zipped)
+        found = read_package(path)
+        assert (found.klass, found.kwargs) == (name, package()["kwargs"])
+        torch.testing.assert_close(found.state, STATE)
+
+
+def test_a_forks_class_is_never_called_and_brings_no_other_with_it(tmp_path: Path) -> None:
+    klass, other = stand_in("fork.htdemucs.HTDemucs"), stand_in("fork.other.HDemucs")
+    path = write_th(tmp_path / "x.th", package(klass=Reduced(klass, ["drums"])), klass)
+    with pytest.raises(CheckpointError, match=r"fork\.htdemucs\.HTDemucs, .*could run code"):
+        read_package(path)
+    path = write_th(tmp_path / "x.th", package(klass=klass, more=other), klass, other)
+    with pytest.raises(CheckpointError, match=r"fork\.other\.HDemucs, .*could run code"):
+        read_package(path)
 
 
 def test_a_class_of_another_name_is_refused_by_it(tmp_path: Path) -> None:
@@ -400,7 +424,7 @@ def nested(depth: int) -> str:
     ("header", "message"),
     [
         ({}, "it has no klass in its header's metadata"),
-        ({**HEADER, "klass": "os.system"}, "is of class 'os.system'; only demucs.htdemucs"),
+        ({**HEADER, "klass": "os.system"}, "is of class 'os.system'; only HTDemucs and HDemucs"),
         ({**HEADER, "kwargs": "{"}, "metadata is no Demucs package's"),
         ({**HEADER, "kwargs": "[" * 100_000}, "metadata is no Demucs package's"),
         ({**HEADER, "kwargs": '{"a": {"_type": "fraction"}}'}, "metadata is no Demucs package's"),

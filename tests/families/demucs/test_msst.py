@@ -109,6 +109,8 @@ LAYOUTS: dict[str, Callable[[State], Any]] = {
     "bare": dict,
     "state": lambda state: {"state": state},
     "state_dict": lambda state: {"state_dict": state, "epoch": 3},
+    "model": lambda state: {"model": state, "optimizer": {"state": {}, "param_groups": []}},
+    "model, state_dict": lambda state: {"model": {"state_dict": state}, "epoch": np.int64(3)},
     "full": lambda state: {
         "epoch": 3,
         "best_metric": np.float64(8.5),

@@ -29,6 +29,7 @@ from grpc_helpers import running_server
 from typer.testing import CliRunner, Result
 
 from stemline.errors import EncodingError, RequestError, UnknownModelError, WrongModelError
+from stemline.serving.cli import beats as module
 from stemline.serving.cli.app import app as whole_app
 from stemline.serving.cli.beats import beats
 from stemline.serving.library import EngineOptions, Library
@@ -139,13 +140,30 @@ def test_one_file_for_the_outputs_of_two_songs_is_refused(
     assert not (folder / name).exists()
 
 
-def test_the_first_beats_are_printed_and_how_to_get_all(folder: Path) -> None:
+def test_a_pipe_has_every_beat(folder: Path) -> None:
     done = run(folder, folder / "song.wav", "--stems-from", folder / "separated")
     assert done.exit_code == 0, done.output
     lines = done.stdout.splitlines()
     first = lines.index("beat\tposition")
-    assert lines[first + 1 :] == [f"{time_s:.2f}\t{place}" for time_s, place in WANTED[:8]]
-    assert f"the first 8 of {len(WANTED)} beats; all of them are in --json" in done.stderr
+    assert lines[first + 1 :] == [f"{time_s:.2f}\t{place}" for time_s, place in WANTED]
+    said = " ".join(done.stderr.split())
+    assert f"{len(WANTED)} beats; they are in --json, --csv FILE and --beats FILE, too" in said
+
+
+def test_a_terminal_has_the_first_beats_and_how_to_get_all(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tables: dict[str, list[tuple[str, ...]]] = {}
+    monkeypatch.setattr(module, "on_terminal", lambda: True)
+    monkeypatch.setattr(
+        module, "print_table", lambda title, columns, rows: tables.update({title: list(rows)})
+    )
+    done = run(folder, folder / "song.wav", "--stems-from", folder / "separated")
+    assert done.exit_code == 0, done.output
+    rows = tables[f"{folder / 'song.wav'}: beats"]
+    assert rows == [(f"{time_s:.2f}", str(place)) for time_s, place in WANTED[:8]]
+    said = " ".join(done.stderr.split())
+    assert f"the first 8 of {len(WANTED)} beats; all are in a pipe, --json" in said
 
 
 @pytest.mark.parametrize("name", ["song.wav", "click.wav"])

@@ -14,6 +14,7 @@ from cli_helpers import RATE, run, run_without_torch, separate
 from helpers import music, snr_db
 
 from stemline.engines import open_engine, read_artifact
+from stemline.preprocessing.tags import read_tags
 from stemline.serving.separator import Separator
 
 
@@ -89,10 +90,10 @@ def test_a_lone_onnx_file_is_enough_and_needs_no_torch(
     lone.parent.mkdir()
     lone.write_bytes((artifacts / "tiny.fp32" / "1" / "model.onnx").read_bytes())
     done = run_without_torch(
-        "separate", song, "-m", lone, "-o", tmp_path / "a", "--allow-untrained"
-    )
+        "separate", song, "-m", lone, "-o", tmp_path / "a", "--allow-untrained", "--no-tags"
+    )  # tags have the name of the model
     assert done.returncode == 0, done.stderr
-    again = separate(artifacts, song, "-m", "tiny", "-o", tmp_path / "b")
+    again = separate(artifacts, song, "-m", "tiny", "-o", tmp_path / "b", "--no-tags")
     assert again.returncode == 0, again.stderr
     a, b = (tmp_path / x / "song" / "vocals.wav" for x in ("a", "b"))
     assert a.read_bytes() == b.read_bytes()
@@ -333,3 +334,7 @@ def test_the_server_gives_the_files_the_local_command_gives(
     for stem in ("vocals", "instrumental"):
         a, b = (tmp_path / x / "song" / f"{stem}.wav" for x in ("remote", "local"))
         assert a.read_bytes() == b.read_bytes()
+        assert read_tags(a).tags.fields == {
+            "title": (f"song ({stem})",),
+            "stemline_model": ("tiny",),
+        }

@@ -9,6 +9,10 @@ import pytest
 import soundfile
 from cli_helpers import RATE, separate
 from helpers import music
+from tagged_files import COVER, TEXTS, tagged_mp3
+
+from stemline.preprocessing.tags import read_tags
+from stemline.serving.stem_origin import models_in
 
 
 def write_song(path: Path, seed: int = 0) -> Path:
@@ -56,6 +60,22 @@ def test_a_template_skipping_and_a_word_before_anything_is_replaced(
     assert kept.stat().st_mtime_ns == before[kept]
 
 
+def test_the_inputs_tags_go_to_the_stems_unless_they_are_to_have_none(
+    artifacts: Path, tmp_path: Path
+) -> None:
+    tagged_mp3(tmp_path / "song.mp3")
+    for options, n_fields in [(("--flac",), len(TEXTS) + 3), (("--flac", "--no-tags"), 0)]:
+        done = separate(artifacts, tmp_path / "song.mp3", "-o", tmp_path / "out", *options)
+        assert done.returncode == 0, done.stderr
+        found = read_tags(tmp_path / "out" / "song" / "vocals.flac").tags
+        assert len(found.fields) == n_fields
+        assert (found.cover == COVER) == bool(n_fields)
+        if n_fields:
+            assert found.fields["title"] == (f"{TEXTS['title']} (vocals)",)
+            assert found.fields["stemline_model"] == ("tiny",)
+        assert models_in(tmp_path / "out" / "song") <= {"tiny"}
+
+
 def test_a_template_that_makes_one_file_of_several_stems_is_refused_before_any_work(
     artifacts: Path, tmp_path: Path
 ) -> None:
@@ -86,6 +106,16 @@ def test_a_pipe_in_and_one_stem_out(artifacts: Path, tmp_path: Path) -> None:
     assert local.returncode == 0, local.stderr
     done = piped(artifacts, song.read_bytes(), "-", "--stems", "vocals", "-o", "-")
     assert done.returncode == 0, done.stderr
+    written = (tmp_path / "out" / "song" / "vocals.wav").read_bytes()
+    of_samples = slice(
+        8, 44 + 4 * 3000
+    )  # the title has the name of the input, which a pipe has not
+    assert done.stdout[of_samples] == written[of_samples]
+    (tmp_path / "piped.wav").write_bytes(done.stdout)
+    assert read_tags(tmp_path / "piped.wav").tags.fields["title"] == ("stdin (vocals)",)
+    local = separate(artifacts, song, "-o", tmp_path / "out", "--no-tags")
+    done = piped(artifacts, song.read_bytes(), "-", "--stems", "vocals", "-o", "-", "--no-tags")
+    assert done.returncode == local.returncode == 0, done.stderr
     assert done.stdout == (tmp_path / "out" / "song" / "vocals.wav").read_bytes()
     done = piped(artifacts, song.read_bytes(), "-", "-o", tmp_path / "piped")
     assert done.returncode == 0, done.stderr

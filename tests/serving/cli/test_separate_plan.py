@@ -1,11 +1,15 @@
 from pathlib import Path
 
 import pytest
+from encode_helpers import noise, write
 
 from stemline.errors import RequestError
-from stemline.serving.cli.separate_plan import DEFAULT, Made, distinct_inputs, plan
+from stemline.postprocessing.encode import OutputFormat
+from stemline.serving.cli.separate_plan import Made, distinct_inputs, plan
 from stemline.serving.output_names import FileNames
 from stemline.serving.stem_origin import mark, models_in
+from stemline.serving.stem_places import DEFAULT
+from stemline.serving.stem_tags import TrackTags
 
 NAMES = FileNames(DEFAULT, "wav")
 MADE = Made("mini", ("drums", "bass"))
@@ -112,6 +116,27 @@ def test_a_second_model_has_a_folder_of_its_own_and_the_first_keeps_its_own(
     mark([drums("htdemucs")], "htdemucs")
     assert drums("mini") == first
     assert drums("htdemucs") == out / "song" / "htdemucs" / "drums.wav"
+
+
+@pytest.mark.parametrize("container", ["wav", "flac", "mp3"])
+def test_a_copied_stem_says_by_its_tags_which_model_made_it(tmp_path: Path, container: str) -> None:
+    song, out = tmp_path / "song.wav", tmp_path / "out"
+    names = FileNames(DEFAULT, container)
+    tags = TrackTags("song").of_stem("drums", "mini")
+    touched(out / "song" / "notes.txt", out / "song" / "empty.wav")
+    write(out / "song" / f"drums.{container}", OutputFormat(container), noise(1, 100), tags=tags)
+    assert models_in(out / "song") == {"mini"}
+
+    def drums(model: str) -> Path:
+        made = Made(model, ("drums",))
+        return (
+            plan([song], names, out, made, skip_existing=False)
+            .places[song]
+            .paths(["drums"])["drums"]
+        )
+
+    assert drums("mini") == out / "song" / f"drums.{container}"
+    assert drums("htdemucs") == out / "song" / "htdemucs" / f"drums.{container}"
 
 
 def test_no_stem_is_written_over_any_of_the_inputs(tmp_path: Path) -> None:

@@ -35,6 +35,13 @@ def test_version_is_said_before_typer_reads_any_option() -> None:
     assert "pydantic" not in imported("--version")
 
 
-def test_a_list_of_models_imports_no_runtime_and_nothing_of_a_server() -> None:
-    found = imported("models", "--artifacts", "nowhere") & HEAVY
-    assert found.isdisjoint({"grpc", "matplotlib", "onnxruntime", "torch"})
+def test_a_list_of_models_imports_numpy_and_nothing_that_takes_longer() -> None:
+    assert imported("models", "--artifacts", "nowhere") & HEAVY == {"numpy"}
+
+
+def test_what_a_list_reads_of_exported_models_imports_numpy_alone_too() -> None:
+    script = "import sys, stemline.export.manifest; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert set(done.stdout.split()) & HEAVY == {"numpy"}

@@ -14,7 +14,7 @@ from helpers import music
 
 from stemline.errors import RequestError
 from stemline.postprocessing.formats import OutputFormat
-from stemline.serving.cli.separate_options import output_format
+from stemline.serving.cli.separate_options import output_format, unused
 from stemline.serving.cli.verbs import VERBS
 
 
@@ -39,6 +39,9 @@ def test_what_help_says_of_a_verb_is_the_first_sentence_of_its_docstring(name: s
         (["separate", "a.wav", "--two_stems", "x"], "did you mean --two-stems?"),
         (["separate", "a.wav", "--output_dir", "x"], "did you mean --out?"),
         (["separate", "a.wav", "--model_filename", "x"], "did you mean --model?"),
+        (["separate", "a.wav", "--output", "x"], "did you mean --out?"),
+        (["separate", "--list-models"], "did you mean stemline models?"),
+        (["separate", "-l"], "did you mean stemline models?"),
         (["beats", "a.wav", "--plots", "x"], "did you mean --plot?"),
     ],
 )
@@ -46,6 +49,22 @@ def test_a_near_miss_is_named(arguments: list[str], says: str) -> None:
     done = run(*arguments)
     assert done.returncode == 2
     assert says in " ".join(done.stderr.replace("│", " ").split())
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["separate", "a.wav", "--clip-mode", "rescale"],
+        ["beats", "a.wav", "--output_dir", "x"],
+        ["beats", "a.wav", "--zzz"],
+    ],
+)
+def test_what_is_near_nothing_is_not_guessed(arguments: list[str]) -> None:
+    done = run(*arguments)
+    assert done.returncode == 2
+    said = " ".join(done.stderr.replace("│", " ").split())
+    assert f"No such option: {arguments[2]}" in said
+    assert "did you mean" not in said
 
 
 def test_version_help_and_list_have_their_usual_short_names() -> None:
@@ -114,3 +133,20 @@ def test_short_flags_stand_for_a_format(
 def test_flags_that_disagree_are_refused(container: str, bits: int, short: str, says: str) -> None:
     with pytest.raises(RequestError, match=says):
         output_format(container, bits, 192, dict.fromkeys(short.split(), True))
+
+
+@pytest.mark.parametrize(
+    ("output", "says"),
+    [
+        (OutputFormat("wav", 16, 192), ""),
+        (OutputFormat("wav", 32, 192), ""),
+        (OutputFormat("mp3", 16, 128), ""),
+        (OutputFormat("wav", 16, 128), "wav has no bitrate; --mp3 asks for what has"),
+        (OutputFormat("flac", 24, 320), "flac has no bitrate; --mp3 asks for what has"),
+        (OutputFormat("mp3", 24, 192), "mp3 has a bitrate and no bits; 24 bits change nothing"),
+    ],
+)
+def test_what_is_asked_for_and_is_nothing_of_the_format_is_said(
+    output: OutputFormat, says: str
+) -> None:
+    assert unused(output) == says

@@ -211,8 +211,9 @@ def test_models_shows_the_improvement_of_what_is_exported(
     header, *rows = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
     row = next(dict(zip(header, row, strict=True)) for row in rows if row[0] == "tiny")
     quality = stored(measured)
-    shown = row["on the synthetic band: SI-SDR improvement, or F-measure of beats"]
-    assert shown.startswith(f"{quality['mean_improvement_db']:.1f} dB (vocals ")
+    shown = row["quality on the synthetic band"]
+    assert shown.startswith(f"SI-SDR improvement {quality['mean_improvement_db']:.1f} dB (vocals ")
+    assert shown.endswith("); 1 song of 1 s")
     models(artifacts=measured, as_json=True)
     listed = {row["model"]: row for row in json.loads(capsys.readouterr().out)}
     assert listed["tiny"]["artifacts"][0]["quality"] == quality

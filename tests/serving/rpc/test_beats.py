@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import grpc
 import numpy as np
@@ -50,7 +51,7 @@ from stemline.serving.jobs import Beat, Beats, BeatsFound, SeparateOptions
 from stemline.serving.library import EngineOptions, Library
 from stemline.serving.messages.beats import activation_messages, beats_of, result_message
 from stemline.serving.rpc import uploads
-from stemline.serving.rpc.admission import HeldAudio
+from stemline.serving.rpc.budget import beats_budget
 from stemline.serving.separator import Separator
 from stemline.v1 import stemline_pb2 as pb
 from stemline.v1 import stemline_pb2_grpc as pb_grpc
@@ -150,7 +151,7 @@ def test_a_model_of_the_server_stands_in_for_a_tracker(library: Library, address
     assert accepted.artifact_sha256 == find_beat_model(library).model.sha256
 
 
-def whole(separation: Iterator[object], names: tuple[str, ...]) -> dict[str, Array]:
+def whole(separation: Iterator[Any], names: tuple[str, ...]) -> dict[str, Array]:
     blocks = list(separation)
     return {name: np.concatenate([b.stems[name] for b in blocks], axis=1) for name in names}
 
@@ -606,7 +607,7 @@ def test_what_calls_for_beats_hold_together_is_bounded(
     gate = threading.Event()
     library, _, engine = gated(gate)
 
-    def one(address: str) -> list[object]:
+    def one(address: str) -> list[Any]:
         if is_analysis:
             return call_analyze(address, analysis_of(messages()))
         return call_beats(address, messages())
@@ -691,18 +692,18 @@ def test_a_call_refused_midway_ends_no_other(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_shares_of_audio_add_up_and_a_refused_one_stays_as_it_was() -> None:
-    held = HeldAudio(1.0)
+    held = beats_budget(1.0)
     with held.share() as one, held.share() as other:
         for tenth in range(1, 8):
             one.grow(tenth / 10)
         one.grow(0.2)  # of a second pass: it is there already
-        assert held.held_s == 0.7
+        assert held.held == 0.7
         with pytest.raises(LimitError, match="1 s of audio"):
             other.grow(0.4)
-        assert (one.held_s, other.held_s) == (0.7, 0.0)
+        assert (one.held, other.held) == (0.7, 0.0)
         other.grow(0.3)
-        assert held.held_s == 1.0
-    assert held.held_s == 0.0
+        assert held.held == 1.0
+    assert held.held == 0.0
 
 
 def drained(call: Iterator[object]) -> None:

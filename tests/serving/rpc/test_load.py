@@ -7,6 +7,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import grpc
 import numpy as np
@@ -21,10 +22,10 @@ from grpc_helpers import (
     running_server,
     stem_bytes,
 )
-from grpc_reflection.v1alpha import reflection_pb2_grpc
 from helpers import GainEngine, gain_separator, music, tiny_info
 
 from stemline.errors import EngineMemoryError
+from stemline.serving.rpc.server import SERVICE
 from stemline.serving.separator import Separator
 from stemline.v1 import stemline_pb2 as pb
 from stemline.v1 import stemline_pb2_grpc as pb_grpc
@@ -179,9 +180,9 @@ def test_more_calls_than_may_wait_are_refused_and_end_no_other():
         running_server(gain_separator(), max_streams=1) as (address, _),
         grpc.insecure_channel(address) as channel,
     ):
-        stub = reflection_pb2_grpc.ServerReflectionStub(channel)
-        # None of them asks anything, so each keeps a thread, or waits for one.
-        calls = [stub.ServerReflectionInfo(iter(done.wait, True)) for _ in range(300)]
+        listing = channel.stream_stream(f"/{SERVICE}/ListModels")
+        # None of them sends its message, so each keeps a thread for some seconds, or waits for one.
+        calls: list[Any] = [listing(iter(done.wait, True)) for _ in range(300)]
         wait_for(lambda: any(call.done() for call in calls), "a refusal")
         refused = [call for call in calls if call.done()]
         assert {call.code() for call in refused} == {Code.RESOURCE_EXHAUSTED}

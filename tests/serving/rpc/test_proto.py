@@ -25,6 +25,14 @@ def test_the_generated_code_is_that_of_the_proto(tmp_path):
         assert (GENERATED / name).read_text() == fresh, f"{name} is old: run `make proto`"
 
 
+def test_generated_code_of_other_languages_has_names_of_its_own():
+    options = stemline.v1.stemline_pb2.DESCRIPTOR.GetOptions()
+    assert options.go_package == "stemline/v1;stemlinev1"
+    assert (options.java_package, options.java_multiple_files) == ("stemline.v1", True)
+    # Not `Stemline`, which a message or service of that name would meet.
+    assert options.java_outer_classname == "StemlineProto"
+
+
 @pytest.mark.parametrize(
     ("missing", "module"),
     [

@@ -24,6 +24,10 @@ from stemline.preprocessing.audio import AudioFormat
 from stemline.serving.client.client import StemlineClient
 from stemline.serving.jobs import SeparateOptions
 from stemline.serving.rpc.admission import Admission
+from stemline.serving.rpc.alarm import Alarm
+from stemline.serving.rpc.budget import disk_budget
+from stemline.serving.rpc.patience import Patience
+from stemline.serving.rpc.ready_threads import ReadyThreads
 from stemline.serving.rpc.service import StemlineServicer
 from stemline.serving.rpc.uploads import UploadLimits
 from stemline.v1 import stemline_pb2 as pb
@@ -140,6 +144,20 @@ def test_encoded_stems_decode_to_what_they_should(
     )
 
 
+@pytest.mark.parametrize(("bits", "dtype"), [(16, "<i2"), (32, "<f4")])
+def test_the_samples_of_a_wav_from_a_server_begin_at_byte_44(address, tmp_path, bits, dtype):
+    song = tmp_path / "song.wav"
+    soundfile.write(song, music(5_000).T, 44100, subtype="FLOAT")
+    with StemlineClient(address) as client:
+        paths = client.separate_file(song, tmp_path / "out", OutputFormat("wav", bits=bits))
+    for path in paths.values():
+        data = path.read_bytes()
+        n_bytes = 5_000 * 2 * bits // 8
+        assert data[36:44] == b"data" + n_bytes.to_bytes(4, "little")
+        found, _ = soundfile.read(path, dtype=f"{'int16' if bits == 16 else 'float32'}")
+        np.testing.assert_array_equal(np.frombuffer(data[44 : 44 + n_bytes], dtype), found.ravel())
+
+
 def test_a_folder_that_cannot_be_made_ends_the_call(tmp_path):
     song = tmp_path / "song.flac"
     soundfile.write(song, music(60_000).T, 44100)
@@ -182,7 +200,10 @@ class Context:
 def test_the_time_to_encode_is_not_that_of_a_client_that_reads_slowly(is_file):
     admission = Admission(1)
     admission.open()
-    service = StemlineServicer(GainLibrary(), admission, UploadLimits(10**9, 10**9))
+    patience = Patience(Alarm(), ReadyThreads(1, "receive").submit)
+    service = StemlineServicer(
+        GainLibrary(), admission, UploadLimits(10**9, 10**9), patience, disk_budget(10**9)
+    )
     config = pcm_config()
     if is_file:
         config.config.output.wav.bits = 16

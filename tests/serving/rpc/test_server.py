@@ -3,17 +3,14 @@
 import shutil
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from pathlib import Path
 
 import grpc
 import numpy as np
 import pytest
+from certificate_helpers import self_signed
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_helpers import (
     SHA256,
@@ -22,6 +19,7 @@ from grpc_helpers import (
     call_separate,
     pcm_config,
     running_server,
+    server_process,
     settings,
 )
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
@@ -105,25 +103,14 @@ def test_what_does_not_finish_within_the_grace_is_cut():
         gate.set()
 
 
-SERVER_SCRIPT = """
-import sys
-from grpc_helpers import GainLibrary, settings
-from helpers import gain_separator
-from stemline.serving.rpc.server import serve
-
-library = GainLibrary({"tiny.fp32": gain_separator(delay_s=0.03)})
-serve(library, settings(grace_s=None), on_ready=lambda address: print(address, flush=True))
-library.close()
-"""
-
-
-def test_sigterm_finishes_what_was_accepted_and_refuses_the_new():
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_finishes_what_was_accepted_and_refuses_the_new(number):
     samples = music(40_000)
     with server_process() as (process, address):
         with StemlineClient(address) as client, StemlineClient(address) as late:
             with client.separate(in_blocks(samples, 10_000), AUDIO) as separation:
                 blocks = [next(separation)]
-                process.send_signal(signal.SIGTERM)
+                process.send_signal(number)
                 while health_of(address) == SERVING:
                     pass
                 with pytest.raises(RemoteError, match="draining") as raised:
@@ -153,23 +140,6 @@ def test_a_second_signal_cuts_what_would_not_finish():
                 for _ in separation:
                     pass
         assert process.wait(20) == 0
-
-
-@contextmanager
-def server_process():
-    """A server of its own process, and its address."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", SERVER_SCRIPT],
-        stdout=subprocess.PIPE,
-        text=True,
-        env={"PYTHONPATH": str(Path(__file__).parents[2])},
-    )
-    try:
-        yield process, process.stdout.readline().strip()
-    finally:
-        process.kill()
-        process.wait()
-        process.stdout.close()
 
 
 def test_reflection_lists_the_service_and_can_be_left_out():
@@ -225,16 +195,9 @@ def test_an_empty_token_file_is_refused(tmp_path):
 
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory):
-    """An authority that signed itself for 127.0.0.1: (certificate, key)."""
     if shutil.which("openssl") is None:
         pytest.skip("the command openssl makes the certificate, and is not here")
-    folder = tmp_path_factory.mktemp("tls")
-    certificate, key = folder / "cert.pem", folder / "key.pem"
-    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2"
-    named = ["-subj", "/CN=test", "-addext", "subjectAltName=IP:127.0.0.1"]
-    files = ["-keyout", str(key), "-out", str(certificate)]
-    subprocess.run([*command.split(), *named, *files], check=True, capture_output=True)
-    return certificate, key
+    return self_signed(tmp_path_factory.mktemp("tls"))
 
 
 def test_tls_serves_those_who_know_the_authority(certificates):
