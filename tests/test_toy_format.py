@@ -47,7 +47,7 @@ class ToyFormat(FileFormat):
         if quality.bits not in (16, 32):
             raise EncodingError(f"toy has 16 or 32 bits; got {quality.bits}")
 
-    def is_integer(self, quality: Quality) -> bool:
+    def clips(self, quality: Quality) -> bool:
         return False
 
     def check_rate(self, quality: Quality, sample_rate_hz: int) -> None:

@@ -30,7 +30,7 @@ class _Flac(FileFormat):
         hint = "; float is wav's alone" if quality.bits == 32 else ""
         check_bits(self.name, (16, 24), quality.bits, hint)
 
-    def is_integer(self, quality: Quality) -> bool:
+    def clips(self, quality: Quality) -> bool:
         return True
 
     def check_rate(self, quality: Quality, sample_rate_hz: int) -> None:

@@ -49,15 +49,11 @@ class FileFormat(ABC):
         """Raise EncodingError, which lists those there are, for bits or a bitrate it lacks."""
 
     @abstractmethod
-    def is_integer(self, quality: Quality) -> bool:
-        """Whether samples are rounded to the quality's bits."""
-
     def clips(self, quality: Quality) -> bool:
         """Whether samples beyond full scale, or that are no numbers, have no place in it.
 
         Its encoder then is never handed any.
         """
-        return self.is_integer(quality)
 
     def least_bytes(
         self, quality: Quality, n_samples: int, sample_rate_hz: int, channels: int

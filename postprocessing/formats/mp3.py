@@ -42,9 +42,6 @@ class _Mp3(FileFormat):
                 f"MP3 bitrates are {listed(known)} kbps; got {quality.bitrate_kbps}"
             )
 
-    def is_integer(self, quality: Quality) -> bool:
-        return False
-
     def clips(self, quality: Quality) -> bool:
         """Always: LAME aborts the process at floats far beyond full scale, and at no numbers."""
         return True

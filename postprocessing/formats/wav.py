@@ -23,7 +23,7 @@ class _Wav(FileFormat):
     def check_quality(self, quality: Quality) -> None:
         check_bits(self.name, (16, 24, _FLOAT_BITS), quality.bits)
 
-    def is_integer(self, quality: Quality) -> bool:
+    def clips(self, quality: Quality) -> bool:
         return quality.bits < _FLOAT_BITS
 
     def check_rate(self, quality: Quality, sample_rate_hz: int) -> None:

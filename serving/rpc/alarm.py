@@ -25,6 +25,7 @@ class Alarm:
         self._watched: set[int] = set()
         self._numbers = itertools.count()
         self._changed = threading.Condition()
+        self._is_over = False
         threading.Thread(target=self._run, name="stemline alarm", daemon=True).start()
 
     @property
@@ -32,6 +33,12 @@ class Alarm:
         """How many things are watched."""
         with self._changed:
             return len(self._watched)
+
+    def close(self) -> None:
+        """Look at nothing any more, and end the thread; a second time nothing."""
+        with self._changed:
+            self._is_over = True
+            self._changed.notify()
 
     @contextmanager
     def watching(self, seconds: float, look: Look) -> Iterator[None]:
@@ -66,7 +73,10 @@ class Alarm:
     def _run(self) -> None:
         while True:
             with self._changed:
-                number, look = self._next()
+                due = self._next()
+            if due is None:
+                return
+            number, look = due
             again_s = None
             try:
                 again_s = look()
@@ -78,9 +88,9 @@ class Alarm:
                 elif number in self._watched:
                     self._add(again_s, number, look)
 
-    def _next(self) -> tuple[int, Look]:
-        """Wait for the first that is due."""
-        while True:
+    def _next(self) -> tuple[int, Look] | None:
+        """Wait for the first that is due; None once it is over."""
+        while not self._is_over:
             while self._due and self._due[0][1] not in self._watched:
                 heapq.heappop(self._due)  # over in time
             left_s = self._due[0][0] - time.monotonic() if self._due else None
@@ -88,3 +98,4 @@ class Alarm:
                 _, number, look = heapq.heappop(self._due)
                 return number, look
             self._changed.wait(left_s)
+        return None

@@ -57,6 +57,7 @@ class StemlineServer:
         not so many threads.
         """
         check_settings(settings)
+        token = None if settings.token_file is None else read_token(settings.token_file)
         self._library = library
         self._settings = settings
         self._admission = Admission(settings.max_streams)
@@ -70,7 +71,7 @@ class StemlineServer:
         )
         self._alarm = Alarm()
         self._health = Health((SERVICE,))
-        self._server = self._built()
+        self._server = self._built(token)
         self._grpc_threads: set[threading.Thread] = set()
         self._stopped = threading.Event()
 
@@ -94,8 +95,8 @@ class StemlineServer:
 
         Raises ListenError, and whatever opening a model raises.
         """
-        port = self.listen()
         try:
+            port = self.listen()
             self.load_models()
         except BaseException:
             self.stop()
@@ -186,6 +187,7 @@ class StemlineServer:
         self._pool.shutdown()
         self._health_pool.shutdown()
         self._receivers.shutdown()
+        self._alarm.close()
 
     def _usable_models(self) -> list[str]:
         """The names of the models that may run; the others are logged. Raises if there is none."""
@@ -203,9 +205,8 @@ class StemlineServer:
             )
         return [model.name for model in usable]
 
-    def _built(self) -> grpc.Server:
+    def _built(self, token: str | None) -> grpc.Server:
         settings = self._settings
-        token = None if settings.token_file is None else read_token(settings.token_file)
         guard = Guard(self._alarm, {HEALTH: self._health_pool}, answers_itself=SERVICE)
         server = grpc.server(
             self._pool,

@@ -109,6 +109,21 @@ def test_too_few_threads_are_said_at_the_start(monkeypatch: pytest.MonkeyPatch) 
         assert not thread.is_alive()
 
 
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_server_that_stopped_or_could_not_listen_leaves_no_threads(fails: bool) -> None:
+    before = set(threading.enumerate())
+    with running_server(gain_separator()) as (address, _):
+        if fails:
+            with pytest.raises(ListenError):
+                StemlineServer(
+                    GainLibrary({}), settings(port=int(address.rpartition(":")[2]))
+                ).start()
+    ours = [each for each in set(threading.enumerate()) - before if "stemline" in each.name]
+    for thread in ours:
+        thread.join(10)
+    assert not [each.name for each in ours if each.is_alive()]
+
+
 def test_ready_threads_start_none_later(monkeypatch: pytest.MonkeyPatch) -> None:
     def refused(thread: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")

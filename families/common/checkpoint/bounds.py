@@ -6,10 +6,12 @@ strides repeat one number, by entries of an archive that lie upon each other.
 
 import mmap
 import zipfile
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Hashable
 from pathlib import Path
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
 from stemline.errors import CheckpointError
 
@@ -19,9 +21,7 @@ _BYTEARRAYS = (b"c__builtin__\nbytearray\n", b"cbuiltins\nbytearray\n")
 # Objects take up to some fifty times the bytes that describe them; those of the largest official
 # checkpoint have 2 MB.
 _MOST_PICKLE_BYTES = 64 << 20
-# Tied weights stand in a file once and in the state dict several times; float16 becomes float32.
-_MOST_TIMES = 4
-_SLACK_BYTES = 1 << 20
+_MOST_NAMES = 16  # of one tensor
 
 
 def check_file(path: Path, is_zip: bool) -> None:
@@ -55,16 +55,48 @@ def _check_entries(path: Path) -> None:
         raise CheckpointError(f"{path} is refused: its entries lie upon each other; {_HINT}")
 
 
-def check_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
-    """Raise CheckpointError for tensors that are many times what the file has in numbers.
+class FileTensors:
+    """The tensors of one file, each checked to be plain; together no more than the file is long.
 
-    The tensors are those of a file as it was read: nothing of them was copied yet.
+    A pickle can say that one number is a tensor of a terabyte, or name a tensor a million times.
+    Weights that are tied stand in a file once, and in the state dict under a few keys: they count
+    once, and are one tensor.
     """
-    sizes = {key: tensor.numel() * tensor.element_size() for key, tensor in tensors.items()}
-    n_bytes, n_file_bytes = sum(sizes.values()), path.stat().st_size
-    if n_bytes > _MOST_TIMES * n_file_bytes + _SLACK_BYTES:
-        largest = max(sizes, key=lambda key: sizes[key])
-        raise CheckpointError(
-            f"{path} is refused: its tensors would take {n_bytes} bytes, {largest} of shape "
-            f"{tuple(tensors[largest].shape)} the most, and the file has {n_file_bytes}; {_HINT}"
-        )
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._n_bytes_left = path.stat().st_size
+        self._made: dict[Hashable, Tensor] = {}
+        self._n_names: Counter[Hashable] = Counter()
+
+    def plain(self, key: str, value: object) -> Tensor:
+        """A tensor of memory of its own, real numbers as float32.
+
+        What the file was read as must live as long as this. Raises CheckpointError for what is no
+        plain tensor of real numbers, and for more numbers than the file holds.
+        """
+        if type(value) not in (Tensor, nn.Parameter) or not isinstance(value, Tensor):
+            raise CheckpointError(
+                f"{self._path} holds no state dict: {key!r:.100} is a {type(value).__name__}, not "
+                "a tensor"
+            )
+        if (
+            value.layout != torch.strided
+            or value.device.type != "cpu"
+            or value.is_quantized
+            or value.is_complex()
+        ):
+            raise CheckpointError(f"{self._path}: {key!r:.100} is no plain tensor of real numbers")
+        view = (value.data_ptr(), value.dtype, value.shape, value.stride())
+        self._n_names[view] += 1
+        if view not in self._made:
+            self._n_bytes_left -= value.numel() * value.element_size()
+        if self._n_bytes_left < 0 or self._n_names[view] > _MOST_NAMES:
+            raise CheckpointError(
+                f"{self._path} claims more numbers than it holds, at {key!r:.100} of shape "
+                f"{tuple(value.shape)}; {_HINT}"
+            )
+        if view not in self._made:
+            own = value.detach().contiguous()
+            self._made[view] = own.float() if own.is_floating_point() else own
+        return self._made[view]

@@ -7,14 +7,13 @@ code; `inert_pickle.py` reads it as data.
 from collections.abc import Mapping
 from pathlib import Path
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from stemline.errors import CheckpointError
 
-from .bounds import check_tensors
+from .bounds import FileTensors
 from .inert_pickle import Names, first_bytes, load_inert
 from .prefixes import without_prefixes
 
@@ -57,23 +56,13 @@ def state_dict_in(found: object, path: Path) -> dict[str, Tensor]:
         found = _unwrapped(found)
     if not isinstance(found, Mapping) or not found:
         raise CheckpointError(f"{path} holds no state dict, but a {type(found).__name__}")
-    tensors: dict[str, Tensor] = {}
+    tensors = FileTensors(path)
+    state = {}
     for key, value in found.items():
-        if not isinstance(key, str) or not isinstance(value, Tensor):
-            raise CheckpointError(
-                f"{path} holds no state dict: {key!r} is a {type(value).__name__}, not a tensor"
-            )
-        if value.layout != torch.strided or value.is_quantized or value.is_complex():
-            raise CheckpointError(f"{path}: {key} is no plain tensor of real numbers")
-        tensors[key] = value
-    check_tensors(tensors, path)
-    return {key: _plain(value) for key, value in tensors.items()}
-
-
-def _plain(value: Tensor) -> Tensor:
-    """A tensor of its own memory, real numbers as float32."""
-    value = value.detach().contiguous()
-    return value.float() if value.is_floating_point() else value
+        if not isinstance(key, str):
+            raise CheckpointError(f"{path} holds no state dict: {key!r:.100} is no name")
+        state[key] = tensors.plain(key, value)
+    return state
 
 
 def _unwrapped(found: object) -> object:

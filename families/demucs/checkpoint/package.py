@@ -15,11 +15,11 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from stemline.errors import CheckpointError, DiffqError
 
-from ...common.checkpoint import first_bytes, read_checkpoint, state_dict_in
+from ...common.checkpoint import FileTensors, first_bytes, read_checkpoint, state_dict_in
 from .diffq import DiffqState, QuantizedParameter, dequantize
 from .pickle_reader import NETWORKS, ClassName, fraction, load_inert
 
@@ -145,51 +145,18 @@ def _is_plain(value: object) -> bool:
 def _state(path: Path, found: object) -> dict[str, Tensor] | DiffqState:
     if not isinstance(found, Mapping) or not found:
         raise CheckpointError(f"{path} holds no state dict, but a {type(found).__name__}")
-    tensors = _Tensors(path)
+    tensors = FileTensors(path)
     if found.get(_QUANTIZED_KEY):
         return _diffq_state(path, found, tensors)
     state = {}
     for key, value in found.items():
         if not isinstance(key, str):
             raise CheckpointError(f"{path} holds no state dict: a {type(key).__name__} is no name")
-        tensor = tensors.plain(key, value)
-        state[key] = tensor.float() if tensor.is_floating_point() else tensor
+        state[key] = tensors.plain(key, value)
     return state
 
 
-class _Tensors:
-    """The tensors of one file, checked to be no more than it can hold.
-
-    A pickle can say that one number is a tensor of a terabyte, or name a tensor a million times.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._n_bytes_left = path.stat().st_size
-
-    def plain(self, key: str, value: object) -> Tensor:
-        """Check that `value` is a plain tensor of real numbers, and return it."""
-        if type(value) not in (Tensor, nn.Parameter) or not isinstance(value, Tensor):
-            raise CheckpointError(
-                f"{self._path} holds no state dict: {key!r:.100} is a {type(value).__name__}, "
-                "not a tensor"
-            )
-        if (
-            value.layout != torch.strided
-            or value.device.type != "cpu"
-            or value.is_quantized
-            or value.is_complex()
-        ):
-            raise CheckpointError(f"{self._path}: {key!r:.100} is no plain tensor of real numbers")
-        self._n_bytes_left -= value.numel() * value.element_size()
-        if self._n_bytes_left < 0:
-            raise CheckpointError(
-                f"{self._path} claims more numbers than it holds, at {key!r:.100}"
-            )
-        return value.detach().contiguous()
-
-
-def _diffq_state(path: Path, found: Mapping[Any, Any], tensors: _Tensors) -> DiffqState:
+def _diffq_state(path: Path, found: Mapping[Any, Any], tensors: FileTensors) -> DiffqState:
     meta = found.get("meta")
     if not isinstance(meta, Mapping) or meta.get("klass") != ClassName(_QUANTIZER):
         raise CheckpointError(f"{path} is quantised, but not by {_QUANTIZER}")
@@ -207,7 +174,7 @@ def _diffq_state(path: Path, found: Mapping[Any, Any], tensors: _Tensors) -> Dif
                 _quantized(entry, tensors) for entry in _list(found.get("quantized"), "quantized")
             ),
             kept=tuple(
-                tensors.plain(kept, value).float().numpy() for value in _list(found.get(kept), kept)
+                tensors.plain(kept, value).numpy() for value in _list(found.get(kept), kept)
             ),
             min_size_mb=float(_number(options.get("min_size", 0.01), "min_size")),
             group_size=_whole(options.get("group_size", 1), "group_size"),
@@ -217,7 +184,7 @@ def _diffq_state(path: Path, found: Mapping[Any, Any], tensors: _Tensors) -> Dif
         raise CheckpointError(f"{path}: {error}") from error
 
 
-def _quantized(entry: object, tensors: _Tensors) -> QuantizedParameter:
+def _quantized(entry: object, tensors: FileTensors) -> QuantizedParameter:
     levels, scale, bits = _list(entry, "a quantised parameter", 3)
     low, high = _list(scale, "a scale", 2)
     return QuantizedParameter(
