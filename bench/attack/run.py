@@ -4,7 +4,6 @@ import hashlib
 import io
 import random
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
@@ -51,7 +50,8 @@ class Outcome:
     calls: int = 0
     messages: int = 0
     containers: int = 0
-    statuses: Counter[str] = field(default_factory=Counter)
+    statuses: dict[str, int] = field(default_factory=dict)
+    """How many calls ended with each."""
     wrong: list[str] = field(default_factory=list)
     """What must not be, whole sentences."""
     before: dict[str, Any] = field(default_factory=dict)
@@ -109,7 +109,7 @@ def _many(
             _bounded(pool, lambda call: _made(channel, call), calls), start=1
         ):
             outcome.calls += 1
-            outcome.statuses[status] += 1
+            outcome.statuses[status] = outcome.statuses.get(status, 0) + 1
             if isinstance(call, HostileCall):
                 outcome.messages += max(len(call.messages), 1)
             else:
@@ -117,7 +117,7 @@ def _many(
             if status not in _ALLOWED and len(outcome.wrong) < 20:
                 outcome.wrong.append(f"{status} ({details}) of {_shown(call)}")
             if done % 1000 == 0:
-                say(f"{done} calls, {dict(outcome.statuses)}")
+                say(f"{done} calls, {outcome.statuses}")
             if not server.is_alive:
                 outcome.wrong.append(f"the server died after {_shown(call)}")
                 return

@@ -22,11 +22,12 @@ from .admission import WAIT_S, Admission
 from .alarm import Alarm
 from .budget import beats_budget, disk_budget
 from .guard import Guard
+from .health import HEALTH, Health
 from .patience import Patience
 from .ready_threads import ReadyThreads
+from .reflection import MOST_REFLECTING, Reflection
 from .service import StemlineServicer
 from .settings import ServerSettings, check_settings
-from .standard_services import HEALTH, HEALTH_THREADS, MOST_REFLECTING, Health, Reflection
 from .uploads import UploadLimits
 
 _log = logging.getLogger(__name__)
@@ -64,13 +65,12 @@ class StemlineServer:
         self._beats_audio = beats_budget(settings.max_beats_total_s)
         self._disk = disk_budget(_most_disk_bytes(settings))
         self._pool = ReadyThreads(settings.max_streams + _SPARE_THREADS, "stemline call")
-        self._health_pool = ReadyThreads(HEALTH_THREADS, "stemline health")
         # Beside every call that streams, one that waits for its messages.
         self._receivers = ReadyThreads(
             settings.max_streams + MOST_REFLECTING + _SPARE_THREADS, "stemline receive"
         )
         self._alarm = Alarm()
-        self._health = Health((SERVICE,))
+        self._health = Health((SERVICE,), self._alarm)
         self._server = self._built(token)
         self._grpc_threads: set[threading.Thread] = set()
         self._stopped = threading.Event()
@@ -162,7 +162,7 @@ class StemlineServer:
         health checks and refusals are answered until the end.
         """
         self._admission.drain()
-        self._health.enter_graceful_shutdown()
+        self._health.not_serving()
         grace_s = self._settings.grace_s if grace_s is None else grace_s
         finished = self._admission.wait_until_empty(grace_s) and not self._stopped.is_set()
         if not finished:
@@ -185,7 +185,7 @@ class StemlineServer:
             _log.error("gRPC did not stop in time; what it still held ends with the process")
         self._admission.wait_until_empty(_FLUSH_S)
         self._pool.shutdown()
-        self._health_pool.shutdown()
+        self._health.close()
         self._receivers.shutdown()
         self._alarm.close()
 
@@ -207,7 +207,7 @@ class StemlineServer:
 
     def _built(self, token: str | None) -> grpc.Server:
         settings = self._settings
-        guard = Guard(self._alarm, {HEALTH: self._health_pool}, answers_itself=SERVICE)
+        guard = Guard(self._alarm, {HEALTH: self._health.threads}, answers_itself=SERVICE)
         server = grpc.server(
             self._pool,
             interceptors=[guard, *([] if token is None else [TokenCheck(token)])],

@@ -15,7 +15,8 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from helpers import gain_separator
 
 from stemline.errors import ListenError
-from stemline.serving.rpc import standard_services
+from stemline.serving.rpc import health as health_service
+from stemline.serving.rpc import reflection
 from stemline.serving.rpc.ready_threads import ReadyThreads
 from stemline.serving.rpc.server import StemlineServer
 
@@ -45,7 +46,7 @@ def test_reflection_cannot_silence_health() -> None:
                 ends.append(None)
             except grpc.RpcError as error:
                 ends.append(error.code())
-        assert ends.count(None) == standard_services.MOST_REFLECTING
+        assert ends.count(None) == reflection.MOST_REFLECTING
         assert set(ends) == {None, Code.RESOURCE_EXHAUSTED}
         health = health_pb2_grpc.HealthStub(channel)
         assert health.Check(health_pb2.HealthCheckRequest(), timeout=5).status == SERVING
@@ -53,7 +54,7 @@ def test_reflection_cannot_silence_health() -> None:
 
 
 def test_watchers_of_the_health_are_so_many_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(standard_services, "MOST_WATCHERS", 3)
+    monkeypatch.setattr(health_service, "MOST_WATCHERS", 3)
     request = health_pb2.HealthCheckRequest()
     with (
         running_server(gain_separator()) as (address, _),
