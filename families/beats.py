@@ -42,6 +42,10 @@ class BeatActivations:
 class FeatureStream(Protocol):
     """Makes the features of a track while its samples come."""
 
+    @property
+    def n_bytes(self) -> int:
+        """The bytes of the features so far."""
+
     def push(self, samples: Array) -> None:
         """The next (n_inputs, n) in mono, at the network's rate and in its order."""
 
@@ -56,6 +60,11 @@ class InputStream:
         """Take a fresh stream over; `name` is the input's."""
         self._name = name
         self._stream = stream
+
+    @property
+    def n_bytes(self) -> int:
+        """The bytes of the features so far."""
+        return self._stream.n_bytes
 
     def push(self, samples: Array) -> None:
         """The next (n_inputs, n) in mono, at the network's rate and in its order."""

@@ -25,6 +25,11 @@ class GrowingRows:
         self._n_rows = end
 
     @property
+    def n_bytes(self) -> int:
+        """What the rows so far take."""
+        return self.rows.nbytes
+
+    @property
     def rows(self) -> NDArray[np.float32]:
         """All rows so far, (n_rows, n_columns): a view that is valid until the next `append`."""
         return self._places[: self._n_rows]

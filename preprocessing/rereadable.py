@@ -1,7 +1,7 @@
 """Audio blocks that are read twice: again from where they came, or from a temporary file."""
 
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from types import TracebackType
 from typing import Self
@@ -22,8 +22,18 @@ class Rereadable:
     is read for the first time, in memory and beyond a limit in a temporary file without a name.
     """
 
-    def __init__(self, blocks: Iterable[Array], in_memory_bytes: int = IN_MEMORY_BYTES) -> None:
+    def __init__(
+        self,
+        blocks: Iterable[Array],
+        in_memory_bytes: int = IN_MEMORY_BYTES,
+        on_kept: Callable[[int, int], None] = lambda memory_bytes, disk_bytes: None,
+    ) -> None:
+        """`on_kept` is called, before more is kept, with the bytes in memory and on the disk then.
+
+        What it raises ends the reading.
+        """
         self._blocks = blocks
+        self._on_kept = on_kept
         self._comes_once = iter(blocks) is blocks
         self._in_memory_bytes = in_memory_bytes
         self._spool: tempfile.SpooledTemporaryFile[bytes] | None = None
@@ -57,8 +67,12 @@ class Rereadable:
 
     def _first(self) -> Iterator[Array]:
         self._spool = tempfile.SpooledTemporaryFile(self._in_memory_bytes, prefix="stemline-")
+        n_bytes = 0
         for block in self._blocks:
             self._channels = block.shape[0]
+            n_bytes += _COUNT.itemsize + 4 * block.size
+            in_memory = n_bytes <= self._in_memory_bytes
+            self._on_kept(n_bytes if in_memory else 0, 0 if in_memory else n_bytes)
             self._spool.write(np.array(block.shape[1], _COUNT).tobytes())
             self._spool.write(np.ascontiguousarray(block, np.float32).tobytes())
             yield block

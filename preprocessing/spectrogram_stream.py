@@ -23,6 +23,11 @@ class SpectrogramStream:
         # Each stem by itself: when they grow or are joined no more than one is held twice.
         self._stems = [GrowingRows(N_BANDS) for _ in range(n_stems)]
 
+    @property
+    def n_bytes(self) -> int:
+        """The bytes of the spectrogram so far."""
+        return sum(stem.n_bytes for stem in self._stems)
+
     def push(self, stems: NDArray[np.float32] | NDArray[np.float64]) -> None:
         """The next (n_stems, n), full scale 1, n maybe 0.
 

@@ -1,7 +1,7 @@
 """One track through a beat model: its stems become features while they are separated."""
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from types import TracebackType
 from typing import Protocol, Self
@@ -12,6 +12,7 @@ from stemline.errors import RequestError, SeparationClosedError
 from stemline.preprocessing.audio import AudioFormat
 
 from .beat_features import MIXTURE, BeatFeatures, TrackAtRate
+from .holding import Holding, Unlimited
 from .jobs import Beats, SeparatedBlock, SeparateOptions
 from .queue_ticket import QueueTicket
 from .separation import Separation
@@ -59,6 +60,7 @@ class BeatAnalysis(Iterator[SeparatedBlock]):
         blocks: Iterable[Array],
         audio: AudioFormat,
         options: SeparateOptions | None,
+        holding: Holding | None = None,
     ) -> None:
         """Made by `BeatTracker.stream`."""
         info = tracker.info
@@ -68,6 +70,7 @@ class BeatAnalysis(Iterator[SeparatedBlock]):
         self._tracker = tracker
         self._rate_hz = info.sample_rate_hz if options is None else audio.sample_rate_hz
         self._mono = tracker.collect(self._rate_hz)
+        self._holding = holding or Unlimited()
         self._ticket = tracker.open_ticket()
         self._started = time.perf_counter()
         self._track = TrackAtRate(blocks, audio, self._rate_hz)
@@ -83,7 +86,7 @@ class BeatAnalysis(Iterator[SeparatedBlock]):
         # What can be read again from where it came need not be kept for a second reading.
         track: Iterable[Array] = self._track
         if not tracker.needs_separator:
-            track = _Collecting(track, self._mono)
+            track = _Collecting(track, self._collect)
         if iter(blocks) is blocks:
             track = iter(track)
         wanted = (
@@ -91,7 +94,7 @@ class BeatAnalysis(Iterator[SeparatedBlock]):
             if options is None
             else replace(options, also=info.stems)
         )
-        self.separation = tracker.separator.stream(track, self._track.format, wanted)
+        self.separation = tracker.separator.stream(track, self._track.format, wanted, holding)
         self._output = self._separated(self.separation)
 
     @property
@@ -151,29 +154,35 @@ class BeatAnalysis(Iterator[SeparatedBlock]):
     def _separated(self, separation: Separation) -> Iterator[SeparatedBlock]:
         for block in separation:
             if self._tracker.needs_separator:
-                self._mono.push(block.stems)
+                self._collect(block.stems)
             yield block
 
     def _mixture_alone(self) -> Iterator[SeparatedBlock]:
         for block in self._track:
             if self._closed:
                 raise SeparationClosedError("closed before the track was heard")
-            self._mono.push({MIXTURE: block})
+            self._collect({MIXTURE: block})
             offset = self._n_taken
             self._n_taken += block.shape[1]
             yield SeparatedBlock(offset, {})
+
+    def _collect(self, block: Mapping[str, Array]) -> None:
+        self._mono.push(block)
+        self._holding.memory("features", self._mono.n_bytes)
 
 
 class _Collecting:
     """A track's blocks, whose first reading also becomes the features of the mixture."""
 
-    def __init__(self, blocks: Iterable[Array], mono: BeatFeatures) -> None:
+    def __init__(
+        self, blocks: Iterable[Array], collect: Callable[[Mapping[str, Array]], None]
+    ) -> None:
         self._blocks = blocks
-        self._mono: BeatFeatures | None = mono
+        self._collect: Callable[[Mapping[str, Array]], None] | None = collect
 
     def __iter__(self) -> Iterator[Array]:
-        mono, self._mono = self._mono, None
+        collect, self._collect = self._collect, None
         for block in self._blocks:
-            if mono is not None:
-                mono.push({MIXTURE: block})
+            if collect is not None:
+                collect({MIXTURE: block})
             yield block

@@ -77,6 +77,11 @@ class BeatFeatures:
         """Whether every sample so far is below SILENT_BELOW."""
         return self._is_silent
 
+    @property
+    def n_bytes(self) -> int:
+        """The bytes of the network's inputs so far."""
+        return 0 if self._inputs is None else self._inputs.n_bytes
+
     def push(self, block: Mapping[str, Array]) -> None:
         """The next (channels, n) of every input stem, by name in any case; others are ignored.
 

@@ -29,6 +29,7 @@ from stemline.preprocessing.audio import AudioFormat, checked
 from .beat_analysis import BeatAnalysis
 from .beat_features import MIXTURE, BeatFeatures
 from .engine_check import check_engine
+from .holding import Holding
 from .jobs import STAGES, Beat, Beats, SeparateOptions
 from .queue_ticket import QueueTicket
 from .scheduler import Scheduler
@@ -178,15 +179,17 @@ class BeatTracker:
         blocks: Iterable[Array],
         audio: AudioFormat,
         options: SeparateOptions | None = None,
+        holding: Holding | None = None,
     ) -> "BeatAnalysis":
         """A track that comes in blocks, as in `track_blocks`, under way.
 
         With `options` its stems are wanted too: they are those of `Separator.stream`, and the
         beats are found in these, at the rate of the track. Without, the track is brought to the
-        network's rate before it is separated, so that no stem is resampled. Raises RequestError,
-        UnknownStemError or OverlapError at once.
+        network's rate before it is separated, so that no stem is resampled. `holding` is told what
+        the track holds, its features too. Raises RequestError, UnknownStemError or OverlapError at
+        once.
         """
-        return BeatAnalysis(self, blocks, audio, options)
+        return BeatAnalysis(self, blocks, audio, options, holding)
 
     def track_stems(
         self,

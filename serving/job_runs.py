@@ -22,6 +22,7 @@ from stemline.preprocessing.channels import output_channels
 from .beat_analysis import BeatAnalysis
 from .beat_models import BeatModel
 from .beat_tracker import BeatTracker, check_separator
+from .holding import Holding
 from .jobs import (
     AnalyzeJob,
     BeatsAccepted,
@@ -75,11 +76,14 @@ class JobRun(ABC):
         self._running: Separation | BeatAnalysis | None = None
 
     @abstractmethod
-    def start(self, blocks: Iterable[Array], audio: AudioFormat) -> Iterator[Event]:
+    def start(
+        self, blocks: Iterable[Array], audio: AudioFormat, holding: Holding | None = None
+    ) -> Iterator[Event]:
         """Begin the work; the events come in the order that `jobs.py` shows.
 
         Blocks are (channels, n) float32 at the rate of `audio`, read as the events are iterated
-        over. Raises, at once or while iterating, as `Separator.stream` and `BeatTracker.stream` do.
+        over. `holding` is told what the work holds. Raises, at once or while iterating, as
+        `Separator.stream` and `BeatTracker.stream` do.
         """
 
     def close(self) -> None:
@@ -111,9 +115,11 @@ class SeparateRun(JobRun):
         self._separator.check(job.options)
         self._options = job.options
 
-    def start(self, blocks: Iterable[Array], audio: AudioFormat) -> Iterator[Event]:
+    def start(
+        self, blocks: Iterable[Array], audio: AudioFormat, holding: Holding | None = None
+    ) -> Iterator[Event]:
         """Begin to separate; see JobRun."""
-        self._running = separation = self._separator.stream(blocks, audio, self._options)
+        self._running = separation = self._separator.stream(blocks, audio, self._options, holding)
         return self._events(separation)
 
     def _events(self, separation: Separation) -> Iterator[Event]:
@@ -139,9 +145,11 @@ class BeatsRun(JobRun):
         if self._tracker.separator is not None:
             self._tracker.separator.check(SeparateOptions(stems=self._tracker.info.stems))
 
-    def start(self, blocks: Iterable[Array], audio: AudioFormat) -> Iterator[Event]:
+    def start(
+        self, blocks: Iterable[Array], audio: AudioFormat, holding: Holding | None = None
+    ) -> Iterator[Event]:
         """Begin to find beats; see JobRun."""
-        self._running = analysis = self._tracker.stream(blocks, audio)
+        self._running = analysis = self._tracker.stream(blocks, audio, holding=holding)
         return self._events(analysis)
 
     def _events(self, analysis: BeatAnalysis) -> Iterator[Event]:
@@ -168,9 +176,11 @@ class AnalyzeRun(JobRun):
         self._options = job.separate.options
         self._separator.check(replace(self._options, also=self._beat_model.info.stems))
 
-    def start(self, blocks: Iterable[Array], audio: AudioFormat) -> Iterator[Event]:
+    def start(
+        self, blocks: Iterable[Array], audio: AudioFormat, holding: Holding | None = None
+    ) -> Iterator[Event]:
         """Begin to separate and find beats; see JobRun."""
-        self._running = analysis = self._tracker.stream(blocks, audio, self._options)
+        self._running = analysis = self._tracker.stream(blocks, audio, self._options, holding)
         return self._events(analysis)
 
     def _events(self, analysis: BeatAnalysis) -> Iterator[Event]:

@@ -21,6 +21,7 @@ from stemline.errors import EngineError, SeparationClosedError
 from stemline.families.separation import Piece, TrackProcessing
 from stemline.preprocessing.audio import AudioFormat
 
+from .holding import Holding, Unlimited
 from .jobs import SeparatedBlock
 from .scheduler import Item, Lane
 from .track_input import TrackInput
@@ -61,10 +62,12 @@ class Separation(Iterator[SeparatedBlock]):
         output: TrackOutput,
         lane: Lane,
         n_under_way: int,
+        holding: Holding | None = None,
     ) -> None:
         """Made by `Separator.stream`.
 
-        `n_under_way` is how many pieces may be fed whose stems the caller has not yet taken.
+        `n_under_way` is how many pieces may be fed whose stems the caller has not yet taken;
+        `holding` is told what they hold, and ends the track with LimitError where that is too much.
         """
         self.chunks_done = 0
         self._track = track
@@ -72,6 +75,9 @@ class Separation(Iterator[SeparatedBlock]):
         self._networks = networks
         self._output = output
         self._lane = lane
+        self._holding = holding or Unlimited()
+        self._n_under_way = n_under_way
+        self._largest = {"inputs": 0, "outputs": 0}
         self._seconds = {"preprocess": 0.0, "postprocess": 0.0}
         self._slots = threading.Semaphore(n_under_way)
         self._under_way: SimpleQueue[_UnderWay | None] = SimpleQueue()
@@ -156,6 +162,7 @@ class Separation(Iterator[SeparatedBlock]):
                 piece = next(pieces, None)
             if piece is None:
                 return
+            self._hold("inputs", piece.inputs)
             self._slots.acquire()
             if self._closed:
                 return
@@ -210,11 +217,23 @@ class Separation(Iterator[SeparatedBlock]):
             self._waiting = None
             piece = under_way.piece
             del under_way  # outputs are large: none is held here while the next one is made
+            self._hold("outputs", outputs[0])
             yield piece, outputs.pop()
             self._slots.release()
         if self._closed:
             raise SeparationClosedError("closed before the last stem was given")
         self._fed.result()  # raises what went wrong while feeding
+
+    def _hold(self, part: str, arrays: Item) -> None:
+        """Say what all pieces under way hold if each is as large as this one.
+
+        That is as many inputs or outputs, and two more outputs: the stems that overlap with the
+        next, and those that the caller has.
+        """
+        n_bytes = sum(array.nbytes for array in arrays.values())
+        if n_bytes > self._largest[part]:
+            self._largest[part] = n_bytes
+            self._holding.memory(part, n_bytes * (self._n_under_way + 2 * (part == "outputs")))
 
 
 class _Stage:

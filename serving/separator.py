@@ -16,6 +16,7 @@ from stemline.preprocessing.audio import AudioFormat
 from stemline.preprocessing.channels import output_channels
 
 from .engine_check import check_engine
+from .holding import Holding
 from .jobs import SeparateOptions, check_shifts
 from .scheduler import Scheduler
 from .separation import RunningNetwork, Separation
@@ -130,6 +131,7 @@ class Separator:
         blocks: Iterable[Array],
         audio: AudioFormat,
         options: SeparateOptions | None = None,
+        holding: Holding | None = None,
     ) -> Separation:
         """Separate a track that comes in blocks; its stems come as they become final.
 
@@ -142,12 +144,14 @@ class Separator:
             What the blocks are.
         options
             The stems wanted and the overlap.
+        holding
+            Where the track says what it holds; None where nobody limits that.
 
         Raises
         ------
         UnknownStemError, OverlapError, RequestError
-            At once. While iterating: AudioError for bad samples, EngineError, and whatever
-            `blocks` raises.
+            At once. While iterating: AudioError for bad samples, EngineError, LimitError of
+            `holding`, and whatever `blocks` raises.
         """
         chosen = options or SeparateOptions()
         wanted, members = self._checked(chosen)
@@ -166,6 +170,7 @@ class Separator:
                 info.channels,
                 reads_twice=self._processing.reads_twice,
                 mixture=mixture,
+                holding=holding,
             ),
             processing=self._processing.track(wanted, chosen.processing),
             networks={
@@ -177,6 +182,7 @@ class Separator:
             ),
             lane=scheduler.open_lane(),
             n_under_way=self._processing.pieces_under_way(batch_size, self.engine_spec.device),
+            holding=holding,
         )
 
     def separate(

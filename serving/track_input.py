@@ -12,6 +12,8 @@ from stemline.preprocessing.channels import output_channels, to_channels
 from stemline.preprocessing.rereadable import Rereadable
 from stemline.preprocessing.resample import Resampler
 
+from .holding import Holding, Unlimited
+
 
 class Mixture:
     """The mixture's samples from when they are read until their residual is computed."""
@@ -47,6 +49,7 @@ class TrackInput:
         *,
         reads_twice: bool = False,
         mixture: Mixture | None = None,
+        holding: Holding | None = None,
     ) -> None:
         """Nothing is read yet.
 
@@ -63,6 +66,8 @@ class TrackInput:
             Whether the model reads the whole track once before it takes the first piece.
         mixture
             Filled by the last reading with what a residual is computed from; None without one.
+        holding
+            Where it says what is kept for the second reading; LimitError ends the first.
         """
         self.audio = audio
         self.reads_twice = reads_twice
@@ -70,7 +75,8 @@ class TrackInput:
         """Samples read so far by the last reading, at the track's rate."""
         self.input_s = 0.0
         """Seconds spent waiting for blocks."""
-        self._spool = Rereadable(blocks) if reads_twice else None
+        self._holding = holding or Unlimited()
+        self._spool = Rereadable(blocks, on_kept=self._kept) if reads_twice else None
         self._blocks: Iterable[Array] = blocks if self._spool is None else self._spool
         self._rate_hz = sample_rate_hz
         self._channels = channels
@@ -99,6 +105,10 @@ class TrackInput:
         """Free the blocks that were kept; nothing can be read afterwards."""
         if self._spool is not None:
             self._spool.close()
+
+    def _kept(self, memory_bytes: int, disk_bytes: int) -> None:
+        self._holding.memory("kept", memory_bytes)
+        self._holding.disk("kept", disk_bytes)
 
     def _timed(self) -> Iterator[Array]:
         """The blocks as they come; the time spent waiting for them is added up."""

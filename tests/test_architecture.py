@@ -50,7 +50,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "face": {"serving", "serving/client", "serving/cli", *_CORE},
     "evaluation": {"serving", "band", *_CORE},
     "export": {"evaluation", "engines", "families"},
-    "bench": {"export", "evaluation", "serving", "serving/client", "serving/rpc", *_CORE},
+    "bench": {"export", "evaluation", "serving", "serving/client", "serving/rpc", "v1", *_CORE},
     "training": {"export", "evaluation", "band", *_CORE},
 }
 MAY_IMPORT["bench/studies"] = {"bench", "band", *MAY_IMPORT["bench"]}

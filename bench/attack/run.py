@@ -40,6 +40,8 @@ _CALL_S = 20.0
 _STEP_BYTES = 1 << 19
 _END_S = 30.0
 _GRACE_S = 5
+_WARM_MESSAGES, _WARM_CONTAINERS = 4000, 400
+_SAMPLE_CALLS = 500
 MOST_GROWTH_MB = 50.0
 
 
@@ -58,6 +60,8 @@ class Outcome:
     """What the server held when warm."""
     after: dict[str, Any] = field(default_factory=dict)
     """And at the end."""
+    memory_mb: list[float] = field(default_factory=list)
+    """Between the two, after every so many calls."""
     seconds: float = 0.0
     sigterms_s: list[float] = field(default_factory=list)
     """How long each SIGTERM took, in the middle of an attack."""
@@ -79,7 +83,8 @@ def attack(
     options = ["--max-streams", "64", "--idle-s", "5", "--grace-s", str(_GRACE_S)]
     with watched_server(log, options) as server:
         digest = _digest(server.address)
-        _many(server, n_messages // 50, n_containers // 50, seed + 1, Outcome())  # what grows once
+        # What grows once, to where it stays: buffers for each size of batch, for each thread.
+        _many(server, _WARM_MESSAGES, _WARM_CONTAINERS, seed + 1, Outcome())
         outcome.before = asdict(_quiet(server))
         _many(server, n_messages, n_containers, seed, outcome, say)
         outcome.after = asdict(_quiet(server))
@@ -116,11 +121,12 @@ def _many(
                 outcome.containers += 1
             if status not in _ALLOWED and len(outcome.wrong) < 20:
                 outcome.wrong.append(f"{status} ({details}) of {_shown(call)}")
-            if done % 1000 == 0:
-                say(f"{done} calls, {outcome.statuses}")
             if not server.is_alive:
                 outcome.wrong.append(f"the server died after {_shown(call)}")
                 return
+            if done % _SAMPLE_CALLS == 0:
+                outcome.memory_mb.append(round(server.holding().rss_mb, 1))
+                say(f"{done} calls, {outcome.memory_mb[-1]} MB, {outcome.statuses}")
 
 
 Upload = tuple[str, int]

@@ -92,7 +92,7 @@ def watched_server(log: Path, options: Sequence[str] = ()) -> Iterator[WatchedSe
         copying.start()
         try:
             if not ready.wait(START_S) or not found:
-                raise BenchError(f"the server did not start; its log is {log}")
+                raise BenchError(f"the server did not start: {log.read_text()[-500:].strip()}")
             yield WatchedServer(process, found[0])
         finally:
             process.kill()

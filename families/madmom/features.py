@@ -78,6 +78,11 @@ class DownbeatFeatureStream:
         ]
         self._bands = [GrowingRows(resolution.n_bands) for resolution in RESOLUTIONS]
 
+    @property
+    def n_bytes(self) -> int:
+        """The bytes of the bands so far."""
+        return sum(bands.n_bytes for bands in self._bands)
+
     def push(self, samples: NDArray[np.float32] | NDArray[np.float64]) -> None:
         """The next mono samples (1, n), full scale 1, n maybe 0.
 

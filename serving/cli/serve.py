@@ -18,7 +18,7 @@ from .small_model import tell_of_small_model
 if TYPE_CHECKING:
     from ..rpc.settings import ServerSettings
 
-    _Serve = Callable[[Library, ServerSettings, Callable[[str], None]], bool]
+    _Serve = Callable[[Library, ServerSettings, Callable[[str], None], Callable[[], None]], bool]
 
 
 def serve(
@@ -35,6 +35,7 @@ def serve(
     max_audio_s: option.MaxAudioS = None,
     max_beats_s: option.MaxBeatsS = None,
     max_beats_total_s: option.MaxBeatsTotalS = None,
+    max_memory_mb: option.MaxMemoryMb = None,
     max_disk_mb: option.MaxDiskMb = None,
     idle_s: option.IdleS = None,
     unread_s: option.UnreadS = None,
@@ -54,13 +55,18 @@ def serve(
     Every option is also an environment variable: --max-streams is STEMLINE_MAX_STREAMS.
     """
     flags = dict(locals())  # every option is a setting of the same name
+    from ..rpc.allocator import few_arenas
     from ..rpc.server import serve as serve_until_stopped
     from ..rpc.settings import load_settings
+    from ..rpc.watchdog import Watchdog
 
-    _run(serve_until_stopped, load_settings(**flags))
+    few_arenas()
+    _run(serve_until_stopped, load_settings(**flags), Watchdog().pat)
 
 
-def _run(serve_until_stopped: "_Serve", settings: "ServerSettings") -> None:
+def _run(
+    serve_until_stopped: "_Serve", settings: "ServerSettings", while_ending: Callable[[], None]
+) -> None:
     """Serve the models of one folder; raise typer.Exit where accepted calls were broken off."""
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -77,7 +83,7 @@ def _run(serve_until_stopped: "_Serve", settings: "ServerSettings") -> None:
                 tell_of_small_model("", library.find().info.model)
 
     try:
-        finished = serve_until_stopped(library, settings, ready)
+        finished = serve_until_stopped(library, settings, ready, while_ending)
     finally:
         library.close()
     if not finished:

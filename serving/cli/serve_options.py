@@ -38,6 +38,13 @@ MaxBeatsTotalS = Annotated[
         "minute beside the network's own; 7200 if unset, 1 to 2 GB."
     ),
 ]
+MaxMemoryMb = Annotated[
+    float | None,
+    typer.Option(
+        help="Audio and stems in memory of all calls at once, 10⁶ bytes; half of the machine's if "
+        "unset."
+    ),
+]
 MaxDiskMb = Annotated[
     float | None,
     typer.Option(

@@ -1,14 +1,18 @@
 """Admission of calls: how many run, and whether more are accepted."""
 
+import math
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 from stemline.errors import DrainingError, LimitError
 
 WAIT_S = 0.2
 """The longest single wait of the main thread, in seconds: it handles signals between two."""
+
+T = TypeVar("T")
 
 
 class Admission:
@@ -19,6 +23,7 @@ class Admission:
         self._n_inside = 0
         self._refusal: str | None = "the server is starting; try again in a moment"
         self._changed = threading.Condition()
+        self._moved_s = time.monotonic()
 
     def open(self) -> None:
         """Accept calls from now on."""
@@ -36,15 +41,32 @@ class Admission:
         with self._changed:
             return self._n_inside
 
-    def wait_until_empty(self, timeout_s: float | None) -> bool:
-        """Wait for every call to end; whether they did within `timeout_s`, None for no limit."""
-        until = None if timeout_s is None else time.monotonic() + timeout_s
+    def moved(self, messages: Iterator[T]) -> Iterator[T]:
+        """A call's messages, in either direction, unchanged: each shows that the call goes on."""
+        for message in messages:
+            self._moved_s = time.monotonic()
+            yield message
+
+    def wait_until_empty(
+        self,
+        timeout_s: float | None,
+        still_s: float = math.inf,
+        on_wait: Callable[[], None] = lambda: None,
+    ) -> bool:
+        """Wait for every call to end; whether they did within `timeout_s`, None for no limit.
+
+        They did not, either, when none of them had a message for `still_s` seconds. `on_wait` is
+        called several times a second.
+        """
+        started_s = time.monotonic()
         with self._changed:
             while self._n_inside > 0:
-                left_s = WAIT_S if until is None else min(WAIT_S, until - time.monotonic())
-                if left_s <= 0:
+                on_wait()
+                now_s = time.monotonic()
+                left_s = WAIT_S if timeout_s is None else started_s + timeout_s - now_s
+                if left_s <= 0 or now_s - max(started_s, self._moved_s) > still_s:
                     return False
-                self._changed.wait(left_s)
+                self._changed.wait(min(WAIT_S, left_s))
         return True
 
     def check(self) -> None:

@@ -70,18 +70,34 @@ class Share:
         self._of.grow(self, to)
 
 
-class CallDisk:
-    """The temporary files of one call, in bytes, by what they hold."""
+class CallHolding:
+    """What one call holds, in bytes: memory and temporary files, each by what holds it."""
+
+    def __init__(self, memory: Share, disk: Share) -> None:
+        self._memory, self._disk = _Parts(memory), _Parts(disk)
+
+    def memory(self, part: str, n_bytes: int) -> None:
+        """`part` holds so many bytes of memory. Raises LimitError where there is no room."""
+        self._memory.hold(part, n_bytes)
+
+    def disk(self, part: str, n_bytes: int) -> None:
+        """Its temporary files have so many bytes. Raises LimitError where there is no room."""
+        self._disk.hold(part, n_bytes)
+
+
+class _Parts:
+    """What a share is held for; the call's threads may each say their part."""
 
     def __init__(self, share: Share) -> None:
         self._share = share
         self._parts: dict[str, int] = {}
+        self._lock = threading.Lock()
 
     def hold(self, part: str, n_bytes: int) -> None:
-        """Have `part` hold so many bytes. Raises LimitError where there is no room for them."""
-        parts = {**self._parts, part: n_bytes}
-        self._share.grow(sum(parts.values()))
-        self._parts = parts
+        with self._lock:
+            parts = {**self._parts, part: n_bytes}
+            self._share.grow(sum(parts.values()))
+            self._parts = parts
 
 
 def beats_budget(most_s: float) -> Budget:
@@ -100,4 +116,13 @@ def disk_budget(most_bytes: float) -> Budget:
         f"calls hold {most_bytes / 1e6:.0f} MB of temporary files at once, this server's limit, "
         "and there is no room for this one's now; try again later, send a shorter recording, or "
         "ask for PCM, which needs no files",
+    )
+
+
+def memory_budget(most_bytes: float) -> Budget:
+    """The memory, in bytes, in which all calls hold audio on its way, stems and features."""
+    return Budget(
+        most_bytes,
+        f"calls hold {most_bytes / 1e6:.0f} MB of memory at once, this server's limit, and there "
+        "is no room for this one's now; try again later, or send a shorter recording",
     )

@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 
 import grpc
 
-from .budget import CallDisk
+from .budget import CallHolding
 from .idle import TimedMessages
 
 RequestT = TypeVar("RequestT")
@@ -22,8 +22,8 @@ class Call(Generic[RequestT]):
     requests: TimedMessages[RequestT]
     """The client's messages, as they come."""
     context: grpc.ServicerContext
-    disk: CallDisk
-    """What its temporary files may hold."""
+    holding: CallHolding
+    """What it may hold: memory, temporary files."""
     stack: ExitStack
     """Closes what the call holds when it ends, however it ends."""
 

@@ -43,9 +43,9 @@ def run_job(
     The fields are named as in AnalyzeResponse, whose oneof has all of them; `as_responses` makes
     the responses. Raises whatever ends the call.
     """
-    blocks, audio, faults = audio_of(call.requests, wanted_input, limits, call.disk, call.stack)
+    blocks, audio, faults = audio_of(call.requests, wanted_input, limits, call.holding, call.stack)
     call.stack.enter_context(run)  # after the upload's file, so that it ends before that is closed
-    events = run.start(blocks, audio)
+    events = run.start(blocks, audio, call.holding)
     if not call.ends_with(run.close):
         return
     translator = _Translator(call, wanted_output, audio.n_samples, faults)
@@ -67,7 +67,7 @@ class _Translator:
         faults: list[str],
     ) -> None:
         """`n_samples` are those of the track, None where that is not known."""
-        self._disk = call.disk
+        self._holding = call.holding
         self._n_samples = n_samples
         self._request_id = call.request_id
         self._stack = call.stack
@@ -87,7 +87,7 @@ class _Translator:
         """The messages of one event, each with the field that carries it."""
         match event:
             case SeparateAccepted():
-                self._replies = replies_for(self._output, event, self._disk, self._stack)
+                self._replies = replies_for(self._output, event, self._holding, self._stack)
                 self._replies.expect(self._n_samples)
                 self._work.append(event.artifact)
                 yield "accepted", accepted_message(event, self._request_id)

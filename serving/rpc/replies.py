@@ -14,7 +14,7 @@ from stemline.v1 import stemline_pb2 as pb
 from ..jobs import SeparateAccepted, SeparatedBlock
 from ..messages.conventions import MAX_DATA_BYTES
 from ..messages.output import output_of
-from .budget import CallDisk
+from .budget import CallHolding
 
 _FULL_SCALE_S16 = 1 << 15
 
@@ -79,12 +79,12 @@ class FileReplies:
         self,
         output: OutputFormat,
         accepted: SeparateAccepted,
-        disk: CallDisk,
+        holding: CallHolding,
         stack: ExitStack,
     ) -> None:
         self._output = output
         self._accepted = accepted
-        self._disk = disk
+        self._holding = holding
         self._files: dict[str, IO[bytes]] = {}
         self._writers: dict[str, StemWriter] = {}
         for stem in accepted.stems:
@@ -97,13 +97,13 @@ class FileReplies:
         """Hold what the files will have at the least."""
         rate_hz, channels = self._accepted.sample_rate_hz, self._accepted.channels
         n_bytes = self._output.least_bytes(n_samples or 0, rate_hz, channels)
-        self._disk.hold("stems", len(self._files) * n_bytes)
+        self._holding.disk("stems", len(self._files) * n_bytes)
 
     def add(self, block: SeparatedBlock) -> Iterator[pb.StemBlock]:
         """Nothing yet: the block is written to the files."""
         for stem, samples in block.stems.items():
             self._writers[stem].write(samples)
-        self._disk.hold("stems", sum(file.tell() for file in self._files.values()))
+        self._holding.disk("stems", sum(file.tell() for file in self._files.values()))
         yield from ()
 
     def finish(self) -> Iterator[pb.StemBlock]:
@@ -118,10 +118,10 @@ class FileReplies:
 
 
 def replies_for(
-    wanted: pb.OutputFormat, accepted: SeparateAccepted, disk: CallDisk, stack: ExitStack
+    wanted: pb.OutputFormat, accepted: SeparateAccepted, holding: CallHolding, stack: ExitStack
 ) -> Replies:
     """The replies in the format that a config asks for. Raises EncodingError or RequestError."""
     output = output_of(wanted)
     if output is None:
         return PcmReplies(wanted.pcm.encoding)
-    return FileReplies(output, accepted, disk, stack)
+    return FileReplies(output, accepted, holding, stack)

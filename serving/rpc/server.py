@@ -1,6 +1,7 @@
 """The gRPC server around the service: address, TLS, token, health, and how it starts and stops."""
 
 import logging
+import math
 import shutil
 import signal
 import tempfile
@@ -20,9 +21,10 @@ from ..library import Library, nothing_exported
 from .access import TokenCheck, address_of, check_free, read_token, tls_credentials
 from .admission import WAIT_S, Admission
 from .alarm import Alarm
-from .budget import beats_budget, disk_budget
+from .budget import beats_budget, disk_budget, memory_budget
 from .guard import Guard
 from .health import HEALTH, Health
+from .machine_memory import usable_memory_bytes
 from .patience import Patience
 from .ready_threads import ReadyThreads
 from .reflection import MOST_REFLECTING, Reflection
@@ -43,6 +45,9 @@ _SPARE_CALLS = 256
 _FLUSH_S = 5.0
 # Seconds that gRPC has to stop in, once it was told to; it takes a few milliseconds.
 _STOP_S = 5.0
+# Seconds after which a drain without a limit gives up on calls of which none has had a message. One
+# that sends, reads or waits for its turn has some every minute; an hour's beats take less.
+STILL_S = 900.0
 _KEEPALIVE_MS = 60_000
 # A terminal that closes says so with SIGHUP, which would end the process with all its calls.
 _HANG_UP = (signal.SIGHUP,) if hasattr(signal, "SIGHUP") else ()
@@ -63,6 +68,7 @@ class StemlineServer:
         self._settings = settings
         self._admission = Admission(settings.max_streams)
         self._beats_audio = beats_budget(settings.max_beats_total_s)
+        self._memory = memory_budget(_most_memory_bytes(settings))
         self._disk = disk_budget(_most_disk_bytes(settings))
         self._pool = ReadyThreads(settings.max_streams + _SPARE_THREADS, "stemline call")
         # Beside every call that streams, one that waits for its messages.
@@ -84,6 +90,11 @@ class StemlineServer:
     def held_audio_s(self) -> float:
         """Seconds of audio for which calls that find beats hold memory."""
         return self._beats_audio.held
+
+    @property
+    def held_memory_bytes(self) -> float:
+        """What calls under way may hold in memory."""
+        return self._memory.held
 
     @property
     def held_disk_bytes(self) -> float:
@@ -155,16 +166,22 @@ class StemlineServer:
         self._admission.open()
         self._health.serving()
 
-    def drain(self, grace_s: float | None = None) -> bool:
+    def drain(
+        self, grace_s: float | None = None, on_wait: Callable[[], None] = lambda: None
+    ) -> bool:
         """Refuse new calls, let the accepted ones finish, stop; whether all of them finished.
 
-        They have `grace_s` seconds, or those of the settings when None, which may be no limit;
-        health checks and refusals are answered until the end.
+        They have `grace_s` seconds, or those of the settings when None, which may be no limit: then
+        the drain ends when no call has had a message for `STILL_S`. Health checks and refusals are
+        answered until the end. `on_wait` is called several times a second while calls go on.
         """
         self._admission.drain()
         self._health.not_serving()
         grace_s = self._settings.grace_s if grace_s is None else grace_s
-        finished = self._admission.wait_until_empty(grace_s) and not self._stopped.is_set()
+        finished = self._admission.wait_until_empty(
+            grace_s, STILL_S if grace_s is None else math.inf, on_wait
+        )
+        finished = finished and not self._stopped.is_set()
         if not finished:
             _log.warning("stopping before every call has finished")
         self.stop(_FLUSH_S if finished else 0)
@@ -237,6 +254,7 @@ class StemlineServer:
                 self._beats_audio,
             ),
             patience,
+            self._memory,
             self._disk,
             preferred=settings.models,
         )
@@ -245,6 +263,13 @@ class StemlineServer:
         if settings.reflection:
             Reflection((SERVICE,), patience).add_to(server)
         return server
+
+
+def _most_memory_bytes(settings: ServerSettings) -> float:
+    """What calls may hold in memory: as it was set, else half of what this process may have."""
+    if settings.max_memory_mb is not None:
+        return settings.max_memory_mb * 1e6
+    return usable_memory_bytes() / 2
 
 
 def _most_disk_bytes(settings: ServerSettings) -> float:
@@ -258,12 +283,14 @@ def serve(
     library: Library,
     settings: ServerSettings,
     on_ready: Callable[[str], None] = lambda address: None,
+    while_ending: Callable[[], None] = lambda: None,
 ) -> bool:
     """Serve until SIGTERM, SIGINT or SIGHUP, then drain; a second signal stops at once.
 
-    Call it from the main thread. `on_ready` is called with the address once calls are taken. The
-    library stays open. Returns whether every accepted call finished. Raises as
-    `StemlineServer.start` and `StemlineServer.check` do.
+    Call it from the main thread. `on_ready` is called with the address once calls are taken,
+    `while_ending` from the first signal on, several times a second while calls go on and once
+    before the server stops. The library stays open. Returns whether every accepted call finished.
+    Raises as `StemlineServer.start` and `StemlineServer.check` do.
     """
     signals = _Signals()
     server = StemlineServer(library, settings)
@@ -278,10 +305,11 @@ def serve(
                 time.sleep(WAIT_S)
                 server.check()
             _log.info("draining: %d calls are under way", server.n_streams)
+            while_ending()
             signals.on_second = server.stop
             if signals.n_received > 1:
                 server.stop()
-            return server.drain()
+            return server.drain(on_wait=while_ending)
         except BaseException:
             server.stop()
             raise

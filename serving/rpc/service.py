@@ -20,7 +20,7 @@ from ..served_models import ServedModels
 from . import analyze_call
 from .admission import Admission
 from .beats_call import beats_call
-from .budget import Budget, CallDisk
+from .budget import Budget, CallHolding
 from .call import Call
 from .model_list import list_models
 from .patience import Patience
@@ -44,10 +44,11 @@ class StemlineServicer(pb_grpc.StemlineServiceServicer):
         admission: Admission,
         limits: UploadLimits,
         patience: Patience,
+        memory: Budget,
         disk: Budget,
         preferred: Sequence[str] = (),
     ) -> None:
-        """`disk` is what the temporary files of all calls may hold, in bytes.
+        """`memory` and `disk` are what all calls and their temporary files may hold, in bytes.
 
         `preferred` are models by name: the first of each task is its default.
         """
@@ -55,7 +56,7 @@ class StemlineServicer(pb_grpc.StemlineServiceServicer):
         self._admission = admission
         self._limits = limits
         self._patience = patience
-        self._disk = disk
+        self._memory, self._disk = memory, disk
 
     def Separate(
         self, request_iterator: Iterator[pb.SeparateRequest], context: grpc.ServicerContext
@@ -99,11 +100,16 @@ class StemlineServicer(pb_grpc.StemlineServiceServicer):
         request_id = secrets.token_hex(4)
         try:
             with self._admission.inside(), ExitStack() as stack:
-                requests = stack.enter_context(self._patience.messages(messages))
-                disk = CallDisk(stack.enter_context(self._disk.share()))
-                call = Call(request_id, requests, context, disk, stack)
+                requests = stack.enter_context(
+                    self._patience.messages(self._admission.moved(messages))
+                )
+                memory = stack.enter_context(self._memory.share())
+                disk = stack.enter_context(self._disk.share())
+                holding = CallHolding(memory, disk)
+                call = Call(request_id, requests, context, holding, stack)
                 reading = stack.enter_context(self._patience.reading(context, request_id))
-                yield from reading.timed(responses(call, self._models, self._limits))
+                answers = responses(call, self._models, self._limits)
+                yield from reading.timed(self._admission.moved(answers))
             return
         except Exception as error:  # noqa: BLE001 - the boundary: any error becomes a status
             if not context.is_active():

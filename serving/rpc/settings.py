@@ -47,6 +47,10 @@ class ServerSettings(BaseSettings):
     max_beats_total_s: float = Field(7200, gt=0)
     """The recordings of all calls under way that find beats, together, in seconds: each keeps the
     network's inputs until it ends, 8 to 16 MB for every minute. So two hours are 1 to 2 GB."""
+    max_memory_mb: float | None = Field(None, gt=0)
+    """What all calls together hold in memory, in units of 10⁶ bytes: chunks and stems on their way,
+    audio that is kept to be read twice, the inputs of beat networks. Not the engines and what they
+    take while they run. None for half of what the machine, or the container, has."""
     max_disk_mb: float | None = Field(None, gt=0)
     """The temporary files of all calls together, in units of 10⁶ bytes: files that were sent and
     stems that are sent as files. None for half of what the disk has free at the start."""

@@ -13,7 +13,7 @@ from stemline.preprocessing.audio import AudioFormat, AudioReader, decode_pcm, o
 from stemline.preprocessing.channels import MOST_CHANNELS
 from stemline.v1 import stemline_pb2 as pb
 
-from .budget import Budget, CallDisk, Share, beats_budget
+from .budget import Budget, CallHolding, Share, beats_budget
 
 
 class UploadMessage(Protocol):
@@ -85,7 +85,7 @@ def audio_of(
     requests: Iterator[UploadMessage],
     wanted: pb.InputFormat,
     limits: UploadLimits,
-    disk: CallDisk,
+    holding: CallHolding,
     stack: ExitStack,
 ) -> tuple[Iterable[Array], AudioFormat, list[str]]:
     """The audio that follows a config: blocks (channels, n_samples), what they are, its faults.
@@ -107,7 +107,7 @@ def audio_of(
     n_bytes = 0
     for part in parts:
         n_bytes += len(part)
-        disk.hold("upload", n_bytes)
+        holding.disk("upload", n_bytes)
         spool.write(part)
     spool.seek(0)
     faults: list[str] = []

@@ -25,7 +25,7 @@ from stemline.serving.client.client import StemlineClient
 from stemline.serving.jobs import SeparateOptions
 from stemline.serving.rpc.admission import Admission
 from stemline.serving.rpc.alarm import Alarm
-from stemline.serving.rpc.budget import disk_budget
+from stemline.serving.rpc.budget import disk_budget, memory_budget
 from stemline.serving.rpc.patience import Patience
 from stemline.serving.rpc.ready_threads import ReadyThreads
 from stemline.serving.rpc.service import StemlineServicer
@@ -202,7 +202,12 @@ def test_the_time_to_encode_is_not_that_of_a_client_that_reads_slowly(is_file):
     admission.open()
     patience = Patience(Alarm(), ReadyThreads(1, "receive").submit)
     service = StemlineServicer(
-        GainLibrary(), admission, UploadLimits(10**9, 10**9), patience, disk_budget(10**9)
+        GainLibrary(),
+        admission,
+        UploadLimits(10**9, 10**9),
+        patience,
+        memory_budget(10**9),
+        disk_budget(10**9),
     )
     config = pcm_config()
     if is_file:
