@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from ..machine import describe_machine
-from .run import attack
+from .run import Plan, attack
 
 
 def main() -> None:
@@ -18,19 +18,14 @@ def main() -> None:
     parser.add_argument("--containers", type=int, default=10_000)
     parser.add_argument("--sigterms", type=int, default=10, help="servers ended in the middle")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--artifacts", type=Path, help="where `mini` was exported to")
     parser.add_argument("--json", type=Path, help="write it there too")
     given = parser.parse_args()
     machine = asdict(describe_machine(2))
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "server.log"
-        outcome = attack(
-            given.messages,
-            given.containers,
-            given.sigterms,
-            given.seed,
-            log,
-            lambda words: print(words, file=sys.stderr, flush=True),
-        )
+        plan = Plan(given.messages, given.containers, given.sigterms, given.seed, given.artifacts)
+        outcome = attack(plan, log, lambda words: print(words, file=sys.stderr, flush=True))
         tracebacks = log.read_text(errors="replace").count("Traceback")
     report = {"machine": machine, "tracebacks": tracebacks, **asdict(outcome)}
     text = json.dumps(report, indent=2) + "\n"

@@ -45,6 +45,30 @@ _SAMPLE_CALLS = 500
 MOST_GROWTH_MB = 50.0
 
 
+@dataclass(frozen=True)
+class Plan:
+    """How much is sent to whom."""
+
+    n_messages: int = 100_000
+    n_containers: int = 10_000
+    n_sigterms: int = 10
+    """Servers ended in the middle of an attack of their own."""
+    seed: int = 0
+    artifacts: Path | None = None
+    """The folder of a separator named `mini`; None where exported models usually are."""
+
+    @property
+    def options(self) -> list[str]:
+        """Of `stemline serve`."""
+        where = [] if self.artifacts is None else ["--artifacts", str(self.artifacts)]
+        return [*where, "--max-streams", "64", "--idle-s", "5", "--grace-s", str(_GRACE_S)]
+
+    @property
+    def warming(self) -> tuple[int, int]:
+        """Messages and containers before anything is measured."""
+        return min(_WARM_MESSAGES, self.n_messages), min(_WARM_CONTAINERS, self.n_containers)
+
+
 @dataclass
 class Outcome:
     """What an attack met."""
@@ -67,26 +91,18 @@ class Outcome:
     """How long each SIGTERM took, in the middle of an attack."""
 
 
-def attack(
-    n_messages: int,
-    n_containers: int,
-    n_sigterms: int,
-    seed: int,
-    log: Path,
-    say: Callable[[str], None] = lambda words: None,
-) -> Outcome:
+def attack(plan: Plan, log: Path, say: Callable[[str], None] = lambda words: None) -> Outcome:
     """Attack a server; then end others in the middle of it.
 
     Raises BenchError where a server does not start.
     """
     outcome, started = Outcome(), time.monotonic()
-    options = ["--max-streams", "64", "--idle-s", "5", "--grace-s", str(_GRACE_S)]
-    with watched_server(log, options) as server:
+    with watched_server(log, plan.options) as server:
         digest = _digest(server.address)
         # What grows once, to where it stays: buffers for each size of batch, for each thread.
-        _many(server, _WARM_MESSAGES, _WARM_CONTAINERS, seed + 1, Outcome())
+        _many(server, *plan.warming, plan.seed + 1, Outcome())
         outcome.before = asdict(_quiet(server))
-        _many(server, n_messages, n_containers, seed, outcome, say)
+        _many(server, plan.n_messages, plan.n_containers, plan.seed, outcome, say)
         outcome.after = asdict(_quiet(server))
         if server.is_alive and _digest(server.address) != digest:
             outcome.wrong.append("the stems are others than before")
@@ -94,7 +110,7 @@ def attack(
         status, _ = server.end(_END_S)
         if status != 0:
             outcome.wrong.append(f"the server ended with status {status}")
-    _end_in_the_middle(n_sigterms, seed, log, options, outcome)
+    _end_in_the_middle(plan, log, outcome)
     outcome.seconds = round(time.monotonic() - started, 1)
     return outcome
 
@@ -263,14 +279,12 @@ def _judge(outcome: Outcome) -> None:
             outcome.wrong.append(f"it had {before[what]} {what}, and has {after[what]}")
 
 
-def _end_in_the_middle(
-    n_times: int, seed: int, log: Path, options: list[str], outcome: Outcome
-) -> None:
+def _end_in_the_middle(plan: Plan, log: Path, outcome: Outcome) -> None:
     """SIGTERM while a server is attacked, at random moments."""
-    dice = random.Random(seed)
-    for number in range(n_times):
-        with watched_server(log, options) as server, ThreadPoolExecutor(1) as pool:
-            attacking = pool.submit(_many, server, 4000, 100, seed + number, Outcome())
+    dice = random.Random(plan.seed)
+    for number in range(plan.n_sigterms):
+        with watched_server(log, plan.options) as server, ThreadPoolExecutor(1) as pool:
+            attacking = pool.submit(_many, server, 4000, 100, plan.seed + number, Outcome())
             time.sleep(dice.uniform(0.0, 3.0))
             try:
                 status, took_s = server.end(_GRACE_S + _END_S)
