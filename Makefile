@@ -24,7 +24,7 @@ $(STAMP): pyproject.toml constraints.txt $(KERNELS)
 	test -d $(VENV) || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install -q -U -c constraints.txt "pip>=25.1"
 	$(PIP) torch==2.13.0
-	$(PIP) -e ".[cpu,serve,export,bench]" --group dev
+	$(PIP) -e ".[cpu,serve,export,bench,text]" --group dev
 	$(TYPE_LINKS)
 	touch $@
 
@@ -56,7 +56,7 @@ $(VENV)/.beat-originals: $(STAMP)
 
 $(VENV)/.oracles: $(VENV)/.beat-originals
 	$(PIP) --group oracles
-	$(PIP) --no-deps audio-separator demucs einops julius omegaconf
+	$(PIP) --no-deps audio-separator demucs einops julius omegaconf torchlibrosa uss
 	$(BIN)/pip install -q --no-deps diffq==0.2.4 # builds from source, with the newest Cython
 	touch $@
 

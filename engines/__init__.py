@@ -17,6 +17,7 @@ from .cancel_token import CancelToken
 from .device import Device, parse_device
 from .onnx_metadata import read_onnx_metadata
 from .runtimes import device_names, open_engine
+from .text_info import TextInfo
 
 __all__ = [
     "Artifact",
@@ -37,6 +38,7 @@ __all__ = [
     "StftInfo",
     "StoppableEngine",
     "TensorSpec",
+    "TextInfo",
     "device_names",
     "list_artifacts",
     "open_engine",

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from stemline.errors import ArtifactError
 
 from .beat_info import BeatInfo
+from .text_info import TextInfo
 from .typed_json import from_json
 
 _log = logging.getLogger(__name__)
@@ -62,7 +63,7 @@ class ModelInfo:
     family: str
     precision: str
     stems: tuple[str, ...]
-    """In the order of the network's output; empty for a network that finds beats."""
+    """In the order of the network's output; empty for one that finds beats or encodes texts."""
     sample_rate_hz: int
     channels: int
     chunk_samples: int
@@ -90,6 +91,8 @@ class ModelInfo:
     """Its place in the bag that has the model's name; None for a network that is no part of one."""
     beats: BeatInfo | None = None
     """What finding beats needs besides; None for a network that separates."""
+    text: TextInfo | None = None
+    """What separating by a text needs besides; None for a model that is asked for stems by name."""
 
     @property
     def task(self) -> Literal["separate", "beats"]:
@@ -99,7 +102,12 @@ class ModelInfo:
     @property
     def artifact_stem(self) -> str:
         """The artifact's name without its precision: `htdemucs`, `htdemucs_ft-04573f0d`."""
-        return f"{self.model}-{self.member.signature}" if self.member else self.model
+        return artifact_stem(self.model, self.member, self.encodes_text)
+
+    @property
+    def encodes_text(self) -> bool:
+        """Whether it is the network of a model that encodes texts, and separates nothing."""
+        return self.text is not None and self.text.is_encoder
 
     def to_metadata(self) -> dict[str, str]:
         """The `metadata_props` of the ONNX file: one `stemline.<field>` a field, JSON values."""
@@ -110,6 +118,13 @@ class ModelInfo:
         """The object under `model` in manifest.json."""
         plain: dict[str, Any] = json.loads(json.dumps(asdict(self)))
         return plain
+
+
+def artifact_stem(model: str, member: MemberInfo | None, encodes_text: bool) -> str:
+    """The name of an artifact without its precision, from what its network is of its model."""
+    if encodes_text:
+        return f"{model}-text"
+    return f"{model}-{member.signature}" if member else model
 
 
 def info_from_json(values: Mapping[str, Any], source: str) -> ModelInfo:
@@ -142,8 +157,12 @@ def _check_numbers(info: ModelInfo) -> None:
         positive |= {
             f"stft.{name}": getattr(info.stft, name) for name in ("n_fft", "hop_samples", "n_bins")
         }
-    if info.task == "separate":
+    if info.task == "separate" and not info.encodes_text:
         positive["default_overlap"] = info.default_overlap
+    if info.text is not None:
+        positive |= {"text.n_embedding": info.text.n_embedding}
+        if info.text.is_encoder:
+            positive |= {"text.most_tokens": info.text.most_tokens}
     for name, value in positive.items():
         if value <= 0:
             raise ValueError(f"{name} must be above 0; got {value}")

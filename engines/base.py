@@ -8,9 +8,10 @@ from stemline.errors import EngineInputError
 
 from .cancel_token import CancelToken
 
-BATCH, SAMPLES, FRAMES = "batch", "samples", "frames"
+BATCH, SAMPLES, FRAMES, TOKENS = "batch", "samples", "frames", "tokens"
 """The free axes of an artifact. Every one has `batch`; the others, of networks that take any
-length, are a chunk's samples and its spectrogram's frames. Every other axis is a number."""
+length, are a chunk's samples and its spectrogram's frames, and a text's tokens. Every other axis is
+a number."""
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,7 @@ class TensorSpec:
 
     name: str
     dtype: str
-    """A numpy dtype name, `float32`."""
+    """A numpy dtype name: `float32`, or `int64` for the ids of tokens."""
     shape: tuple[int | str, ...]
     """Axis lengths; a free axis is a name, `batch` the first."""
 

@@ -15,7 +15,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 
 from stemline.errors import CacheError, DownloadError, IntegrityError
 from stemline.families.common.digest import file_sha256
-from stemline.families.model_spec import ModelSpec
+from stemline.families.model_spec import CheckpointFile, ModelSpec
 
 CACHE_VARIABLE = "STEMLINE_CACHE"
 CONNECT_TIMEOUT_S = 10
@@ -83,7 +83,7 @@ def fetch(spec: ModelSpec, report: Report) -> tuple[Path, str]:
         for url in source.urls:
             report(f"{spec.artifact_stem}: downloading {url}")
             try:
-                _retrieve(url, spec, source)
+                _retrieve(url, spec.artifact_stem, source)
             except requests.RequestException as error:
                 failures.append(f"{url} ({_reason(error)})")
                 continue
@@ -94,11 +94,34 @@ def fetch(spec: ModelSpec, report: Report) -> tuple[Path, str]:
     )
 
 
-def _retrieve(url: str, spec: ModelSpec, source: _Source) -> None:
+def fetch_file(file: CheckpointFile, name: str, report: Report) -> Path:
+    """A file that an artifact carries, from the cache or downloaded; its digest must be known.
+
+    `name` is the artifact's. Raises DownloadError when its address does not answer, IntegrityError
+    when another file is there.
+    """
+    assert file.sha256 is not None
+    # Files of many packages are called `vocab.json`.
+    path = cache_folder() / f"{file.sha256[:8]}-{file.name}"
+    source = _Source((file.url,), file.sha256, path)
+    if not path.is_file():
+        report(f"{name}: downloading {file.url}")
+        try:
+            _retrieve(file.url, name, source)
+        except requests.RequestException as error:
+            raise DownloadError(
+                f"{name}: no {file.name} from {file.url} ({_reason(error)}); fetch it by other "
+                "means and put it beside the checkpoint"
+            ) from error
+    _checked_digest(source)
+    return path
+
+
+def _retrieve(url: str, name: str, source: _Source) -> None:
     """Download with pooch, which renames a temporary file once the digest is right."""
     path = source.path
     pooch.get_logger().setLevel("ERROR")
-    bar = _Bar(spec.artifact_stem) if sys.stderr.isatty() else None
+    bar = _Bar(name) if sys.stderr.isatty() else None
     downloader = pooch.HTTPDownloader(
         progressbar=bar or False,
         chunk_size=_BLOCK_BYTES,

@@ -29,6 +29,7 @@ from .verify import against_reference, first_beat_quality, first_quality, new_ca
 try:
     from stemline.families.common.graph import OPSET
 
+    from .carried import carried_files
     from .download import cached_checkpoint
     from .reference import torch_engine
     from .torch_to_onnx import trace
@@ -148,11 +149,12 @@ def _write(spec: ModelSpec, variant: str, weights: Weights, root: Path, report: 
     config = loaded.config
     info = model_info(replace(spec, config=config), variant, weights.sha256)
     tensors = family.tensors(info)
+    carried = family.carried(config, carried_files(spec, weights, report))
     with staged_folder(root, name) as folder:
         engine_path = folder / ENGINE_FILE
         engine_path.parent.mkdir()
         report(f"{name}: writing the graph")
-        target = GraphTarget(engine_path, tensors, info.to_metadata())
+        target = GraphTarget(engine_path, tensors, {**info.to_metadata(), **carried})
         graph = family.write_graph(loaded.network, info, target, trace)
         if precision.rewrite is not None:
             precision.rewrite(engine_path)

@@ -50,6 +50,7 @@ def fingerprint(spec: ModelSpec, variant: str, digest: str, has_quality: bool) -
     made_from = {
         "info": model_info(spec, variant, digest).to_json(),
         "config": spec.config.to_json(),
+        "carried": [file.sha256 for file in spec.carried_files],
         "packages": {package: _version(package) for package in packages},
         "sources": _digest(sources(spec.family, variant, has_quality).values()),
     }

@@ -44,7 +44,18 @@ def reference_engine(
     config = stored_config(manifest, folder)
     info = info_from_json(manifest["model"], str(folder))
     # Only the name and the configuration matter to what is loaded from a file at hand.
-    spec = ModelSpec(info.model, info.family, "", config, (), None, None, "", member=info.member)
+    spec = ModelSpec(
+        info.model,
+        info.family,
+        "",
+        config,
+        (),
+        None,
+        None,
+        "",
+        member=info.member,
+        encodes_text=info.encodes_text,
+    )
     stored = manifest["weights"]
     digests = stored.get("parts", [])
     if digests:
@@ -56,6 +67,8 @@ def reference_engine(
     family = find_family(info.family)
     if weights is not None and weights.is_dir() and info.member:
         weights = family.member_file(weights, info.member.signature)
+    elif weights is not None and weights.is_dir() and info.text:
+        weights = family.part_file(weights, info.encodes_text)
     if digests:
         found = _weights_of_folds(folder, stored["sha256"], digests, spec, weights)
     else:
@@ -153,8 +166,7 @@ def _weights_of_folds(
 
 
 def _row_of(spec: ModelSpec) -> ModelSpec | None:
-    """The network of the table that has this name and, in a bag, this signature."""
+    """The network of the table that is this one of this model."""
     row = MODELS.get(spec.name)
     networks = row.networks if row else ()
-    signature = spec.member.signature if spec.member else None
-    return next((n for n in networks if (n.member and n.member.signature) == signature), None)
+    return next((n for n in networks if n.artifact_stem == spec.artifact_stem), None)

@@ -75,8 +75,7 @@ def export_onnx(
         *zip(model.graph.outputs, outputs, strict=True),
     ):
         _check_axes(given, wanted)
-    for node in model.graph.all_nodes():
-        node.metadata_props.clear()  # stack traces of the machine that exported
+    _tidy_nodes(model)
     model.metadata_props.clear()
     model.metadata_props.update(metadata or {})
     model.producer_name = "stemline"
@@ -85,6 +84,19 @@ def export_onnx(
     del program, model
     onnx.checker.check_model(str(path))
     return n_winograd
+
+
+def _tidy_nodes(model: Any) -> None:
+    """Take from the nodes what is of the machine that exported, and names of inputs and outputs.
+
+    What is between two nodes is named for its operator, such as `embedding`.
+    """
+    taken = {value.name: value for value in (*model.graph.inputs, *model.graph.outputs)}
+    for node in model.graph.all_nodes():
+        node.metadata_props.clear()  # stack traces
+        for value in node.outputs:
+            if taken.get(value.name, value) is not value:
+                value.name = f"inner_{value.name}"
 
 
 def _program(
@@ -114,7 +126,10 @@ def _program(
         undo.enter_context(_quiet())
         program = torch.onnx.export(
             network,
-            tuple(torch.zeros(shape) for shape in shapes),
+            tuple(
+                torch.zeros(shape, dtype=getattr(torch, tensor.dtype))
+                for shape, tensor in zip(shapes, inputs, strict=True)
+            ),
             dynamo=True,
             opset_version=OPSET,
             dynamic_shapes=tuple(free),

@@ -137,9 +137,13 @@ def member_weights(spec: ModelSpec, network: ModelSpec, weights: str | Path) -> 
 
     Raises CheckpointError, or WeightsError for one file where a bag needs several.
     """
-    if network.member is None or weights in ("auto", "official", "random"):
+    has_parts = spec.text_encoder is not None
+    if (network.member is None and not has_parts) or weights in ("auto", "official", "random"):
         return weights
     path = Path(weights)
+    if network.member is None:  # one file may hold both parts
+        family = find_family(spec.family)
+        return family.part_file(path, network.encodes_text) if path.is_dir() else weights
     if not path.is_dir():
         raise WeightsError(
             f"{spec.name} is a bag of {len(spec.networks)} networks; --weights {weights} must be "

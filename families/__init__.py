@@ -14,6 +14,7 @@ FAMILIES = {
     "demucs": "stemline.families.demucs",
     "allin1": "stemline.families.allin1",
     "madmom": "stemline.families.madmom",
+    "audiosep": "stemline.families.audiosep",
 }
 """A family's name → the module that has it, as `FAMILY`; models are listed in this order."""
 

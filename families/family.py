@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from stemline.arrays import Array
-from stemline.engines import BeatInfo, ModelInfo, StftInfo, TensorSpec
+from stemline.arrays import Array, Arrays
+from stemline.engines import BeatInfo, ModelInfo, StftInfo, TensorSpec, TextInfo
 from stemline.errors import ConfigError
 
 from .model_spec import ModelSpec, NetworkConfig
@@ -40,6 +40,7 @@ class NetworkInfo:
     dynamic_length: bool = False
     track_level: bool = False
     beats: BeatInfo | None = None
+    text: TextInfo | None = None
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,7 @@ class Family(ABC):
         """
 
     @abstractmethod
-    def encode(self, info: ModelInfo, chunks: Array) -> dict[str, Array]:
+    def encode(self, info: ModelInfo, chunks: Array) -> Arrays:
         """Chunks (batch, channels, n) → the network's inputs; see `test_chunk` for both sizes."""
 
     def output_parts(self, info: ModelInfo, output: str) -> tuple[str, ...]:
@@ -150,6 +151,14 @@ class Family(ABC):
         Raises OnnxExportError or OSError.
         """
 
+    def carried(self, config: Any, files: Mapping[str, Path]) -> dict[str, str]:
+        """What an artifact carries of `ModelSpec.carried_files`, for its `metadata_props`.
+
+        `files` are those files by their names; none for random weights. Raises WeightsError for
+        what does not fit the configuration.
+        """
+        return {}
+
     def custom(
         self, name: str, config_path: Path | None, weights: str | Path, licence: str
     ) -> tuple[ModelSpec, str | Path]:
@@ -162,6 +171,13 @@ class Family(ABC):
     def member_file(self, folder: Path, signature: str) -> Path:
         """The file of one network of a bag in a folder of them. Raises CheckpointError."""
         raise ConfigError(f"models of family {self.name} are no bags")
+
+    def part_file(self, folder: Path, encodes_text: bool) -> Path:
+        """The file of a model's encoder of texts, or of what separates, in a folder of both.
+
+        Raises CheckpointError.
+        """
+        raise ConfigError(f"models of family {self.name} encode no texts")
 
     def fold_files(self, folder: Path) -> list[Path]:
         """The files of a model's folds in a folder, in order. Raises WeightsError for none."""

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from stemline.engines import MemberInfo
+from stemline.engines.artifact import artifact_stem
 
 Axes = tuple[int | str, ...]
 
@@ -82,6 +83,12 @@ class ModelSpec:
     """Where it is one of a bag's networks; `name` is then the bag's."""
     members: tuple["ModelSpec", ...] = ()
     """The networks of a bag."""
+    text_encoder: "ModelSpec | None" = None
+    """The network that makes embeddings of texts, for a model that separates by them."""
+    encodes_text: bool = False
+    """Whether it is such a network; `name` is then its model's."""
+    carried_files: tuple[CheckpointFile, ...] = ()
+    """Files besides the weights that are carried in the artifact, such as a vocabulary's."""
     folds: tuple["ModelSpec", ...] = ()
     """The networks whose outputs one graph averages."""
     fold: int = 0
@@ -98,13 +105,16 @@ class ModelSpec:
 
     @property
     def networks(self) -> tuple["ModelSpec", ...]:
-        """Networks that are exported, an artifact each: a bag's members, or the model itself."""
-        return self.members or (self,)
+        """Networks that are exported, an artifact each: a bag's members, or the model itself.
+
+        And the one that encodes texts for it.
+        """
+        return (*(self.members or (self,)), *((self.text_encoder,) if self.text_encoder else ()))
 
     @property
     def artifact_stem(self) -> str:
         """The name of its artifact without the precision."""
-        return f"{self.name}-{self.member.signature}" if self.member else self.name
+        return artifact_stem(self.name, self.member, self.encodes_text)
 
     @property
     def files(self) -> tuple[CheckpointFile, ...]:

@@ -7,11 +7,12 @@
 
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from stemline.arrays import Array
-from stemline.engines import ModelInfo
+from stemline.engines import Engine, ModelInfo
+from stemline.errors import RequestError
 
 from .family import Family
 
@@ -28,6 +29,9 @@ class ProcessingOptions:
     track is, without anything random."""
     seed: int = 0
     """Seed of the shifts' random offsets: equal seeds make equal stems."""
+    embeddings: tuple[Array, ...] = field(default=(), compare=False)
+    """What a model that separates by texts is asked for, an embedding (n_embedding,) a stem; see
+    `SeparatorFamily.text_reader`."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +106,16 @@ class SeparationProcessing(Protocol):
         """Pieces of one track that are worth having between `pieces` and `add` at once."""
 
 
+class ReadsTexts(Protocol):
+    """What makes embeddings of texts; one object serves all threads."""
+
+    def __call__(self, texts: Sequence[str]) -> Array:
+        """Texts → embeddings (n_texts, n_embedding).
+
+        Raises RequestError for a text that says nothing, EngineError.
+        """
+
+
 class SeparatorFamily(Family):
     """A family of separators: what `Family` asks for, and the processing of tracks."""
 
@@ -134,3 +148,14 @@ class SeparatorFamily(Family):
         ArtifactError
             The numbers cannot be a model's of this family.
         """
+
+    def text_reader(
+        self, info: ModelInfo, engine: Engine, metadata: Mapping[str, str]
+    ) -> ReadsTexts:
+        """What makes `ProcessingOptions.embeddings` of texts, by a model's text encoder.
+
+        `info`, `engine` and `metadata` are the encoder's artifact's: its description, its engine,
+        and all `metadata_props` of its file. Raises RequestError for a family that takes no text,
+        ArtifactError for what is no text encoder, or MissingExtraError.
+        """
+        raise RequestError("text", f"{info.model} is of family {self.name}, which takes no text")

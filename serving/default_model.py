@@ -57,8 +57,12 @@ def _names(task: Task) -> list[str]:
 
 
 def candidates(models: Sequence[Model]) -> list[Model]:
-    """The trained ones, or all where none is: what an unnamed model may be."""
-    return [model for model in models if model.info.trained] or list(models)
+    """The trained ones, or all where none is: what an unnamed model may be.
+
+    None that separates by texts is: without one it does nothing.
+    """
+    unasked = [model for model in models if model.info.text is None]
+    return [model for model in unasked if model.info.trained] or unasked
 
 
 def default_of(models: Sequence[Model], suits: Callable[[Model], bool]) -> Model | None:

@@ -31,7 +31,7 @@ from .default_model import (
     table_names,
 )
 from .jobs import SeparateOptions
-from .models import Model, artifacts_in, bag_name, model_of, models_of
+from .models import Model, artifacts_in, bag_name, model_of, models_of, with_text_encoder
 from .separator import Member, Separator
 
 
@@ -128,16 +128,20 @@ class Library:
     def named(self, model: str) -> Model:
         """The model of this name or at this path, whatever its task.
 
-        Raises UnknownModelError or ArtifactError, as `find` does.
+        Raises UnknownModelError or ArtifactError, as `find` does, and WrongModelError for an
+        encoder of texts, which is part of a model.
         """
         if is_engine_file(model):
-            return model_of(_lone_artifact(Path(model)))
+            alone = _separating(_lone_artifact(Path(model)))
+            beside = [_text_encoder_beside(alone)] if alone.info.text else []
+            return with_text_encoder(model_of(alone), [one for one in beside if one])
         for root in self.folders if _may_be_a_folder(model) else ():
             for folder in (root / model, root / f"{model}.{DEFAULT_PRECISION}"):
                 # A client's name for a model must not lead out of the root.
                 is_ours = folder.parent == root and not folder.name.startswith(".")
                 if is_ours and (folder / MANIFEST).is_file():
-                    return model_of(read_artifact(folder))
+                    artifact = _separating(read_artifact(folder))
+                    return with_text_encoder(model_of(artifact), self.artifacts())
         models = {found.name: found for found in self.models()}
         found = models.get(model) or models.get(f"{model}.{DEFAULT_PRECISION}")
         if found is not None:
@@ -295,6 +299,29 @@ def _open_tracker(model: Model, options: EngineOptions) -> BeatTracker:
 def _may_be_a_folder(model: str) -> bool:
     """Whether a name is one that a folder can have: a system raises for others."""
     return 0 < len(model.encode(errors="replace")) <= _MOST_NAME_BYTES and "\0" not in model
+
+
+def _separating(artifact: Artifact) -> Artifact:
+    """The artifact, unless it encodes texts: then WrongModelError is raised."""
+    if artifact.info.encodes_text:
+        raise WrongModelError(
+            f"{artifact.name} encodes texts for {artifact.info.model} and separates nothing; name "
+            f"{artifact.info.model}"
+        )
+    return artifact
+
+
+def _text_encoder_beside(artifact: Artifact) -> Artifact | None:
+    """The encoder of texts for a lone file: `NAME-text.onnx` beside `NAME.onnx`.
+
+    Where export put the file it is in its own folder beside that one. None where it is not there.
+    """
+    path, info = artifact.engine_path, artifact.info
+    other = path.with_name(f"{path.stem}-text{path.suffix}")
+    if other.is_file():
+        return _lone_artifact(other)
+    folder = path.resolve().parent.parent.parent / f"{info.model}-text.{info.precision}"
+    return read_artifact(folder) if (folder / MANIFEST).is_file() else None
 
 
 def _lone_artifact(path: Path) -> Artifact:

@@ -25,11 +25,19 @@ class Model:
     """The one artifact, or those of a bag in its order; None for one that is not here."""
     weights: tuple[tuple[float, ...], ...]
     """How networks are mixed, (n_networks, n_stems): stem s = Σ w[m][s]·y_m[s] / Σ w[m][s]."""
+    text_encoder: Artifact | None = None
+    """What makes embeddings of texts for it; None for a model without texts, and where it is not
+    here."""
 
     @property
     def artifacts(self) -> tuple[Artifact, ...]:
         """The artifacts that are here; at least one."""
         return tuple(artifact for artifact in self.networks if artifact is not None)
+
+    @property
+    def parts(self) -> tuple[Artifact, ...]:
+        """All that is here of it: its networks, and what encodes texts for it."""
+        return (*self.artifacts, *((self.text_encoder,) if self.text_encoder else ()))
 
     @property
     def task(self) -> Task:
@@ -81,14 +89,18 @@ def model_of(artifact: Artifact) -> Model:
 def models_of(artifacts: Iterable[Artifact]) -> list[Model]:
     """Artifacts → the models that they are, by name; the networks of a bag are one model.
 
-    Networks that are not of one bag though their names say so are skipped with a warning: the other
-    models can still be used.
+    An encoder of texts is none by itself, but part of the one that it is for. Networks that are not
+    of one bag though their names say so are skipped with a warning: the other models can still be
+    used.
     """
     models: dict[str, Model] = {}
     bags: dict[str, list[Artifact]] = defaultdict(list)
-    for artifact in artifacts:
+    found = list(artifacts)
+    for artifact in found:
+        if artifact.info.encodes_text:
+            continue
         if artifact.info.member is None:
-            models[artifact.name] = model_of(artifact)
+            models[artifact.name] = with_text_encoder(model_of(artifact), found)
         else:
             bags[bag_name(artifact.info)].append(artifact)
     for name, parts in bags.items():
@@ -100,6 +112,27 @@ def models_of(artifacts: Iterable[Artifact]) -> list[Model]:
         else:
             models[name] = _bag(name, parts)
     return sorted(models.values(), key=lambda model: model.name)
+
+
+def with_text_encoder(model: Model, artifacts: Iterable[Artifact]) -> Model:
+    """A model that separates by texts with its encoder among these artifacts, where there is one.
+
+    That of the model's own precision, else the first by name: an embedding is the same but for
+    rounding. A model without texts stays as it is.
+    """
+    text = model.info.text
+    if text is None:
+        return model
+    fitting = [
+        artifact
+        for artifact in artifacts
+        if artifact.info.encodes_text
+        and artifact.info.model == model.info.model
+        and artifact.info.text is not None
+        and artifact.info.text.n_embedding == text.n_embedding
+    ]
+    fitting.sort(key=lambda one: (one.info.precision != model.info.precision, one.name))
+    return replace(model, text_encoder=fitting[0]) if fitting else model
 
 
 def bag_name(info: ModelInfo) -> str:

@@ -179,4 +179,4 @@ def test_it_is_unknown_without_the_line(stemline: Extended, tmp_path: Path) -> N
         capture_output=True, text=True, check=False, timeout=120,
     )  # fmt: skip
     assert done.returncode == 1
-    assert "toy-gains is of family 'toy'; this stemline knows allin1, demucs" in done.stderr
+    assert "toy-gains is of family 'toy'; this stemline knows allin1, audiosep" in done.stderr

@@ -67,11 +67,11 @@ def verify(
 
 
 def _folders_of(name: str, library: Library) -> list[Path]:
-    """The artifacts that a name means: one, or those of a bag's networks."""
+    """The artifacts that a name means: one, or all that a model is made of."""
     folder = Path(name)
     if folder.is_dir():
         return [folder]
-    return [artifact.engine_path.parent.parent for artifact in library.named(name).artifacts]
+    return [artifact.engine_path.parent.parent for artifact in library.named(name).parts]
 
 
 def _verify_one(folder: Path, weights: Path | None, as_json: bool) -> None:

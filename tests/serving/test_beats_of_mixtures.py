@@ -166,7 +166,7 @@ def test_facts_come_back_from_json_and_must_name_their_family() -> None:
     [
         (
             {"family": "mel"},
-            "is of family 'mel'; this stemline knows allin1, demucs, madmom, mdx23c",
+            "is of family 'mel'; this stemline knows allin1, audiosep, demucs, madmom",
         ),
         ({"family": "mdx23c"}, "is of family 'mdx23c', which finds no beats"),
         ({"stems": ["drums"]}, "beats.stems there are none of madmom"),
