@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+_MOST_NAME_BYTES = 120  # systems have 255, and a template may put more around it
+
 
 def residual(mixture: NDArray[np.float32], stems: NDArray[np.float32]) -> NDArray[np.float32]:
     """The mixture (channels, n) minus the stems (S, channels, n) -> (channels, n).
@@ -23,8 +25,10 @@ def residual_name(stems: Sequence[str]) -> str:
 
 
 def stem_file_name(stem: str) -> str:
-    """A stem's name as a file name that stays in its folder.
+    """A stem's name as a file name that stays in its folder, of 120 bytes at the most.
 
-    A checkpoint's configuration or a server may call a stem anything.
+    A checkpoint's configuration, a server or a text may call a stem anything.
     """
-    return "".join("_" if char in '/\\:*?"<>|\0' else char for char in stem).strip(". ") or "stem"
+    safe = "".join("_" if char in '/\\:*?"<>|' or not char.isprintable() else char for char in stem)
+    short = safe.encode(errors="replace")[:_MOST_NAME_BYTES].decode(errors="ignore")
+    return short.strip(". ") or "stem"

@@ -84,6 +84,19 @@ def default_of(models: Sequence[Model], suits: Callable[[Model], bool]) -> Model
     return suiting[0] if len(suiting) == 1 else None
 
 
+def default_by_text(models: Sequence[Model]) -> Model | None:
+    """The model that separates by texts where none is named; None where no one stands out."""
+    asked = [model for model in models if model.info.text is not None]
+    among = [model for model in asked if model.info.trained] or asked
+    usual = [model for model in among if model.info.precision == DEFAULT_PRECISION] or among
+    return usual[0] if len(usual) == 1 else None
+
+
+def text_models() -> list[str]:
+    """The models of the table that separate by texts."""
+    return [name for name, (_, row) in _rows().items() if row.text_encoder is not None]
+
+
 def separates_mixes(model: Model) -> bool:
     """Whether a model is for whole mixes, and not, as a drum kit's is, for a part of one.
 

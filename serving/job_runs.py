@@ -110,7 +110,7 @@ class SeparateRun(JobRun):
     def __init__(self, models: ServedModels, job: SeparateJob) -> None:
         """Raises as `ServedModels.separator` and `Separator.check` do."""
         super().__init__()
-        self._model = models.separator(job.model)
+        self._model = models.separator(job.model, by_text=bool(job.options.text))
         self._separator = models.library.separator_of(self._model)
         self._separator.check(job.options)
         self._options = job.options

@@ -41,6 +41,11 @@ class SeparateOptions:
     also: tuple[str, ...] = ()
     """Stems to make besides the wanted ones, such as a beat network's input stems. The residual
     does not know them: it is the mixture minus the wanted stems alone."""
+    text: tuple[str, ...] = ()
+    """What to separate, for a model that separates what a text describes: a stem for each text,
+    called by it."""
+    mono: bool = False
+    """For such a model: mix the track to mono first, which is half of the work for stereo."""
 
     @property
     def processing(self) -> ProcessingOptions:

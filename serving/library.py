@@ -19,20 +19,24 @@ from stemline.engines import (
 from stemline.engines.artifact import DEFAULT_PRECISION, MANIFEST, info_from_metadata
 from stemline.engines.runtimes import is_engine_file
 from stemline.errors import ArtifactError, UnknownModelError, UntrainedError, WrongModelError
+from stemline.families import separator_family
 
 from .artifact_folders import listed
 from .beat_tracker import BeatTracker
 from .default_model import (
     best_model,
     candidates,
+    default_by_text,
     default_of,
     separates_mixes,
     small_model,
     table_names,
+    text_models,
 )
-from .jobs import SeparateOptions
+from .engine_check import check_engine
 from .models import Model, artifacts_in, bag_name, model_of, models_of, with_text_encoder
 from .separator import Member, Separator
+from .text_embeddings import OpenReader, TextEmbeddings
 
 
 @dataclass(frozen=True)
@@ -99,12 +103,13 @@ class Library:
         """Whether it is trained, or untrained ones are allowed."""
         return model.info.trained or self._options.allow_untrained
 
-    def find(self, model: str = "") -> Model:
+    def find(self, model: str = "", *, by_text: bool = False) -> Model:
         """The separator that a user means by a model's name, an artifact's name or a path.
 
-        What an empty name means is in `default_model.py`; random weights are taken only where none
-        is trained. Raises UnknownModelError, which lists the models there are, WrongModelError for
-        one that finds beats, or ArtifactError for a damaged file.
+        What an empty name means is in `default_model.py`, and with `by_text`, where a text says
+        what to separate, it means the model that takes one; random weights are taken only where
+        none is trained. Raises UnknownModelError, which lists the models there are, WrongModelError
+        for one that finds beats, or ArtifactError for a damaged file.
         """
         if model:
             found = self.named(model)
@@ -117,11 +122,24 @@ class Library:
         models = self.separators()
         if not models:
             raise nothing_exported(self.where, instead=self.beat_models())
+        if by_text:
+            return self._default_by_text(models)
         chosen = default_of(models, separates_mixes)
         if chosen is None:
             raise UnknownModelError(
                 f"no model was named, and of those {self.where} none is the one to take for a "
                 f"whole mix; there are {', '.join(one.name for one in candidates(models))}"
+            )
+        return chosen
+
+    def _default_by_text(self, models: Sequence[Model]) -> Model:
+        chosen = default_by_text(models)
+        if chosen is None:
+            names = [model.name for model in models if model.info.text is not None]
+            there_are = f"there are {', '.join(names)}" if names else "none is exported"
+            raise UnknownModelError(
+                f"a text was given and no model, and {self.where} {there_are} that take one; name "
+                f"one, or export one: stemline export {' or '.join(text_models())}"
             )
         return chosen
 
@@ -154,13 +172,13 @@ class Library:
             )
         raise unknown_model(model, self.where, list(models))
 
-    def separator(self, model: str = "") -> Separator:
+    def separator(self, model: str = "", *, by_text: bool = False) -> Separator:
         """The separator that `find` names, opened on first use and kept.
 
         Raises UnknownModelError, WrongModelError, UntrainedError, ArtifactError, DeviceError or
         MissingExtraError.
         """
-        return self.separator_of(self.find(model))
+        return self.separator_of(self.find(model, by_text=by_text))
 
     def separator_of(self, model: Model) -> Separator:
         """The separator of a model that `find` returned, opened on first use and kept.
@@ -267,13 +285,34 @@ def _open_separator(model: Model, options: EngineOptions) -> Separator:
         model.info,
         members,
         model.weights,
+        texts=_texts_of(model, options),
         batch_size=options.batch_size,
         name=model.name,
         sha256=model.sha256,
     )
     if len(members) == 1:
-        separator.check(SeparateOptions())  # which loads what the options need: here, all
+        separator.load()
     return separator
+
+
+def _texts_of(model: Model, options: EngineOptions) -> TextEmbeddings | None:
+    """What reads texts for a model that separates by them; None where there is no encoder."""
+    artifact = model.text_encoder
+    if artifact is None:
+        return None
+
+    def opened() -> OpenReader:
+        info, path = artifact.info, artifact.engine_path
+        engine = open_engine(path, options.device, options.threads)
+        try:
+            family = separator_family(info.family, info.model)
+            check_engine(info.model, family.tensors(info), engine.spec)
+            return OpenReader(engine, family.text_reader(info, engine, read_onnx_metadata(path)))
+        except BaseException:
+            engine.close()
+            raise
+
+    return TextEmbeddings(opened)
 
 
 def _member(artifact: Artifact, options: EngineOptions) -> Member:

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
@@ -10,8 +10,9 @@ import numpy as np
 from stemline.arrays import Array
 from stemline.engines import Engine, EngineSpec, ModelInfo
 from stemline.engines.memory import auto_batch_size
-from stemline.errors import EngineError, MissingNetworkError, UnknownStemError
+from stemline.errors import EngineError, MissingNetworkError, RequestError, UnknownStemError
 from stemline.families import separator_family
+from stemline.families.separation import ProcessingOptions
 from stemline.preprocessing.audio import AudioFormat
 from stemline.preprocessing.channels import output_channels
 
@@ -20,7 +21,8 @@ from .holding import Holding
 from .jobs import SeparateOptions, check_shifts
 from .scheduler import Scheduler
 from .separation import RunningNetwork, Separation
-from .track_input import Mixture, TrackInput
+from .text_embeddings import TextEmbeddings, checked_texts
+from .track_input import Mixture, TrackInput, in_mono
 from .track_output import TrackOutput
 
 _BLOCK_SAMPLES = 1 << 16
@@ -67,6 +69,7 @@ class Separator:
         members: Sequence[Member | None],
         weights: Sequence[Sequence[float]],
         *,
+        texts: TextEmbeddings | None = None,
         batch_size: int | None = None,
         name: str,
         sha256: str = "",
@@ -74,10 +77,11 @@ class Separator:
         """A bag of networks, each loaded when the first of its stems is asked for.
 
         `weights` (n_members, n_stems): stem s = Σ w[m][s]·y_m[s] / Σ w[m][s]; a member that is
-        None is missing, and the stems that it has a weight for cannot be made.
+        None is missing, and the stems that it has a weight for cannot be made. `texts` are for a
+        model that separates by them, and are closed with the separator.
         """
         separator = cls.__new__(cls)
-        separator._begin(info, members, weights, batch_size, name, sha256)
+        separator._begin(info, members, weights, batch_size, name, sha256, texts)
         return separator
 
     def _begin(
@@ -88,7 +92,9 @@ class Separator:
         batch_size: int | None,
         name: str,
         sha256: str,
+        texts: TextEmbeddings | None = None,
     ) -> None:
+        self._texts = texts
         self.info = info
         self.name = name
         self.sha256 = sha256
@@ -105,7 +111,9 @@ class Separator:
 
     @property
     def stems(self) -> tuple[str, ...]:
-        """The names that can be asked for, in the order of the network."""
+        """The names that can be asked for, in the order of the network; none where texts are."""
+        if self.info.text is not None:
+            return ()
         columns = zip(self.info.stems, zip(*self._weights, strict=True), strict=True)
         return tuple(stem for stem, column in columns if any(column))
 
@@ -154,25 +162,32 @@ class Separator:
             `holding`, and whatever `blocks` raises.
         """
         chosen = options or SeparateOptions()
-        wanted, members = self._checked(chosen)
+        texts = self._checked_texts(chosen)
+        processing = replace(chosen.processing, embeddings=self._embeddings(texts))
+        wanted, members = self._checked(chosen, processing)
         engines = {index: self._engine(index) for index in members}
         scheduler = self._scheduler
         assert scheduler is not None  # made with the first engine
-        info, names = self.info, [self.info.stems[index] for index in wanted]
+        info, names = self.info, list(texts) or [self.info.stems[index] for index in wanted]
+        if chosen.mono:
+            blocks, audio = in_mono(blocks, audio)
         mixture = Mixture() if chosen.residual else None
-        residual_of = [info.stems[i] for i in self._wanted(chosen.stems)] if mixture else []
+        residual_of: Sequence[str] = ()
+        if mixture is not None:
+            residual_of = texts or [info.stems[i] for i in self._wanted(chosen.stems)]
         batch_size = scheduler.batch_size
         return Separation(
             track=TrackInput(
                 blocks,
                 audio,
                 info.sample_rate_hz,
-                info.channels,
+                # What texts describe is separated in every channel by itself.
+                info.channels if info.text is None else output_channels(audio.channels),
                 reads_twice=self._processing.reads_twice,
                 mixture=mixture,
                 holding=holding,
             ),
-            processing=self._processing.track(wanted, chosen.processing),
+            processing=self._processing.track(wanted, processing),
             networks={
                 index: RunningNetwork(self._member(index).name, engine)
                 for index, engine in engines.items()
@@ -211,13 +226,19 @@ class Separator:
 
         Returns the names of the networks that will run.
         """
-        _, members = self._checked(options)
+        embeddings = self._embeddings(self._checked_texts(options))
+        _, members = self._checked(options, replace(options.processing, embeddings=embeddings))
         for index in members:
             self._engine(index)
         return tuple(self._member(index).name for index in members)
 
     def load(self) -> None:
-        """Load the engine of every network that is there, which calls would else do as needed."""
+        """Load the engine of every network that is there, which calls would else do as needed.
+
+        A text encoder's too.
+        """
+        if self._texts is not None:
+            self._texts.load()
         for index, member in enumerate(self._members):
             if member is not None:
                 self._engine(index)
@@ -230,6 +251,8 @@ class Separator:
                 self._scheduler.close()
             for engine in self._engines.values():
                 engine.close()
+            if self._texts is not None:
+                self._texts.close()
 
     def _engine(self, index: int) -> Engine:
         """A member's engine, loaded on first use and kept."""
@@ -263,8 +286,54 @@ class Separator:
             )
         return member
 
-    def _checked(self, options: SeparateOptions) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    def _checked_texts(self, options: SeparateOptions) -> tuple[str, ...]:
+        """The texts to separate by, each once; none for a model that separates stems.
+
+        Raises RequestError for what such a model does not take, and the other way round.
+        """
+        if self.info.text is None:
+            if options.text:
+                raise RequestError(
+                    "text",
+                    f"{self.info.model} separates {', '.join(self.stems)} and takes no text; "
+                    "stemline models shows which do",
+                )
+            if options.mono:
+                raise RequestError("mono", f"{self.info.model} is of stereo and is not run in mono")
+            return ()
+        if options.stems:
+            raise RequestError(
+                "stems",
+                f"{self.info.model} has no stems of its own; say in words what to separate, with "
+                f"text, such as {options.stems[0]!r}",
+            )
+        if not options.text:
+            raise RequestError(
+                "text",
+                f"{self.info.model} separates what a text describes, and none was given; such as "
+                "'a dog barking'",
+            )
+        return checked_texts(options.text)
+
+    def _embeddings(self, texts: Sequence[str]) -> tuple[Array, ...]:
+        """Of each text. Raises MissingNetworkError where the text encoder is not there."""
+        if not texts:
+            return ()
+        if self._texts is None:
+            raise MissingNetworkError(
+                f"{self.name} lacks its text encoder; export it again: stemline export "
+                f"{self.info.model}"
+            )
+        return self._texts.of(texts)
+
+    def _checked(
+        self, options: SeparateOptions, processing: ProcessingOptions
+    ) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """The indices of the wanted stems, and of the networks that count for them."""
+        if self.info.text is not None:
+            self._member(0)
+            self._processing.check((), processing)
+            return (), (0,)
         # All of them where none is named.
         wanted = self._wanted((*options.stems, *options.also) if options.stems else ())
         members = tuple(
@@ -273,7 +342,7 @@ class Separator:
         for index in members:
             self._member(index)
         check_shifts(options)
-        self._processing.check(wanted, options.processing)
+        self._processing.check(wanted, processing)
         return wanted, members
 
     def _wanted(self, names: tuple[str, ...]) -> tuple[int, ...]:

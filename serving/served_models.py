@@ -23,10 +23,10 @@ class ServedModels:
         """The models that this server can run, by name."""
         return [model for model in self.library.models() if self.library.may_run(model)]
 
-    def separator(self, model: str) -> Model:
-        """The separator that a client names. Raises as `Library.find` does."""
+    def separator(self, model: str, *, by_text: bool = False) -> Model:
+        """The separator that a client names; see `Library.find`, which raises the same."""
         self._refuse_path(model)
-        return self.library.find(model or self._default("separate"))
+        return self.library.find(model or self._default("separate", by_text), by_text=by_text)
 
     def beat_model(self, model: str) -> BeatModel:
         """The beat model that a client names. Raises as `find_beat_model` does."""
@@ -49,9 +49,10 @@ class ServedModels:
             names = ", ".join(found.name for found in self.models())
             raise UnknownModelError(f"no model {model[:200]!r}; there are {names}")
 
-    def _default(self, task: Task) -> str:
+    def _default(self, task: Task, by_text: bool = False) -> str:
         """The first of the preferred models with this task; empty where there is none."""
         for name in self._preferred:
-            if self.library.named(name).task == task:
+            model = self.library.named(name)
+            if model.task == task and (model.info.text is not None) == by_text:
                 return name
         return ""

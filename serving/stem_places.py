@@ -42,13 +42,19 @@ class Place:
 def file_names(template: str, container: str, options: SeparateOptions) -> FileNames:
     """The template. Raises RequestError where it is none, or several stems would be one file."""
     names = FileNames(template, container)
-    if not names.has("stem") and (len(options.stems) != 1 or options.residual):
+    if not names.has("stem") and n_stems(options) != 1:
         raise RequestError(
             "filename",
             f"--filename {names.template!r} has no {{stem}}: all stems would be one file; one "
-            "alone is chosen with --stems NAME",
+            "alone is chosen with --stems NAME, or by one --text",
         )
     return names
+
+
+def n_stems(options: SeparateOptions) -> int | None:
+    """How many files a track becomes; None where that is for the model to say."""
+    wanted = options.text or options.stems
+    return len(wanted) + options.residual if wanted else None
 
 
 def model_in_paths(model: str, artifact: str) -> str:

@@ -15,6 +15,12 @@ from stemline.preprocessing.resample import Resampler
 from .holding import Holding, Unlimited
 
 
+def in_mono(blocks: Iterable[Array], audio: AudioFormat) -> tuple[Iterable[Array], AudioFormat]:
+    """Blocks of a track mixed to one channel, and what they are then."""
+    mono = (to_channels(block, 1) for block in blocks)
+    return mono, AudioFormat(audio.sample_rate_hz, 1, audio.n_samples)
+
+
 class Mixture:
     """The mixture's samples from when they are read until their residual is computed."""
 

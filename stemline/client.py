@@ -128,6 +128,8 @@ class Client:
         overlap: float | None = None,
         shifts: int = 0,
         seed: int = 0,
+        text: str | Sequence[str] | None = None,
+        mono: bool = False,
         strict: bool = False,
         on_progress: Progress | None = None,
     ) -> Stems:
@@ -138,7 +140,7 @@ class Client:
         and RequestError for the source, RemoteError for whatever the server refuses.
         """
         track = open_track(source, sample_rate_hz, strict=strict)
-        options = separate_options(stems, residual, overlap, shifts, seed)
+        options = separate_options(stems, residual, overlap, shifts, seed, text, mono)
         with self._client.separate(track.blocks, track.audio, options, model=model or "") as call:
             return collected(call, track.audio, call.accepted.model, on_progress, tags_of(source))
 
@@ -157,6 +159,8 @@ class Client:
         overlap: float | None = None,
         shifts: int = 0,
         seed: int = 0,
+        text: str | Sequence[str] | None = None,
+        mono: bool = False,
         strict: bool = False,
         tags: bool = True,
         on_progress: Progress | None = None,
@@ -177,7 +181,7 @@ class Client:
             remote,
             model_of,
             StemFiles(out, filename, format, bits, bitrate_kbps),
-            separate_options(stems, residual, overlap, shifts, seed),
+            separate_options(stems, residual, overlap, shifts, seed, text, mono),
             strict=strict,
             tags=tags,
             on_progress=on_progress,
@@ -195,6 +199,8 @@ class Client:
         overlap: float | None = None,
         shifts: int = 0,
         seed: int = 0,
+        text: str | Sequence[str] | None = None,
+        mono: bool = False,
     ) -> BlockStream:
         """Separate a track on the server while its blocks come in.
 
@@ -203,7 +209,7 @@ class Client:
         raises.
         """
         audio = AudioFormat(whole_hz(sample_rate_hz), channels, None)
-        options = separate_options(stems, residual, overlap, shifts, seed)
+        options = separate_options(stems, residual, overlap, shifts, seed, text, mono)
         checked = checked_blocks(blocks, channels)
         return self._client.separate(checked, audio, options, model=model or "")
 

@@ -11,7 +11,10 @@ def separate_options(
     overlap: float | None,
     shifts: int,
     seed: int,
+    text: str | Sequence[str] | None,
+    mono: bool,
 ) -> SeparateOptions:
-    """One stem or several, or all, and how they are made."""
+    """One stem or several, or all, or one text or several, and how they are made."""
     names = (stems,) if isinstance(stems, str) else tuple(stems or ())
-    return SeparateOptions(names, residual, overlap, shifts, seed)
+    texts = (text,) if isinstance(text, str) else tuple(text or ())
+    return SeparateOptions(names, residual, overlap, shifts, seed, text=texts, mono=mono)

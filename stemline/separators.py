@@ -36,10 +36,13 @@ class Separator:
     Any number of threads may use it at once; they share its engine fairly.
     """
 
-    def __init__(self, library: Library, model: str) -> None:
-        """Load a model of a library, and take the library over. Raises as `load_separator`."""
+    def __init__(self, library: Library, model: str, *, by_text: bool = False) -> None:
+        """Load a model of a library, and take the library over. Raises as `load_separator`.
+
+        Where none is named, `by_text` is for one that separates what a text describes.
+        """
         self._library = library
-        self._separator = library.separator(model)
+        self._separator = library.separator(model, by_text=by_text)
 
     @property
     def model(self) -> str:
@@ -48,7 +51,7 @@ class Separator:
 
     @property
     def stems(self) -> tuple[str, ...]:
-        """The names of the stems that it makes, in the model's order."""
+        """The names of the stems that it makes, in the model's order; none where it takes texts."""
         return self._separator.stems
 
     @property
@@ -66,6 +69,8 @@ class Separator:
         overlap: float | None = None,
         shifts: int = 0,
         seed: int = 0,
+        text: str | Sequence[str] | None = None,
+        mono: bool = False,
         strict: bool = False,
         on_progress: Progress | None = None,
     ) -> Stems:
@@ -90,6 +95,11 @@ class Separator:
             For Demucs: the mean of so many separations, each begun elsewhere; 0 is none.
         seed
             The seed of the shifts; the same one makes the same stems.
+        text
+            What to separate, or several of it, for a model that separates what a text describes:
+            "a dog barking". It makes a stem for each text, called by it.
+        mono
+            For such a model: mix the track to mono first; without it every channel is separated.
         strict
             Refuse a file that is damaged or ends early, before anything else; without it what can
             be read is, and a warning is logged.
@@ -112,7 +122,7 @@ class Separator:
             The model has no such stem or overlap, or its engine failed.
         """
         track = open_track(source, sample_rate_hz, strict=strict)
-        options = separate_options(stems, residual, overlap, shifts, seed)
+        options = separate_options(stems, residual, overlap, shifts, seed, text, mono)
         with self._separator.stream(track.blocks, track.audio, options) as separation:
             return collected(separation, track.audio, self.model, on_progress, tags_of(source))
 
@@ -130,6 +140,8 @@ class Separator:
         overlap: float | None = None,
         shifts: int = 0,
         seed: int = 0,
+        text: str | Sequence[str] | None = None,
+        mono: bool = False,
         strict: bool = False,
         tags: bool = True,
         on_progress: Progress | None = None,
@@ -171,7 +183,7 @@ class Separator:
             self._separator,
             lambda: (self.model, self._separator.name),
             StemFiles(out, filename, format, bits, bitrate_kbps),
-            separate_options(stems, residual, overlap, shifts, seed),
+            separate_options(stems, residual, overlap, shifts, seed, text, mono),
             strict=strict,
             tags=tags,
             on_progress=on_progress,
@@ -188,6 +200,8 @@ class Separator:
         overlap: float | None = None,
         shifts: int = 0,
         seed: int = 0,
+        text: str | Sequence[str] | None = None,
+        mono: bool = False,
     ) -> BlockStream:
         """Separate a track that comes in blocks, in memory that does not grow with its length.
 
@@ -198,7 +212,7 @@ class Separator:
             twice: those of an iterator are kept, in memory or a temporary file.
         sample_rate_hz, channels
             What the blocks are.
-        stems, residual, overlap, shifts, seed
+        stems, residual, overlap, shifts, seed, text, mono
             As `separate` has them.
 
         Returns
@@ -215,7 +229,7 @@ class Separator:
             block of another shape or kind, and whatever `blocks` raises.
         """
         audio = AudioFormat(whole_hz(sample_rate_hz), channels, None)
-        options = separate_options(stems, residual, overlap, shifts, seed)
+        options = separate_options(stems, residual, overlap, shifts, seed, text, mono)
         return self._separator.stream(checked_blocks(blocks, channels), audio, options)
 
     def close(self) -> None:
@@ -280,8 +294,20 @@ def load_separator(
         A precision of what already is one: a path.
     """
     options = EngineOptions(device, threads, batch_size, allow_untrained)
+    return _loaded(artifacts, options, model, precision, by_text=False)
+
+
+def _loaded(
+    artifacts: StrPath | None,
+    options: EngineOptions,
+    model: StrPath | None,
+    precision: str | None,
+    *,
+    by_text: bool,
+) -> Separator:
     library = open_library(artifacts, options)
-    return Separator(library, _artifact_name(library, model, precision))
+    name = _artifact_name(library, model, precision, by_text)
+    return Separator(library, name, by_text=by_text)
 
 
 def separate(
@@ -300,6 +326,8 @@ def separate(
     overlap: float | None = None,
     shifts: int = 0,
     seed: int = 0,
+    text: str | Sequence[str] | None = None,
+    mono: bool = False,
     strict: bool = False,
     on_progress: Progress | None = None,
 ) -> Stems:
@@ -308,15 +336,8 @@ def separate(
     For more than one, `load_separator` loads the model once. Parameters, result and errors are
     those of `load_separator` and `Separator.separate`.
     """
-    with load_separator(
-        model,
-        artifacts=artifacts,
-        device=device,
-        threads=threads,
-        batch_size=batch_size,
-        precision=precision,
-        allow_untrained=allow_untrained,
-    ) as separator:
+    options = EngineOptions(device, threads, batch_size, allow_untrained)
+    with _loaded(artifacts, options, model, precision, by_text=bool(text)) as separator:
         return separator.separate(
             source,
             sample_rate_hz,
@@ -325,6 +346,8 @@ def separate(
             overlap=overlap,
             shifts=shifts,
             seed=seed,
+            text=text,
+            mono=mono,
             strict=strict,
             on_progress=on_progress,
         )
@@ -350,6 +373,8 @@ def separate_file(
     overlap: float | None = None,
     shifts: int = 0,
     seed: int = 0,
+    text: str | Sequence[str] | None = None,
+    mono: bool = False,
     strict: bool = False,
     tags: bool = True,
     on_progress: Progress | None = None,
@@ -359,15 +384,8 @@ def separate_file(
     For more than one, `load_separator` loads the model once. Parameters, result and errors are
     those of `load_separator` and `Separator.separate_file`.
     """
-    with load_separator(
-        model,
-        artifacts=artifacts,
-        device=device,
-        threads=threads,
-        batch_size=batch_size,
-        precision=precision,
-        allow_untrained=allow_untrained,
-    ) as separator:
+    options = EngineOptions(device, threads, batch_size, allow_untrained)
+    with _loaded(artifacts, options, model, precision, by_text=bool(text)) as separator:
         return separator.separate_file(
             source,
             out,
@@ -380,17 +398,21 @@ def separate_file(
             overlap=overlap,
             shifts=shifts,
             seed=seed,
+            text=text,
+            mono=mono,
             strict=strict,
             tags=tags,
             on_progress=on_progress,
         )
 
 
-def _artifact_name(library: Library, model: StrPath | None, precision: str | None) -> str:
+def _artifact_name(
+    library: Library, model: StrPath | None, precision: str | None, by_text: bool
+) -> str:
     """What the library calls a model of a precision."""
     name = os.fspath(model or "")
     if precision is None:
         return name
     if is_engine_file(name):
         raise RequestError("precision", f"{name} is of one precision; leave {precision!r} out")
-    return f"{name or library.find().info.model}.{precision}"
+    return f"{name or library.find(by_text=by_text).info.model}.{precision}"

@@ -19,7 +19,7 @@ from ..jobs import SeparateOptions
 from ..library import EngineOptions
 from ..output_names import FileNames
 from ..stem_origin import mark
-from ..stem_places import DEFAULT, file_names
+from ..stem_places import DEFAULT, file_names, n_stems
 from . import separate_options as option
 from .batch import Batch, attempt
 from .inputs import as_file, found_files
@@ -55,6 +55,10 @@ def separate(
     skip_existing: option.SkipExisting = False,
     stems: option.Stems = "",
     two_stems: option.TwoStems = "",
+    text: option.Text = None,
+    text_file: option.TextFile = None,
+    residual: option.Residual = False,
+    mono: option.Mono = False,
     overlap: option.Overlap = None,
     shifts: option.Shifts = 0,
     seed: option.Seed = 0,
@@ -85,7 +89,15 @@ def separate(
     remote = ServerOptions(server, tls_ca, token_file)
     engines = EngineOptions(device, threads, batch_size, allow_untrained)
     remote.check_engines(engines, "--device, --threads, --batch-size and --allow-untrained")
-    options = SeparateOptions(_stem_names(stems, two_stems), bool(two_stems), overlap, shifts, seed)
+    options = SeparateOptions(
+        _stem_names(stems, two_stems),
+        residual or bool(two_stems),
+        overlap,
+        shifts,
+        seed,
+        text=option.texts_of(text, text_file),
+        mono=mono,
+    )
     short = {"mp3": mp3, "flac": flac, "int24": int24, "float32": float32}
     output = option.output_format(container.value, bits, bitrate, short)
     names = file_names(filename, output.container, options)
@@ -124,9 +136,11 @@ def _piped_folder(
 
     Raises RequestError where standard output cannot be one file.
     """
-    if len(inputs) != 1 or len(options.stems) != 1 or options.residual:
+    if len(inputs) != 1 or n_stems(options) != 1:
         raise RequestError(
-            "out", "-o - writes one stem of one input to standard output; choose it with --stems"
+            "out",
+            "-o - writes one stem of one input to standard output; choose it with --stems, or by "
+            "one --text",
         )
     if as_json:
         raise RequestError("out", "-o - and --json both write to standard output")

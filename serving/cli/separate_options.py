@@ -1,6 +1,6 @@
 """The options that `stemline separate` has alone."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +11,7 @@ from stemline.errors import RequestError
 from stemline.postprocessing.formats import FORMATS, OutputFormat, find_format
 
 from ..output_names import FIELDS
+from ..text_embeddings import checked_texts
 
 # As users choose among them; a type checker wants the names of an Enum written out.
 Container = StrEnum("Container", list(FORMATS))  # type: ignore[misc]
@@ -44,6 +45,19 @@ Stems = Annotated[str, typer.Option(help="Only these, separated by commas.")]
 TwoStems = Annotated[
     str, typer.Option(help="One stem and its complement, the mixture minus the stem.")
 ]
+Residual = Annotated[
+    bool, typer.Option("--residual", help="Also the mixture minus the wanted stems.")
+]
+Text = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="What to separate, in words, for a model that takes them; may be given again for more."
+    ),
+]
+TextFile = Annotated[
+    Path | None, typer.Option(help="The same from a file of UTF-8, one on each line.")
+]
+Mono = Annotated[bool, typer.Option("--mono", help="With --text: mix to mono first.")]
 Overlap = Annotated[
     float | None,
     typer.Option(help="N of 2 or more: hop = chunk/N. Below 1: the share that overlaps."),
@@ -99,6 +113,24 @@ def output_format(
         bits=wanted.pop() if wanted else bits,
         bitrate_kbps=bitrate_kbps,
     )
+
+
+def texts_of(texts: Sequence[str] | None, file: Path | None) -> tuple[str, ...]:
+    """Those of the command, then those of the file without its empty lines, each once.
+
+    Raises RequestError for a file that cannot be read, or says nothing.
+    """
+    found = list(texts or ())
+    if file is not None:
+        try:
+            lines = file.read_text(encoding="utf-8-sig").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise RequestError("text_file", f"--text-file {file}: {error}") from error
+        lines = [line for line in lines if line.strip()]
+        if not lines:
+            raise RequestError("text_file", f"--text-file {file} says nothing")
+        found += lines
+    return checked_texts(found)
 
 
 def unused(output: OutputFormat) -> str:

@@ -50,8 +50,8 @@ def open_local(
     """Load what the files need, and say what it is; `closing` frees it."""
     library = Library(artifact_folders(artifacts), engines)
     closing.callback(library.close)
-    found = library.find(model)
-    separator = library.separator(model)
+    found = library.find(model, by_text=bool(options.text))
+    separator = library.separator_of(found)
     networks = separator.check(options)
     spec = separator.engine_spec
     if not found.info.trained:
@@ -95,6 +95,7 @@ def open_remote(
 
     def made() -> Made | None:
         separators = [one for one in client.list_models() if task_of(one) == "separate"]
+        separators = [one for one in separators if one.takes_text == bool(options.text)]
         found = [one for one in separators if not model or model in (one.artifact, one.name)]
         usual = [one for one in found if one.precision == DEFAULT_PRECISION]
         if len(found) != 1 and len(usual) != 1:
@@ -114,5 +115,6 @@ def path_name(run: RunInfo) -> str:
 def _made_stems(stems: Iterable[str], options: SeparateOptions) -> tuple[str, ...]:
     """The stems that these options ask for, of all those of a model."""
     wanted = {stem.lower() for stem in options.stems}
-    found = [stem for stem in stems if not wanted or stem.lower() in wanted]
-    return (*found, residual_name(found)) if options.residual else tuple(found)
+    of_model = [stem for stem in stems if not wanted or stem.lower() in wanted]
+    found = options.text or tuple(of_model)
+    return (*found, residual_name(found)) if options.residual else found

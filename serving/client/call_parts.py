@@ -26,6 +26,8 @@ def separate_config(
         overlap=options.overlap,
         shifts=options.shifts,
         seed=options.seed,
+        text=options.text,
+        mono=options.mono,
         input=input,
         output=output,
     )

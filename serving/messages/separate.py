@@ -15,6 +15,8 @@ def separate_job(config: pb.SeparateConfig) -> SeparateJob:
         overlap=config.overlap if config.HasField("overlap") else None,
         shifts=config.shifts,
         seed=config.seed,
+        text=tuple(config.text),
+        mono=config.mono,
     )
     return SeparateJob(config.model, options)
 

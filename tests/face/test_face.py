@@ -12,7 +12,7 @@ import pytest
 import stemline
 
 LOADED = "artifacts=None, device='auto', threads=None"
-MADE = "stems=None, residual=False, overlap=None, shifts=0, seed=0"
+MADE = "stems=None, residual=False, overlap=None, shifts=0, seed=0, text=None, mono=False"
 WRITTEN = "filename='{track}/{stem}.{ext}', format='wav', bits=16, bitrate_kbps=192"
 SIGNATURES = {
     "load_separator": f"(model=None, *, {LOADED}, batch_size=None, precision=None, "

@@ -36,7 +36,7 @@ class SeparateRequest(_message.Message):
     def __init__(self, config: _Optional[_Union[SeparateConfig, _Mapping]] = ..., audio: _Optional[bytes] = ...) -> None: ...
 
 class SeparateConfig(_message.Message):
-    __slots__ = ("model", "stems", "residual", "overlap", "input", "output", "shifts", "seed")
+    __slots__ = ("model", "stems", "residual", "overlap", "input", "output", "shifts", "seed", "text", "mono")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     STEMS_FIELD_NUMBER: _ClassVar[int]
     RESIDUAL_FIELD_NUMBER: _ClassVar[int]
@@ -45,6 +45,8 @@ class SeparateConfig(_message.Message):
     OUTPUT_FIELD_NUMBER: _ClassVar[int]
     SHIFTS_FIELD_NUMBER: _ClassVar[int]
     SEED_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    MONO_FIELD_NUMBER: _ClassVar[int]
     model: str
     stems: _containers.RepeatedScalarFieldContainer[str]
     residual: bool
@@ -53,7 +55,9 @@ class SeparateConfig(_message.Message):
     output: OutputFormat
     shifts: int
     seed: int
-    def __init__(self, model: _Optional[str] = ..., stems: _Optional[_Iterable[str]] = ..., residual: bool = ..., overlap: _Optional[float] = ..., input: _Optional[_Union[InputFormat, _Mapping]] = ..., output: _Optional[_Union[OutputFormat, _Mapping]] = ..., shifts: _Optional[int] = ..., seed: _Optional[int] = ...) -> None: ...
+    text: _containers.RepeatedScalarFieldContainer[str]
+    mono: bool
+    def __init__(self, model: _Optional[str] = ..., stems: _Optional[_Iterable[str]] = ..., residual: bool = ..., overlap: _Optional[float] = ..., input: _Optional[_Union[InputFormat, _Mapping]] = ..., output: _Optional[_Union[OutputFormat, _Mapping]] = ..., shifts: _Optional[int] = ..., seed: _Optional[int] = ..., text: _Optional[_Iterable[str]] = ..., mono: bool = ...) -> None: ...
 
 class InputFormat(_message.Message):
     __slots__ = ("container", "pcm")
@@ -374,7 +378,7 @@ class ListModelsResponse(_message.Message):
     def __init__(self, models: _Optional[_Iterable[_Union[Model, _Mapping]]] = ...) -> None: ...
 
 class Model(_message.Message):
-    __slots__ = ("name", "artifact", "family", "stems", "sample_rate_hz", "channels", "precision", "default_overlap", "trained", "licence", "artifact_sha256", "loaded", "task", "input_stems", "labels", "trained_on_stems_of")
+    __slots__ = ("name", "artifact", "family", "stems", "sample_rate_hz", "channels", "precision", "default_overlap", "trained", "licence", "artifact_sha256", "loaded", "task", "input_stems", "labels", "trained_on_stems_of", "takes_text")
     NAME_FIELD_NUMBER: _ClassVar[int]
     ARTIFACT_FIELD_NUMBER: _ClassVar[int]
     FAMILY_FIELD_NUMBER: _ClassVar[int]
@@ -391,6 +395,7 @@ class Model(_message.Message):
     INPUT_STEMS_FIELD_NUMBER: _ClassVar[int]
     LABELS_FIELD_NUMBER: _ClassVar[int]
     TRAINED_ON_STEMS_OF_FIELD_NUMBER: _ClassVar[int]
+    TAKES_TEXT_FIELD_NUMBER: _ClassVar[int]
     name: str
     artifact: str
     family: str
@@ -407,4 +412,5 @@ class Model(_message.Message):
     input_stems: _containers.RepeatedScalarFieldContainer[str]
     labels: _containers.RepeatedScalarFieldContainer[str]
     trained_on_stems_of: str
-    def __init__(self, name: _Optional[str] = ..., artifact: _Optional[str] = ..., family: _Optional[str] = ..., stems: _Optional[_Iterable[str]] = ..., sample_rate_hz: _Optional[int] = ..., channels: _Optional[int] = ..., precision: _Optional[str] = ..., default_overlap: _Optional[float] = ..., trained: bool = ..., licence: _Optional[str] = ..., artifact_sha256: _Optional[str] = ..., loaded: bool = ..., task: _Optional[_Union[Task, str]] = ..., input_stems: _Optional[_Iterable[str]] = ..., labels: _Optional[_Iterable[str]] = ..., trained_on_stems_of: _Optional[str] = ...) -> None: ...
+    takes_text: bool
+    def __init__(self, name: _Optional[str] = ..., artifact: _Optional[str] = ..., family: _Optional[str] = ..., stems: _Optional[_Iterable[str]] = ..., sample_rate_hz: _Optional[int] = ..., channels: _Optional[int] = ..., precision: _Optional[str] = ..., default_overlap: _Optional[float] = ..., trained: bool = ..., licence: _Optional[str] = ..., artifact_sha256: _Optional[str] = ..., loaded: bool = ..., task: _Optional[_Union[Task, str]] = ..., input_stems: _Optional[_Iterable[str]] = ..., labels: _Optional[_Iterable[str]] = ..., trained_on_stems_of: _Optional[str] = ..., takes_text: bool = ...) -> None: ...
