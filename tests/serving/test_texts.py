@@ -208,7 +208,7 @@ def test_python_the_command_and_the_server_make_the_same_samples(
         (model,) = client.list_models()
         assert (model.takes_text, list(model.stems)) == (True, [])
         with pytest.raises(RemoteError, match="none was given") as raised:
-            client.model("small").separate(music(100, 2, RATE), RATE, SeparateOptions())
+            list(client.separate([music(100)], AudioFormat(RATE, 2, 100), model="small"))
         assert raised.value.reason == "RequestError"
         client.close()
 
