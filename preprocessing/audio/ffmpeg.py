@@ -15,6 +15,7 @@ from .boxes import boxes_fault
 from .byte_ranges import ByteRanges, Range
 from .channel_boxes import channel_boxes
 from .ffmpeg_packets import PacketCheck
+from .format import is_rate
 from .matroska import matroska_fault
 from .part import Contents, DecodeError, Part, ends_early
 
@@ -120,6 +121,10 @@ class _FfmpegDecoder:
         """Blocks (n, channels) at the rate and in the layout of the first."""
         first = resampler = kind = None
         for frame in self._frames():
+            if not is_rate(frame.sample_rate):  # one second of it may be made of one sample
+                self._n_damaged += 1
+                self._reason = f"its sample rate is {frame.sample_rate} Hz"
+                continue
             if first is None:
                 first = (frame.layout, frame.sample_rate)
                 self._rate_hz, self._channels = frame.sample_rate, len(frame.layout.channels)
