@@ -133,9 +133,10 @@ class Library:
         if is_engine_file(model):
             return model_of(_lone_artifact(Path(model)))
         for root in self.folders if _may_be_a_folder(model) else ():
-            for folder in (root / model, root / f"{model}.{DEFAULT_PRECISION}"):
-                # A client's name for a model must not lead out of the root.
-                is_ours = folder.parent == root and not folder.name.startswith(".")
+            for name in (model, f"{model}.{DEFAULT_PRECISION}"):
+                folder = root / name
+                # A client's name for a model must not lead out of the root, nor say where it is.
+                is_ours = folder.name == name and not name.startswith(".")
                 if is_ours and (folder / MANIFEST).is_file():
                     return model_of(read_artifact(folder))
         models = {found.name: found for found in self.models()}
