@@ -4,9 +4,11 @@ Each batch of cases has a process of its own, which says each case before it tri
 ends the process is the last that it said.
 """
 
+import io
 import os
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +19,9 @@ from extreme_cases import BATCHES
 from face_helpers import ORDER
 
 import stemline
+from stemline.bench.containers.making import by_soundfile
 from stemline.errors import EngineError
+from stemline.preprocessing.audio import open_audio
 
 TESTS = Path(__file__).parents[1]
 
@@ -47,3 +51,18 @@ def test_beats_of_stems_that_are_no_sound_are_refused(tmp_path: Path, gain: floa
     samples = np.random.default_rng(0).standard_normal((2, 44100)).astype(np.float32)
     with pytest.raises(EngineError, match="no beats can be found in bass: it reaches"):
         stemline.find_beats(samples, 44100, model="clicks", separator="broken", artifacts=tmp_path)
+
+
+def test_little_that_becomes_much_is_made_in_small_pieces() -> None:
+    """A minute at 1 kHz behind what is at 655 kHz was 300 MB at once."""
+    silence = np.zeros((2, 60_000), np.float32)
+    first = by_soundfile(silence, "FLAC", "PCM_16", 655_350)
+    second = by_soundfile(silence, "FLAC", "PCM_16", 1000)
+    tracemalloc.start()
+    try:
+        with open_audio(io.BytesIO(first + second)) as reader:
+            n_samples = sum(block.shape[1] for block in reader.blocks())
+        assert n_samples == 60_000 + 60 * 655_350
+        assert tracemalloc.get_traced_memory()[1] < 50_000_000
+    finally:
+        tracemalloc.stop()
