@@ -2,6 +2,7 @@
 
 import ctypes
 import logging
+import os
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -38,6 +39,8 @@ _LEVELS = {
     "all": "ORT_ENABLE_ALL",
 }
 _NUMPY_DTYPES = {"tensor(float)": "float32", "tensor(float16)": "float16", "tensor(int64)": "int64"}
+_NO_TELEMETRY = "ORT_DISABLE_TELEMETRY"
+_telemetry_lock = threading.Lock()
 # ONNX Runtime has no error class for this; these are the words of its allocators.
 _OUT_OF_MEMORY = ("failed to allocate", "bad_alloc", "bad allocation", "out of memory")
 
@@ -117,7 +120,7 @@ def open_onnx(path: Path, device: Device, threads: int | None = None) -> OnnxEng
         ONNX Runtime is not installed.
     """
     metadata = read_onnx_metadata(path)
-    runtime = _onnxruntime()
+    runtime = import_onnxruntime()
     _check_built_for(device, runtime)
     options = _session_options(runtime, metadata, threads)
     session = None
@@ -276,11 +279,24 @@ def _tensor_spec(node: Any) -> TensorSpec:
     return TensorSpec(node.name, _NUMPY_DTYPES.get(node.type, node.type), shape)
 
 
-def _onnxruntime() -> Any:
-    try:
-        return import_module("onnxruntime")
-    except ImportError as error:
-        raise MissingExtraError("onnxruntime", "cpu") from error
+def import_onnxruntime() -> Any:
+    """ONNX Runtime, without its telemetry unless ORT_DISABLE_TELEMETRY is set to 0.
+
+    From 1.29 on it would write `.ses` into the folder of temporary files, and into whatever a link
+    of that name leads to, keep a data base in the user's cache, and report to its makers what it
+    runs. Raises MissingExtraError.
+    """
+    with _telemetry_lock:
+        is_set = _NO_TELEMETRY in os.environ
+        try:
+            # It is looked at once, as the library is loaded; the process's own stays as it was.
+            os.environ.setdefault(_NO_TELEMETRY, "1")
+            return import_module("onnxruntime")
+        except ImportError as error:
+            raise MissingExtraError("onnxruntime", "cpu") from error
+        finally:
+            if not is_set:
+                del os.environ[_NO_TELEMETRY]
 
 
 def _runtime_errors() -> tuple[type[Exception], ...]:

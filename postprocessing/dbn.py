@@ -177,9 +177,9 @@ def log_densities(activations: Activations, observation_lambda: float) -> NDArra
     of the probability. What is no probability (activations that sum above 1) is impossible.
     """
     columns = activations if activations.ndim == 2 else activations[:, np.newaxis]
-    left = 1.0 - (np.sum(activations, axis=1) if activations.ndim == 2 else activations)
     out = np.empty((3, len(activations)))
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        left = 1.0 - (np.sum(activations, axis=1) if activations.ndim == 2 else activations)
         out[0] = np.log(left / (float(observation_lambda) - 1))
         out[1] = np.log(columns[:, 0])
         out[2] = np.log(columns[:, -1])

@@ -50,6 +50,7 @@ class StemWriter:
         self._file: BinaryIO | None = None
         self._encoder: Encoder | None = None
         self._complete = False
+        self._is_empty = True
         try:
             if isinstance(target, Path):
                 if target.is_dir():
@@ -71,6 +72,8 @@ class StemWriter:
             raise ValueError(
                 f"blocks must be ({self._channels}, n) samples; got {list(block.shape)}"
             )
+        if block.shape[1]:
+            self._is_empty = False
         if self._output.clips:
             n_clipped = int(np.count_nonzero(~(np.abs(block) <= 1)))  # no number is within either
             if n_clipped:
@@ -84,15 +87,20 @@ class StemWriter:
     def close(self) -> None:
         """Complete the file; nothing when that is done or given up already.
 
-        Raises OSError, naming the path, and leaves no file.
+        Raises OSError, naming the path, or EncodingError where the format holds nothing and
+        nothing came, and leaves no file.
         """
         if self._encoder is None or self._file is None:
             return
+        file_format = find_format(self._output.container)
+        if self._is_empty and not file_format.can_be_empty:
+            self.abort()
+            raise EncodingError(f"{file_format.name} holds one sample at the least; got none")
         try:
             self._encoder.close()
             self._encoder = None
             if self._tags is not None:
-                find_format(self._output.container).add_tags(self._file, self._tags)
+                file_format.add_tags(self._file, self._tags)
             if self._part is None:
                 self._file.flush()
             else:

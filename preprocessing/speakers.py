@@ -1,7 +1,8 @@
 """Which loudspeaker a channel is for, by the names and the orders of the containers.
 
 Sources: the channel mask of WAVEFORMATEXTENSIBLE (Microsoft, ksmedia.h), section 4.3.9 of the
-Vorbis I specification, which RFC 7845 takes over for Opus, and Apple's CoreAudioBaseTypes.h.
+Vorbis I specification, which RFC 7845 takes over for Opus, Apple's CoreAudioBaseTypes.h, and
+ISO/IEC 23091-3, whose tables MP4 has.
 """
 
 from typing import Final, Literal
@@ -90,3 +91,22 @@ def of_apple(tag: int, bitmap: int, labels: list[int], channels: int) -> Speaker
     else:
         found = BY_TAG.get(tag >> 16, ())
     return found if len(found) == channels else None
+
+
+_BY_POSITION: Final[dict[int, Speaker]] = {
+    0: "FL", 1: "FR", 2: "FC", 3: "LFE", 4: "SL", 5: "SR", 6: "FLC", 7: "FRC", 8: "BL", 9: "BR",
+    10: "BC", 17: "TFL", 18: "TFR", 19: "TFC", 20: "TBL", 21: "TBR", 22: "TBC", 25: "TC",
+}  # fmt: skip
+# In WAVE's order, as FFmpeg writes and reads them.
+BY_CONFIGURATION: Final[dict[int, Speakers]] = {
+    1: ("FC",), 2: _L, 3: (*_L, "FC"), 4: (*_L, "FC", "BC"), 5: (*_L, "FC", *_B),
+    6: (*_L, "FC", "LFE", *_B), 7: (*_L, "FC", "LFE", *_B, "FLC", "FRC"), 9: (*_L, "BC"),
+    10: (*_L, *_S), 11: (*_L, "FC", "LFE", *_B, "BC"), 12: (*_L, "FC", "LFE", *_B, *_S),
+}  # fmt: skip
+"""The speakers of ISO's channel configurations."""
+
+
+def of_iso(positions: list[int]) -> Speakers | None:
+    """The speakers at ISO's output channel positions; None where one is none that is known here."""
+    found = tuple(_BY_POSITION[place] for place in positions if place in _BY_POSITION)
+    return found if len(found) == len(positions) else None

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import numpy as np
 
 from stemline.arrays import Array
-from stemline.errors import EngineMemoryError, RequestError
+from stemline.errors import EngineError, EngineMemoryError, RequestError
 from stemline.families.beats import InputStream
 from stemline.preprocessing.audio import AudioFormat, checked
 from stemline.preprocessing.channels import output_channels, to_channels
@@ -14,6 +14,9 @@ from stemline.preprocessing.resample import Resampler
 
 SILENT_BELOW = np.float32(2.0**-16)
 """Half a step of 16 bits: in the files that the original reads, less is zero."""
+
+# Far beyond what a network makes of ±2^31, and far below what a spectrum of float32 can hold.
+_GREATEST_SAMPLE = np.float32(2.0**40)
 
 # Stems that come whole are processed in blocks, too, without a copy of the whole.
 _BLOCK_SAMPLES = 1 << 16
@@ -86,7 +89,8 @@ class BeatFeatures:
         """The next (channels, n) of every input stem, by name in any case; others are ignored.
 
         Raises RequestError when one is missing or they differ in length, AudioError for more than
-        8 channels, EngineMemoryError when memory does not hold the network's inputs.
+        8 channels, EngineError for what is no sound, as a network that overflows makes it,
+        EngineMemoryError when memory does not hold the network's inputs.
         """
         started = time.perf_counter()
         named = {name.lower(): samples for name, samples in block.items()}
@@ -146,7 +150,14 @@ class BeatFeatures:
         mono = np.concatenate([to_channels(samples, 1) for samples in stems]).astype(
             np.float32, copy=False
         )
-        self._is_silent = self._is_silent and not np.any(np.abs(mono) >= SILENT_BELOW)
+        levels = np.abs(mono).max(axis=1, initial=0)  # NaN where one is
+        if not (levels <= _GREATEST_SAMPLE).all():
+            row = int((~(levels <= _GREATEST_SAMPLE)).argmax())
+            raise EngineError(
+                f"no beats can be found in {self._names[row]}: it reaches {levels[row]:g}, as the "
+                "network that made it computed it"
+            )
+        self._is_silent = self._is_silent and not (levels >= SILENT_BELOW).any()
         self._push_resampled(self._resampler.push(mono))
 
     def _push_resampled(self, mono: Array) -> None:

@@ -20,7 +20,7 @@ import numpy as np
 
 from stemline.arrays import Array
 from stemline.engines import BeatInfo, Engine
-from stemline.errors import ArtifactError, EngineMemoryError, RequestError
+from stemline.errors import ArtifactError, EngineError, EngineMemoryError, RequestError
 from stemline.families import beat_family
 from stemline.families.beats import BeatDecoder
 from stemline.postprocessing.tempo import fitted_tempo
@@ -269,11 +269,15 @@ class BeatTracker:
         return replace(found, seconds=dict(zip(STAGES, seconds, strict=True)))
 
     def _run(self, ticket: QueueTicket, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """The network's outputs without the batch axis."""
-        return {
+        """The network's outputs without the batch axis. Raises EngineError for no numbers."""
+        outputs = {
             name: values[0].astype(np.float32, copy=False)
             for name, values in ticket.run(inputs).items()
         }
+        for name, values in outputs.items():
+            if not np.isfinite(values).all():
+                raise EngineError(f"{self.name} computed a {name} that holds what is no number")
+        return outputs
 
     def _decoded(self, outputs: Mapping[str, Array], is_silent: bool) -> Beats:
         decoded = self._decode(outputs, is_silent=is_silent)

@@ -154,9 +154,10 @@ class Library:
             beside = [_text_encoder_beside(alone)] if alone.info.text else []
             return with_text_encoder(model_of(alone), [one for one in beside if one])
         for root in self.folders if _may_be_a_folder(model) else ():
-            for folder in (root / model, root / f"{model}.{DEFAULT_PRECISION}"):
-                # A client's name for a model must not lead out of the root.
-                is_ours = folder.parent == root and not folder.name.startswith(".")
+            for name in (model, f"{model}.{DEFAULT_PRECISION}"):
+                folder = root / name
+                # A client's name for a model must not lead out of the root, nor say where it is.
+                is_ours = folder.name == name and not name.startswith(".")
                 if is_ours and (folder / MANIFEST).is_file():
                     artifact = _separating(read_artifact(folder))
                     return with_text_encoder(model_of(artifact), self.artifacts())

@@ -41,6 +41,8 @@ class FileFormat(ABC):
     """The name in `--format`, and the extension of files."""
     most_channels: ClassVar[int]
     """The most channels that a file holds."""
+    can_be_empty: ClassVar[bool] = False
+    """Whether a file may hold no sample at all."""
     has_bitrate: ClassVar[bool] = False
     """Whether it is lossy, of a bitrate in place of bits."""
 
@@ -88,6 +90,8 @@ class FileFormat(ABC):
             raise EncodingError(
                 f"{self.name} holds 1 to {self.most_channels} channels; got {channels}"
             )
+        if sample_rate_hz < 1:
+            raise EncodingError(f"a sample rate is 1 Hz or more; got {sample_rate_hz} Hz")
         self.check_rate(quality, sample_rate_hz)
 
 

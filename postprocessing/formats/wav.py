@@ -5,6 +5,7 @@ from typing import BinaryIO
 import numpy as np
 
 from stemline.arrays import Array
+from stemline.errors import EncodingError
 from stemline.tags import FIELDS, Tags
 
 from .format import Encoder, FileFormat, Quality
@@ -13,12 +14,15 @@ from .pcm import check_bits, integers
 from .riff import WavFile, append_chunks, chunk
 
 _FLOAT_BITS = 32
+_MOST_CHANNELS = 8
+_MOST_RATE_HZ = (2**32 - 1) // (_MOST_CHANNELS * _FLOAT_BITS // 8)
 _INFO = {row.name: row.info.encode() for row in FIELDS if row.info}
 
 
 class _Wav(FileFormat):
     name = "wav"
-    most_channels = 8
+    most_channels = _MOST_CHANNELS
+    can_be_empty = True
 
     def check_quality(self, quality: Quality) -> None:
         check_bits(self.name, (16, 24, _FLOAT_BITS), quality.bits)
@@ -27,7 +31,11 @@ class _Wav(FileFormat):
         return quality.bits < _FLOAT_BITS
 
     def check_rate(self, quality: Quality, sample_rate_hz: int) -> None:
-        """Raise nothing: the header holds every rate."""
+        # The header has 32 bits for the bytes of a second.
+        if sample_rate_hz > _MOST_RATE_HZ:
+            raise EncodingError(
+                f"wav has no rate of {sample_rate_hz} Hz, only up to {_MOST_RATE_HZ} Hz"
+            )
 
     def least_bytes(
         self, quality: Quality, n_samples: int, sample_rate_hz: int, channels: int

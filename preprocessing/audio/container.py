@@ -23,10 +23,11 @@ from .tags import tag_bytes
 _WAVES: Final = (b"RIFF", b"RIFX", b"RF64", b"BW64")
 _W64: Final = b"riff\x2e\x91\xcf\x11"
 # Of FFmpeg's: Matroska and WebM, ASF (WMA), FLV, program streams, Monkey's Audio, WavPack, AMR,
-# Musepack, DSF, RealMedia. Their contents may look like frames of MPEG audio.
+# Musepack, DSF, RealMedia. Their contents may look like frames of MPEG audio. The last, sample
+# dumps for MIDI, libsndfile reads as well, and prints what is wrong to standard output.
 _OF_FFMPEG: Final = (
     b"\x1a\x45\xdf\xa3", b"\x30\x26\xb2\x75", b"FLV\x01", b"\x00\x00\x01\xba", b"MAC ", b"wvpk",
-    b"#!AMR", b"MPCK", b"MP+", b"DSD ", b".RMF", b"TTA1", b"\x0b\x77",
+    b"#!AMR", b"MPCK", b"MP+", b"DSD ", b".RMF", b"TTA1", b"\x0b\x77", b"\xf0\x7e",
 )  # fmt: skip
 
 _MPEG: Final = {"", "MP3", "MPEG"}

@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 from stemline.errors import MissingExtraError
 from stemline.preprocessing.speakers import WAVE_ORDER, Speaker, Speakers
 
-from .apple_layout import described_channels, is_in_wave_order
+from .apple_layout import AppleLayout
 from .boxes import boxes_fault
-from .byte_ranges import ByteRanges
+from .byte_ranges import ByteRanges, Range
+from .channel_boxes import channel_boxes
 from .ffmpeg_packets import PacketCheck
+from .format import is_rate
 from .matroska import matroska_fault
 from .part import Contents, DecodeError, Part, ends_early
 
@@ -23,7 +25,7 @@ _NAMES: dict[str, Speaker] = {**{name: name for name in WAVE_ORDER}, "DL": "FL",
 _LAYOUTS = {
     1: "mono", 2: "stereo", 3: "3.0", 4: "quad", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1",
 }  # fmt: skip
-_DESCRIBED = {"mov", "mp4", "caf"}
+_DESCRIBED = {"mov", "mp4", "caf", "aiff"}
 _ASF_FILE_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 _ANNOUNCING = {"mov", "mp4", "matroska", "webm", "asf", "tta", "wv", "ape", "aiff", "wav"}
 # A codec's first and last frames may be counted or not, and clocks of some containers are coarse.
@@ -39,12 +41,8 @@ class _FfmpegDecoder:
         """Read the header. Raises DecodeError, MissingExtraError."""
         self._av = _pyav()
         self._errors = (self._av.error.FFmpegError, EOFError, ValueError)
-        try:
-            self._container = self._av.open(
-                ByteRanges(file, [(start, end)]), mode="r", metadata_errors="replace"
-            )
-        except self._errors as error:
-            raise DecodeError(_reason(error)) from error
+        self._container = self._opened(file, [(start, end)])
+        described = self._without_orders(file, start, end)
         self._asf_share = _asf_share(file, start, end)
         self._n_all_streams = len(self._container.streams)
         self.n_streams = len(self._container.streams.audio)
@@ -55,7 +53,7 @@ class _FfmpegDecoder:
         if self.stream.codec_context is None:
             self._container.close()
             raise DecodeError("FFmpeg has no decoder for its codec")
-        self.speakers = self._ordered(file, start, end)
+        self.speakers = self._ordered(described)
         self._packets = PacketCheck(file, start, end, self._container.format.name)
         self._blocks = self._decoded()
         self.faults: list[str] = []
@@ -73,26 +71,46 @@ class _FfmpegDecoder:
         found, self._rest = self._rest[:n_samples], self._rest[n_samples:]
         return found
 
-    def _ordered(self, file: BinaryIO, start: int, end: int) -> Speakers | None:
+    def _opened(self, file: BinaryIO, pieces: list[Range | bytes]) -> Any:
+        """A container of PyAV's. Raises DecodeError."""
+        try:
+            return self._av.open(ByteRanges(file, pieces), mode="r", metadata_errors="replace")
+        except self._errors as error:
+            raise DecodeError(_reason(error)) from error
+
+    def _without_orders(self, file: BinaryIO, start: int, end: int) -> tuple[AppleLayout, ...]:
+        """What the file says of its channels, once FFmpeg does not see it; see `channel_boxes`.
+
+        Until then nothing may be looked at that has a layout. Raises DecodeError.
+        """
+        name = self._container.format.name
+        if not _DESCRIBED & set(name.split(",")):
+            return ()
+        try:
+            boxes = channel_boxes(file, start, end, name)
+        except DecodeError:
+            self._container.close()
+            raise
+        if boxes.are_there:
+            self._container.close()
+            self._container = self._opened(file, boxes.pieces)
+        return boxes.layouts
+
+    def _ordered(self, described: tuple[AppleLayout, ...]) -> Speakers | None:
         """The speaker of each channel, in the order in which they will come, where that is said.
 
-        A layout in an order of its own must not be looked at, nor its number of channels: PyAV 18
-        frees its list of them twice. Another of as many is put in its place, and the description
-        read here.
+        Raises DecodeError.
         """
         codec: Any = self.stream.codec_context
-        format_name = self._container.format.name
-        described = None
-        if _DESCRIBED & set(format_name.split(",")):
-            described = described_channels(file, start, end, is_caf=format_name == "caf")
-        if described is None or is_in_wave_order(described.speakers):
+        # Other decoders put them in order, and know their number.
+        if not described or not codec.name.startswith("pcm_"):
             return _speakers(codec.layout)
-        if described.channels not in _LAYOUTS:
+        fitting = [layout for layout in described if layout.channels == codec.channels]
+        if not fitting or codec.channels not in _LAYOUTS:
             self._container.close()
-            raise DecodeError(f"the order of its {described.channels} channels is not known")
-        codec.layout = self._av.AudioLayout(_LAYOUTS[described.channels])
-        # Other decoders put them in order.
-        return described.speakers if codec.name.startswith("pcm_") else None
+            raise DecodeError(f"the order of its {described[0].channels} channels is not known")
+        codec.layout = self._av.AudioLayout(_LAYOUTS[codec.channels])
+        return fitting[0].speakers
 
     def close(self) -> None:
         """Free the decoder; the bytes are the caller's."""
@@ -103,6 +121,10 @@ class _FfmpegDecoder:
         """Blocks (n, channels) at the rate and in the layout of the first."""
         first = resampler = kind = None
         for frame in self._frames():
+            if not is_rate(frame.sample_rate):  # one second of it may be made of one sample
+                self._n_damaged += 1
+                self._reason = f"its sample rate is {frame.sample_rate} Hz"
+                continue
             if first is None:
                 first = (frame.layout, frame.sample_rate)
                 self._rate_hz, self._channels = frame.sample_rate, len(frame.layout.channels)

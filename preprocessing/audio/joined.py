@@ -13,7 +13,8 @@ from stemline.preprocessing.channels import (
 )
 from stemline.preprocessing.resample import Resampler
 
-from .format import AudioFormat
+from .check import SampleCheck
+from .format import AudioFormat, is_rate
 from .part import Contents, DecodeError, Decoder, Part, ends_early
 
 _BLOCK_SAMPLES = 1 << 16
@@ -22,7 +23,10 @@ _BLOCK_SAMPLES = 1 << 16
 class JoinedParts:
     """Samples of all parts, one after another, in one direction."""
 
-    def __init__(self, contents: Contents) -> None:
+    def __init__(self, contents: Contents, name: str) -> None:
+        """`name` is the subject of what a bad sample raises."""
+        # Before anything is computed of them: no resampler has to take what is no number.
+        self._check = SampleCheck(name)
         self._parts = contents.parts
         self._rate_hz = contents.parts[0].sample_rate_hz
         first = Arrangement(contents.parts[0].channels, contents.parts[0].speakers)
@@ -48,7 +52,10 @@ class JoinedParts:
         return AudioFormat(self._rate_hz, self._channels, n_samples)
 
     def read(self, n_samples: int) -> NDArray[np.float32]:
-        """The next samples (channels, n), n <= n_samples; fewer only at the end."""
+        """The next samples (channels, n), n <= n_samples; fewer only at the end.
+
+        Raises AudioError for a sample that is no finite number, or beyond ±2^31.
+        """
         found = []
         n_missing = n_samples
         while n_missing:
@@ -87,6 +94,12 @@ class JoinedParts:
     def _converted(self) -> Iterator[NDArray[np.float32]]:
         """Blocks (channels, n) of the first part's rate and channels."""
         for index, part in enumerate(self._parts):
+            if not is_rate(part.sample_rate_hz):
+                self.faults.append(
+                    f"goes on at {part.sample_rate_hz} Hz, which is no rate of sound: part "
+                    f"{index + 1} of {len(self._parts)} is left out"
+                )
+                continue
             arrangement = Arrangement(part.channels, part.speakers)
             blocks = map(arrangement.arranged, self._decoded(index, part))
             if (part.sample_rate_hz, arrangement.channels) == (self._rate_hz, self._channels):
@@ -109,9 +122,13 @@ class JoinedParts:
             silence = np.zeros((self._channels - mixed, block.shape[1]), np.float32)
             return np.concatenate([block, silence])
 
+        # A low rate has little that becomes much.
+        step = max(1, _BLOCK_SAMPLES * part.sample_rate_hz // self._rate_hz)
         for block in blocks:
-            pair = to_channels(block, output_channels(block.shape[0]))
-            yield placed(resampler.push(from_channels(pair, mixed)))
+            for first in range(0, block.shape[1], step):
+                piece = block[:, first : first + step]
+                pair = to_channels(piece, output_channels(piece.shape[0]))
+                yield placed(resampler.push(from_channels(pair, mixed)))
         yield placed(resampler.flush())
 
     def _decoded(self, index: int, part: Part) -> Iterator[NDArray[np.float32]]:
@@ -130,7 +147,9 @@ class JoinedParts:
                 block = block[skipped:left]
                 n_read += len(block)
                 if len(block):
-                    yield np.ascontiguousarray(block.T, np.float32)
+                    samples = np.ascontiguousarray(block.T, np.float32)
+                    self._check.see(samples)
+                    yield samples
         except DecodeError as error:
             fault = str(error)
         finally:

@@ -22,7 +22,7 @@ class AudioReader:
     """An audio file, decoded block by block; made by `open_audio`, closed by `with`."""
 
     def __init__(self, name: str, contents: Contents, to_close: ExitStack) -> None:
-        self._joined = JoinedParts(contents)
+        self._joined = JoinedParts(contents, name)
         try:
             self.format = self._joined.audio_format()
         except AudioError as error:

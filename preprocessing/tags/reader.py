@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import mutagen
 from mutagen import MutagenError
 from mutagen.apev2 import APEv2
 from mutagen.asf import ASFTags
@@ -25,6 +24,7 @@ from .id3 import raw_of_id3
 from .matroska import MAGIC, raw_of_matroska
 from .mp4 import raw_of_mp4
 from .named import raw_of_ape, raw_of_comments
+from .packed_frames import read_container, read_id3
 from .raw import RawTags
 from .wave import WAVES, raw_of_wave
 
@@ -73,7 +73,7 @@ def _raw(path: Path) -> RawTags:
             own: Callable[[], RawTags] = partial(raw_of_wave, file, start)
         else:
             own = partial(_raw_of_container, file)
-        for read in (own, lambda: raw_of_id3(ID3(file)), lambda: raw_of_ape(APEv2(file))):
+        for read in (own, lambda: raw_of_id3(read_id3(file)), lambda: raw_of_ape(APEv2(file))):
             file.seek(0)
             try:
                 raw = read()
@@ -86,7 +86,7 @@ def _raw(path: Path) -> RawTags:
 
 
 def _raw_of_container(file: BinaryIO) -> RawTags:
-    kind: Any = mutagen.File(file)
+    kind: Any = read_container(file)
     return RawTags() if kind is None else _raw_of(kind.tags, getattr(kind, "pictures", []))
 
 

@@ -4,11 +4,12 @@ import struct
 from io import BytesIO
 from typing import BinaryIO
 
-from mutagen.id3 import ID3, ID3NoHeaderError
+from mutagen.id3 import ID3NoHeaderError
 
 from stemline.tags import FIELDS
 
 from .id3 import raw_of_id3
+from .packed_frames import read_id3
 from .raw import RawTags
 
 WAVES = (b"RIFF", b"RF64", b"BW64")
@@ -39,7 +40,7 @@ def raw_of_wave(file: BinaryIO, start: int) -> RawTags:
             size = data_bytes
         elif name in (b"id3 ", b"ID3 ") and size <= _MOST_ID3_BYTES:
             try:
-                id3 = raw_of_id3(ID3(BytesIO(file.read(size))))
+                id3 = raw_of_id3(read_id3(BytesIO(file.read(size))))
             except ID3NoHeaderError:
                 pass
         elif name == b"LIST" and size <= _MOST_INFO_BYTES and file.read(4) == b"INFO":

