@@ -2,9 +2,11 @@
 
 import ctypes
 import logging
+import os
+import sys
 import threading
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -28,6 +30,8 @@ from .onnx_metadata import read_onnx_metadata
 from .runtimes import Runtime
 
 _log = logging.getLogger(__name__)
+
+_TELEMETRY = "ORT_DISABLE_TELEMETRY"  # read once, when the library is loaded
 
 CPU_PROVIDER = "CPUExecutionProvider"
 CUDA_PROVIDER = "CUDAExecutionProvider"
@@ -277,10 +281,28 @@ def _tensor_spec(node: Any) -> TensorSpec:
 
 
 def _onnxruntime() -> Any:
+    with _without_telemetry():
+        try:
+            return import_module("onnxruntime")
+        except ImportError as error:
+            raise MissingExtraError("onnxruntime", "cpu") from error
+
+
+@contextmanager
+def _without_telemetry() -> Iterator[None]:
+    """Import ONNX Runtime without what it says of its users, unless they set the variable.
+
+    Its wheels would keep an identifier of the machine and a database of events in the user's cache,
+    a `.ses` in the folder of temporary files, and send the events to their makers.
+    """
+    if "onnxruntime" in sys.modules or _TELEMETRY in os.environ:
+        yield
+        return
+    os.environ[_TELEMETRY] = "1"
     try:
-        return import_module("onnxruntime")
-    except ImportError as error:
-        raise MissingExtraError("onnxruntime", "cpu") from error
+        yield
+    finally:
+        os.environ.pop(_TELEMETRY, None)
 
 
 def _runtime_errors() -> tuple[type[Exception], ...]:
