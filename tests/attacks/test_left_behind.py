@@ -36,6 +36,30 @@ from export_helpers import spec_of, tiny_config
 from stemline.export.download import fetch
 fetch(spec_of(tiny_config(), sys.argv[1]), lambda words: None)
 """
+EXPORTING = """
+import os, signal, sys
+from pathlib import Path
+from stemline.export import staging
+
+def die(*_, **__):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+moment, renames, rename = sys.argv[2], [], Path.rename
+
+def counted(self, target):
+    if moment == "before the renames" or (moment == "between the renames" and renames):
+        die()
+    renames.append(target)
+    return rename(self, target)
+
+Path.rename = counted
+if moment == "after the renames":
+    staging.shutil.rmtree = die
+with staging.staged_folder(Path(sys.argv[1]), "x") as folder:
+    (folder / "file").write_text("new")
+    if moment == "as it is filled":
+        die()
+"""
 OPENING = """
 import sys
 from stemline.engines import open_engine
@@ -154,6 +178,30 @@ def test_what_is_exported_into_was_not_taken_for_a_dead_ones(
     with staging.staged_folder(tmp_path, "x") as folder:
         (folder / "file").write_text("new")
     assert removed and [path.name for path in tmp_path.iterdir()] == ["x"]
+
+
+@pytest.mark.parametrize(
+    ("moment", "kept"),
+    [
+        ("as it is filled", "old"),
+        ("before the renames", "old"),
+        ("between the renames", None),
+        ("after the renames", "new"),
+    ],
+)
+def test_an_export_that_is_killed_leaves_the_old_artifact_or_the_new_one(
+    moment: str, kept: str | None, tmp_path: Path
+) -> None:
+    """Between the renames there is none, and the next export of it puts the old one back first."""
+    (tmp_path / "x").mkdir()
+    (tmp_path / "x/file").write_text("old")
+    with process(EXPORTING, str(tmp_path), moment) as dying:
+        assert dying.wait(30) == -signal.SIGKILL
+    assert ((tmp_path / "x/file").read_text() if (tmp_path / "x").exists() else None) == kept
+    with pytest.raises(KeyError), staging.staged_folder(tmp_path, "x"):
+        raise KeyError  # the next one fails, say
+    assert (tmp_path / "x/file").read_text() == (kept or "old")
+    assert [path.name for path in tmp_path.iterdir()] == ["x"]
 
 
 def test_what_a_killed_download_left_is_removed_by_the_next(
