@@ -89,9 +89,10 @@ class Workplace:
 
 def workplace(folder: Path, modules: Sequence[str]) -> Workplace:
     """An empty workplace; its `parent` is to be closed. `modules` are imported before the forks."""
-    place = Workplace(folder, WarmParent(environment := _environment(folder), modules), environment)
-    for one in (place.temporary, place.artifacts, place.songs, folder / "home"):
-        one.mkdir(parents=True, exist_ok=True)
+    for name in ("temporary", "artifacts", "songs", "home"):  # before a process looks for them
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    environment = _environment(folder)
+    place = Workplace(folder, WarmParent(environment, modules), environment)
     for name, seconds in _SONGS_S.items():
         samples = music(round(seconds * RATE_HZ))
         soundfile.write(place.songs / f"{name}.wav", samples.T, RATE_HZ)
