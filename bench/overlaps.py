@@ -1,8 +1,8 @@
 """What each overlap costs: a whole track through the pipeline, seconds and memory."""
 
-import tempfile
 from collections.abc import Callable
-from pathlib import Path
+
+from stemline.temporary_folders import temporary_folder
 
 from .engines import Subject
 from .processes import EngineSetting
@@ -38,13 +38,13 @@ def measure_overlap(
     part = "" if n_run == n_all else f", {n_run} of {n_all} chunks"
     announce(f"{subject.label}, overlap {overlap:g}{part}")
     with (
-        tempfile.TemporaryDirectory(prefix="stemline-bench-") as folder,
+        temporary_folder() as folder,
         setting.worker(
             f"{subject.label} at overlap {overlap:g}",
             "separator",
             subject,
             info=info.to_json(),
-            clip=str(write_clip(info, Path(folder))),
+            clip=str(write_clip(info, folder)),
         ) as worker,
     ):
         warm_up = layout.longest_track(1)  # the first run of an engine is slower

@@ -1,14 +1,13 @@
 """What gRPC adds: the same clip in process and through a server on this machine, alternately."""
 
 import statistics
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from stemline.engines import Artifact
 from stemline.errors import BenchError
+from stemline.temporary_folders import temporary_folder
 
 from .engines import Subject
 from .processes import EngineSetting, WorkerProcess
@@ -96,13 +95,13 @@ def _worker(subject: Subject, setting: EngineSetting, address: str) -> Iterator[
     """A process that separates by itself and through the server."""
     info = subject.artifact.info
     with (
-        tempfile.TemporaryDirectory(prefix="stemline-bench-") as folder,
+        temporary_folder() as folder,
         setting.worker(
             f"{subject.label} in process and over gRPC",
             "separator",
             subject,
             info=info.to_json(),
-            clip=str(write_clip(info, Path(folder))),
+            clip=str(write_clip(info, folder)),
             server=address,
         ) as worker,
     ):

@@ -6,7 +6,6 @@ it is measured, meets the others one after another.
 """
 
 import math
-import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from stemline.errors import BenchError
 from stemline.evaluation.parity import compare
 from stemline.evaluation.signal import music_like
 from stemline.families import family_of
+from stemline.temporary_folders import temporary_folder
 
 from .engines import REFERENCE, Subject
 from .processes import EngineSetting, WorkerProcess
@@ -57,14 +57,13 @@ def measure_batch(
     anchor = next((s for s in subjects if s.engine.name == REFERENCE), subjects[0])
     others = [subject for subject in subjects if subject is not anchor]
     rows: dict[str, EngineRow] = {}
-    with tempfile.TemporaryDirectory(prefix="stemline-bench-") as folder, ExitStack() as stack:
-        inputs = Path(folder)
+    with temporary_folder() as inputs, ExitStack() as stack:
         write_rows(subjects[0].artifact.info, batch, inputs)
 
         def started(subject: Subject, stack: ExitStack) -> _Run:
             announce(f"{subject.label}, batch {batch}")
             label = f"{subject.label} at batch {batch}"
-            worker = setting.worker(label, "engine", subject, inputs=folder)
+            worker = setting.worker(label, "engine", subject, inputs=str(inputs))
             stack.enter_context(worker)
             outputs = inputs / f"outputs-{subject.engine.name}"
             outputs.mkdir()

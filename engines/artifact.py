@@ -227,9 +227,13 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     """
     path = folder / MANIFEST
     try:
-        if path.stat().st_size > _MOST_MANIFEST_BYTES:
+        if path.exists() and not path.is_file():  # a pipe that nobody writes, a device without end
+            raise ArtifactError(f"{path} is no file; export it again")
+        with path.open("rb") as file:
+            text = file.read(_MOST_MANIFEST_BYTES + 1)
+        if len(text) > _MOST_MANIFEST_BYTES:
             raise ArtifactError(f"{path} is damaged: over {_MOST_MANIFEST_BYTES} bytes long")
-        manifest = json.loads(path.read_text())
+        manifest = json.loads(text)
     except FileNotFoundError as error:
         raise ArtifactError(f"{folder} is no artifact: it has no {MANIFEST}") from error
     except (OSError, ValueError, RecursionError) as error:  # not there, not text, not JSON, endless

@@ -14,6 +14,8 @@ from stemline.errors import ArtifactError
 _GRAPH_FIELD = 7
 _METADATA_FIELD = 14
 _MAX_ENTRY_BYTES = 1 << 20
+_MAX_METADATA_BYTES = 16 << 20
+_MAX_FIELDS = 100_000  # a field may be two bytes long, and the file some gigabytes
 _VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
 
 
@@ -38,7 +40,11 @@ def read_onnx_metadata(path: Path) -> dict[str, str]:
 def _scan(file: BinaryIO, size: int) -> tuple[dict[str, str], bool]:
     metadata: dict[str, str] = {}
     has_graph = False
+    n_fields = n_bytes = 0
     while file.tell() < size:
+        n_fields += 1
+        if n_fields > _MAX_FIELDS:
+            raise ValueError(f"it has more than {_MAX_FIELDS} fields")
         tag = _varint(file)
         field, wire = tag >> 3, tag & 7
         if wire == _VARINT:
@@ -52,6 +58,9 @@ def _scan(file: BinaryIO, size: int) -> tuple[dict[str, str], bool]:
             if file.tell() + length > size:
                 raise EOFError("it is cut short")
             if field == _METADATA_FIELD:
+                n_bytes += length
+                if n_bytes > _MAX_METADATA_BYTES:
+                    raise ValueError(f"it has more than {_MAX_METADATA_BYTES} bytes of metadata")
                 key, value = _entry(_exactly(file, length))
                 metadata[key] = value
             else:

@@ -30,6 +30,7 @@ from .runtimes import Runtime
 
 _log = logging.getLogger(__name__)
 
+
 CPU_PROVIDER = "CPUExecutionProvider"
 CUDA_PROVIDER = "CUDAExecutionProvider"
 
@@ -113,7 +114,7 @@ def open_onnx(path: Path, device: Device, threads: int | None = None) -> OnnxEng
     Raises
     ------
     ArtifactError
-        The file is missing or is no ONNX file.
+        The file is missing, is no ONNX file, or is damaged.
     DeviceError
         The device asked for is not here.
     MissingExtraError
@@ -129,7 +130,10 @@ def open_onnx(path: Path, device: Device, threads: int | None = None) -> OnnxEng
     if session is None:
         session = _cpu_session(runtime, path, options)
     _return_freed_memory()
-    spec = _engine_spec(session, path, device)
+    try:
+        spec = _engine_spec(session, path, device)
+    except UnicodeDecodeError as error:
+        raise ArtifactError(f"{path} cannot be loaded: it has names that are no text") from error
     _check_started(device, spec)
     return OnnxEngine(session, spec, _new_run_options(runtime, metadata, spec))
 
@@ -307,4 +311,5 @@ def _runtime_errors() -> tuple[type[Exception], ...]:
         for error in vars(state).values()
         if isinstance(error, type) and issubclass(error, Exception)
     ]
-    return (*found, RuntimeError, MemoryError)
+    # The last for names in the file that are no text: they are in the errors' words too.
+    return (*found, RuntimeError, MemoryError, UnicodeDecodeError)

@@ -13,6 +13,7 @@ import requests
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
+from stemline.atomic_files import replaced
 from stemline.errors import CacheError, DownloadError, IntegrityError
 from stemline.families.common.digest import file_sha256
 from stemline.families.model_spec import CheckpointFile, ModelSpec
@@ -118,38 +119,43 @@ def fetch_file(file: CheckpointFile, name: str, report: Report) -> Path:
 
 
 def _retrieve(url: str, name: str, source: _Source) -> None:
-    """Download with pooch, which renames a temporary file once the digest is right."""
+    """Download a file beside its place, which it takes once it is known to be the right one."""
     path = source.path
-    pooch.get_logger().setLevel("ERROR")
     bar = _Bar(name) if sys.stderr.isatty() else None
-    downloader = pooch.HTTPDownloader(
+    download = pooch.HTTPDownloader(
         progressbar=bar or False,
         chunk_size=_BLOCK_BYTES,
         timeout=(CONNECT_TIMEOUT_S, READ_TIMEOUT_S),
     )
-    known = f"sha256:{source.sha256}" if source.sha256 else None
     try:
-        pooch.retrieve(url, known, fname=path.name, path=path.parent, downloader=downloader)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replaced(path) as part:
+            download(url, str(part), None)
+            _check_download(url, part, source)
     except requests.RequestException:
         raise
-    except ValueError as error:  # pooch's word for a digest that differs
-        raise IntegrityError(
-            f"{url} gave a file whose SHA-256 is not {source.sha256}; it was not kept"
-        ) from error
     except OSError as error:
         raise _no_cache(path, error) from error
     finally:
         if bar is not None:
             bar.close()
-    if known is None and not _looks_like_checkpoint(path):  # a page that says "not here", say
-        path.unlink()
+
+
+def _check_download(url: str, part: Path, source: _Source) -> None:
+    """Raise IntegrityError for another file than the published one, or for no checkpoint."""
+    if source.sha256:
+        if file_sha256(part) != source.sha256:
+            raise IntegrityError(
+                f"{url} gave a file whose SHA-256 is not {source.sha256}; it was not kept"
+            )
+    elif not _looks_like_checkpoint(part, source.path.suffix):  # a page that says "not here", say
         raise IntegrityError(f"{url} gave a file that is no checkpoint; it was not kept")
 
 
-def _looks_like_checkpoint(path: Path) -> bool:
+def _looks_like_checkpoint(path: Path, suffix: str) -> bool:
     with path.open("rb") as file:
         start = file.read(9)
-    if path.suffix == ".safetensors":  # the length of a JSON object, and its beginning
+    if suffix == ".safetensors":  # the length of a JSON object, and its beginning
         return start[8:] == b"{" and int.from_bytes(start[:8], "little") < path.stat().st_size
     return start.startswith((b"PK\x03\x04", b"\x80"))  # a zip, or a bare pickle
 
@@ -174,9 +180,10 @@ def _compare_digest(source: _Source) -> str:
     digest = file_sha256(path)
     record = path.with_name(path.name + ".sha256")
     if known is None and record.is_file():
-        known = record.read_text().partition(" ")[0].strip()
-    if known is None:
-        record.write_text(f"{digest}  {path.name}\n")
+        known = record.read_text(errors="replace").partition(" ")[0].strip()
+    if not known:  # nor where a process was killed as it began the record
+        with replaced(record) as part:
+            part.write_text(f"{digest}  {path.name}\n")
     elif digest != known:
         raise IntegrityError(
             f"{path} has SHA-256 {digest}, not {known}; remove it and export again"

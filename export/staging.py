@@ -11,6 +11,7 @@ from pathlib import Path
 from stemline.errors import ArtifactWriteError
 
 _REPLACED = "replaced"
+_TRIES = 20
 
 
 @contextlib.contextmanager
@@ -25,8 +26,7 @@ def staged_folder(root: Path, name: str) -> Iterator[Path]:
     try:
         root.mkdir(parents=True, exist_ok=True)
         _recover(root, name)
-        holder = Path(tempfile.mkdtemp(prefix=f".{name}.", dir=root))
-        with _locked(holder):
+        with _new_holder(root, name) as holder:
             try:
                 folder = holder / name
                 folder.mkdir()
@@ -41,6 +41,22 @@ def staged_folder(root: Path, name: str) -> Iterator[Path]:
             f"{root / name} cannot be written ({error.strerror or error}); "
             "free the disk or choose another --artifacts folder"
         ) from error
+
+
+@contextlib.contextmanager
+def _new_holder(root: Path, name: str) -> Iterator[Path]:
+    """A new folder, locked while the block runs."""
+    with contextlib.ExitStack() as stack:
+        for _ in range(_TRIES):
+            holder = Path(tempfile.mkdtemp(prefix=f".{name}.", dir=root))
+            # Before it is locked, another run may take it for what a killed one left.
+            with contextlib.suppress(BlockingIOError, FileNotFoundError):
+                stack.enter_context(_locked(holder))
+                if holder.exists():
+                    break
+        else:
+            raise FileExistsError("another run removes what is made there")
+        yield holder
 
 
 def _put_in_place(folder: Path, target: Path, holder: Path) -> None:

@@ -4,14 +4,10 @@ import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from enum import Enum
 from pathlib import Path
 from typing import BinaryIO
 
-try:
-    import fcntl
-except ImportError:  # no POSIX system
-    fcntl = None  # type: ignore[assignment]
+from .file_locks import Lock, lock
 
 _SUFFIX = ".part"
 _MOST_PREFIX_BYTES = 200  # of the name that the part is for: systems have 255 in all
@@ -86,7 +82,7 @@ def _created(path: Path) -> tuple[Path, BinaryIO]:
         part = path.with_name(f"{_prefix(path)}{secrets.token_hex(4)}{_SUFFIX}")
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
         file: BinaryIO = os.fdopen(os.open(part, flags, 0o666), "w+b")
-        if _lock(file) is not _Lock.THEIRS and os.fstat(file.fileno()).st_nlink:
+        if lock(file.fileno()) is not Lock.THEIRS and os.fstat(file.fileno()).st_nlink:
             return part, file
         file.close()  # another took it for one that a dead process left
     raise FileExistsError(f"{path}: another process removes what is written beside it")
@@ -111,24 +107,5 @@ def _is_token(text: str) -> bool:
 
 def _remove_if_dead(part: Path) -> None:
     with suppress(OSError), part.open("rb") as file:
-        if _lock(file) is _Lock.OURS:
+        if lock(file.fileno()) is Lock.OURS:
             part.unlink()
-
-
-class _Lock(Enum):
-    OURS = "nobody else has it"
-    THEIRS = "another process has it"
-    NONE = "the system has no locks: who is dead cannot be told"
-
-
-def _lock(file: BinaryIO) -> _Lock:
-    """Lock a file for as long as it is open."""
-    if fcntl is None:
-        return _Lock.NONE
-    try:
-        fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return _Lock.THEIRS
-    except OSError:
-        return _Lock.NONE
-    return _Lock.OURS

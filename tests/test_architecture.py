@@ -30,7 +30,15 @@ FOLDERS = (
 )
 # Folders that are rooms by themselves, and what of `stemline/` is the ground under all.
 INNER = ("bench/studies", "serving/cli", "serving/client", "serving/messages", "serving/rpc")
-GROUND = ("arrays", "atomic_files", "checks", "errors", "tags")
+GROUND = (
+    "arrays",
+    "atomic_files",
+    "checks",
+    "errors",
+    "file_locks",
+    "tags",
+    "temporary_folders",
+)
 
 _AUDIO = {"preprocessing", "postprocessing"}
 _CORE = {"engines", "families", *_AUDIO}

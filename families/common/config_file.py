@@ -74,6 +74,6 @@ def load_yaml(
         loader = _Loader(data)
         loader.most_aliases = most_aliases
         return loader.get_single_data()
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except (yaml.YAMLError, TypeError, ValueError, RecursionError) as error:
         reason = " ".join(str(error).split())
         raise ConfigError(f"{path} is no YAML that is read here: {reason}") from error

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -44,7 +44,8 @@ first from here in whose middle all four stems sound, and not the one with the b
 _SHORTEST_S, _LONGEST_S = 1.0, 60.0  # every song has a minute
 _AUDIO = AudioFormat(44100, 2, None)  # what the band plays
 _HOST = "127.0.0.1"
-# Modules that are imported in the middle of a demo, each with the extra that brings it.
+# Modules that are imported in the middle of a demo, each with the extra that brings it. Only looked
+# for here: ONNX Runtime is imported by its engine, which sets what is read at the import.
 _USED_LATE = {
     "matplotlib.figure": "bench",
     "psutil": "bench",
@@ -84,9 +85,11 @@ def _check_extras() -> None:
     """Raise MissingExtraError for the first package that is missing, before anything is done."""
     for module, extra in _USED_LATE.items():
         try:
-            import_module(module)
-        except ImportError as error:
-            raise MissingExtraError(module.partition(".")[0], extra) from error
+            is_missing = find_spec(module) is None
+        except ImportError:
+            is_missing = True
+        if is_missing:
+            raise MissingExtraError(module.partition(".")[0], extra)
     import stemline.export.export
     import stemline.serving.rpc.server  # noqa: F401
 

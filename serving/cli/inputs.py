@@ -5,12 +5,12 @@ import os
 import re
 import shutil
 import sys
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from stemline.errors import RequestError, StemlineError
+from stemline.temporary_folders import temporary_folder
 
 from ..audio_suffixes import AUDIO_SUFFIXES
 
@@ -45,8 +45,8 @@ def as_file(path: Path) -> Iterator[Path]:
     if not _is_stream(path):
         yield path
         return
-    with tempfile.TemporaryDirectory(prefix="stemline-") as folder:
-        kept = Path(folder) / path.name
+    with temporary_folder() as folder:
+        kept = folder / path.name
         with kept.open("wb") as file:
             if path == STDIN:
                 shutil.copyfileobj(sys.stdin.buffer, file)

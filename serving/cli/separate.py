@@ -6,13 +6,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from rich.progress import Progress, TaskID
 
 from stemline.errors import RequestError
 from stemline.postprocessing.encode import OutputFormat
+from stemline.temporary_folders import temporary_folder
 
 from ..files import SeparatedFile, separate_file
 from ..jobs import SeparateOptions
@@ -146,7 +146,7 @@ def _piped_folder(
         raise RequestError("out", "-o - and --json both write to standard output")
     if sys.stdout.isatty():
         raise RequestError("out", "-o - writes audio, and standard output is a terminal; pipe it")
-    return Path(closing.enter_context(TemporaryDirectory(prefix="stemline-")))
+    return closing.enter_context(temporary_folder())
 
 
 def _made(

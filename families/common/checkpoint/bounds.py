@@ -4,16 +4,21 @@ A file of a few kilobytes can ask for all the memory there is: by compression, b
 strides repeat one number, by entries of an archive that lie upon each other.
 """
 
+import io
 import mmap
+import pickle
 import zipfile
 from collections import Counter
 from collections.abc import Hashable
 from pathlib import Path
+from typing import BinaryIO
 
 import torch
 from torch import Tensor, nn
 
 from stemline.errors import CheckpointError
+
+from .pickle_tuples import check_tuples
 
 _HINT = "save it anew with torch.save, or fetch it again"
 # What torch makes of it when called with a number: so many zeros, at once.
@@ -22,12 +27,15 @@ _BYTEARRAYS = (b"c__builtin__\nbytearray\n", b"cbuiltins\nbytearray\n")
 # checkpoint have 2 MB.
 _MOST_PICKLE_BYTES = 64 << 20
 _MOST_NAMES = 16  # of one tensor
+_N_PICKLES = 5  # before the numbers: what it is, its version, the machine, the objects, their keys
 
 
 def check_file(path: Path, is_zip: bool) -> None:
     """Raise CheckpointError for a file of torch's that would take more memory than it is long."""
     if is_zip:
         _check_entries(path)
+    else:
+        _check_pickles(path)
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         if any(data.find(call) >= 0 for call in _BYTEARRAYS):
             raise CheckpointError(f"{path} is refused: it makes a bytearray, which no weights need")
@@ -53,6 +61,43 @@ def _check_entries(path: Path) -> None:
             )
     if sum(entry.file_size for entry in entries) > path.stat().st_size:
         raise CheckpointError(f"{path} is refused: its entries lie upon each other; {_HINT}")
+    _check_described(path, entries)
+
+
+def _check_described(path: Path, entries: list[zipfile.ZipInfo]) -> None:
+    """The pickles of an archive."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            pickled = [archive.read(entry) for entry in entries if entry.filename.endswith(".pkl")]
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError, OSError, EOFError):
+        return
+    for data in pickled:
+        _check_tuples(path, io.BytesIO(data))
+
+
+def _check_pickles(path: Path) -> None:
+    """The pickles that a file of torch's before version 1.6 begins with."""
+    with path.open("rb") as file:
+        data = io.BytesIO(file.read(_MOST_PICKLE_BYTES))
+        is_all = not file.read(1)
+    for _ in range(_N_PICKLES):
+        if not _check_tuples(path, data):
+            break
+    if not is_all and data.tell() == _MOST_PICKLE_BYTES:
+        raise CheckpointError(
+            f"{path} is refused: what describes its weights has over {_MOST_PICKLE_BYTES} bytes"
+        )
+
+
+def _check_tuples(path: Path, data: BinaryIO) -> bool:
+    """Whether there is a whole pickle. Raises CheckpointError for tuples that kill who reads it."""
+    try:
+        check_tuples(data)
+    except pickle.UnpicklingError as error:
+        raise CheckpointError(f"{path} is refused: {error}") from error
+    except ValueError:  # torch has the words for it
+        return False
+    return True
 
 
 class FileTensors:

@@ -19,11 +19,10 @@ from numpy.typing import NDArray
 
 from stemline.errors import CheckpointError
 
+from ...common.checkpoint.pickle_tuples import check_tuples
+
 _MAX_BYTES = 64 << 20
 """The most bytes of a file; madmom's have 0.4 MB."""
-_MAX_TUPLES = 5000
-"""The most tuples in a file; madmom's have some hundreds."""
-_HASHED_DEEPLY = ("TUPLE", "TUPLE1", "TUPLE2", "TUPLE3", "FROZENSET")
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,15 +171,12 @@ def _check_operations(data: bytes) -> None:
     """Refuse what would harm the reader itself.
 
     That is places of a pickle's memory that it has no objects for, for all up to them are made;
-    and tuples within tuples by the ten thousand, whose hash would overflow the stack.
+    and tuples within tuples, whose hash would overflow the stack or take years.
 
     Raises UnpicklingError, and ValueError where the pickle is cut short.
     """
-    n_tuples = 0
+    check_tuples(data)
     for opcode, argument, _ in pickletools.genops(data):
-        n_tuples += opcode.name in _HASHED_DEEPLY
-        if n_tuples > _MAX_TUPLES:
-            raise pickle.UnpicklingError(f"it holds more than {_MAX_TUPLES} tuples")
         is_place = opcode.name in ("PUT", "BINPUT", "LONG_BINPUT")
         if is_place and (argument is None or argument > len(data)):
             raise pickle.UnpicklingError("it asks for more memory than it can use")

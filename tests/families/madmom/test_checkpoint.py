@@ -263,5 +263,5 @@ def test_nests_that_would_overflow_the_stack_are_refused(key: bytes, tmp_path: P
     marks = b"(" * 200_000 if key == b"\x91" else b""
     path = tmp_path / "downbeats_blstm_1.pkl"
     path.write_bytes(b"\x80\x04}" + marks + b"N" + key * 200_000 + b"Ns.")
-    with pytest.raises(CheckpointError, match="more than 5000 tuples"):
+    with pytest.raises(CheckpointError, match="tuples in tuples"):
         load_inert(path)
