@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..config import SeparatorConfig
+from ..config import FRAMES_STEP, SeparatorConfig
 
 Shifts = Mapping[str, Tensor]
 """Name of a layer → β, (batch, channels, 1, 1)."""
@@ -100,10 +100,10 @@ class UNet(nn.Module):
         self.after_conv = nn.Conv2d(widths[0], 3, 1)
 
     def forward(self, magnitude: Tensor, shifts: Shifts) -> Tensor:
-        """(batch, T, F) -> logits (batch, 3, T, F)."""
-        n_frames = self.config.n_frames
+        """(batch, T, F) -> logits (batch, 3, T, F), of any T."""
+        n_frames = magnitude.shape[1]
         # Frames are filled up behind the norm, as in the original: zeros of it are no silence.
-        x = functional.pad(self._levelled(magnitude), (0, 0, 0, self._n_fill))
+        x = functional.pad(self._levelled(magnitude), (0, 0, 0, -n_frames % FRAMES_STEP))
         x = self.pre_conv(x.unsqueeze(1))
         skips = []
         for name in self.encoder_names:
@@ -114,10 +114,6 @@ class UNet(nn.Module):
             x = getattr(self, name)(x, skips.pop(), shifts)
         logits: Tensor = self.after_conv(x)
         return logits[:, :, :n_frames]
-
-    @property
-    def _n_fill(self) -> int:
-        return self.config.n_padded_frames - self.config.n_frames
 
     def _levelled(self, magnitude: Tensor) -> Tensor:
         """`bn0`, each bin a channel of its own; the highest bin is not among them."""
