@@ -1,6 +1,5 @@
 """Audio files and what is read of them, beside FFmpeg's own decoding."""
 
-import io
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +8,7 @@ from numpy.typing import NDArray
 from stemline.bench.containers.decoding import by_pyav as by_ffmpeg
 from stemline.bench.containers.making import RATE_HZ as RATE
 from stemline.bench.containers.making import encoded, music
+from stemline.bench.containers.strict_file import StrictFile
 from stemline.preprocessing.audio import open_audio
 
 __all__ = ["RATE", "assert_alike", "by_ffmpeg", "encoded", "music", "read"]
@@ -16,7 +16,7 @@ __all__ = ["RATE", "assert_alike", "by_ffmpeg", "encoded", "music", "read"]
 
 def read(data: bytes | Path) -> tuple[NDArray[np.float32], tuple[str, ...]]:
     """What stemline reads, and what it says is wrong."""
-    with open_audio(data if isinstance(data, Path) else io.BytesIO(data)) as reader:
+    with open_audio(data if isinstance(data, Path) else StrictFile(data)) as reader:
         announced = reader.format.n_samples
         samples = np.concatenate(list(reader.blocks()), axis=1)
         faults = reader.faults

@@ -99,6 +99,7 @@ def towers(prefix: str) -> Mapping[str, Any]:
 
     return {
         f"{prefix}text_branch.embeddings.position_ids": torch.arange(42)[None],
+        f"{prefix}text_branch.embeddings.token_type_ids": torch.zeros(1, 42, dtype=torch.int64),
         f"{prefix}text_transform.sequential.0.weight": torch.ones(3, 3),
         f"{prefix}audio_branch.norm.weight": torch.ones(3),
         f"{prefix}logit_scale_a": torch.tensor(4.6),

@@ -1,6 +1,5 @@
 """What stemline reads of a file, and what it says of it."""
 
-import io
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +8,7 @@ from stemline.errors import AudioError
 from stemline.preprocessing.audio import open_audio
 
 from .making import Samples
+from .strict_file import StrictFile
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ def read(data: bytes) -> Reading:
     blocks: list[Samples] = []
     rate_hz, announced = 0, None
     try:
-        with open_audio(io.BytesIO(data)) as reader:
+        with open_audio(StrictFile(data)) as reader:
             rate_hz, announced = reader.format.sample_rate_hz, reader.format.n_samples
             blocks.extend(reader.blocks())
             samples = np.concatenate(blocks, axis=1)

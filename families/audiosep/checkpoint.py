@@ -24,8 +24,8 @@ _CLAP = "text_branch.embeddings.word_embeddings.weight"
 _TRANSFORMERS = "text_model.embeddings.word_embeddings.weight"
 # Constants of Fourier transforms, which are not learnt.
 _CONSTANTS = ("base.stft.", "base.istft.")
-# What transformers once kept as a buffer: 0, 1, 2, ...
-_POSITIONS = "text_branch.embeddings.position_ids"
+# What transformers keeps, or kept, as buffers: 0, 1, 2, ... and zeros.
+_BUFFERS = ("text_branch.embeddings.position_ids", "text_branch.embeddings.token_type_ids")
 _RENAMED = (
     ("text_model.", "text_branch."),
     ("text_projection.linear1.", "text_projection.0."),
@@ -77,8 +77,7 @@ def text_state(state: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
                 ours + key.removeprefix(theirs) if key.startswith(theirs) else key: value
                 for key, value in own.items()
             }
-    own.pop(_POSITIONS, None)
-    return own
+    return {key: value for key, value in own.items() if key not in _BUFFERS}
 
 
 def part_file(folder: Path, encodes_text: bool) -> Path:

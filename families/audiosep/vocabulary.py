@@ -114,6 +114,6 @@ def _unpacked(text: str) -> str:
     packed = base64.b64decode(text, validate=True)
     unpacking = zlib.decompressobj()
     data = unpacking.decompress(packed, _MOST_BYTES)
-    if unpacking.unconsumed_tail or not unpacking.eof:
+    if not unpacking.eof:
         raise ValueError("too long, or cut short")
     return data.decode()

@@ -15,8 +15,10 @@ class ByteWindow:
         self._start, self._block = 0, b""
 
     def at(self, place: int, size: int) -> bytes:
-        """The bytes from a place on; fewer only at the end."""
-        size = min(size, max(0, self.end - place))
+        """The bytes from a place on; fewer only at the end, none behind it."""
+        if place >= self.end:  # whoever follows lengths that a file announces may land anywhere
+            return b""
+        size = min(size, self.end - place)
         offset = place - self._start
         if offset < 0 or offset + size > len(self._block):
             self._start = max(0, place - _BEHIND_BYTES) if self._block else place

@@ -21,6 +21,7 @@ def original() -> Iterator[Any]:
 LONGEST_FIRST = (
     "test_real_weights.py",
     "test_demix.py",
+    "test_audiosep.py",
     "test_demucs_networks.py",
     "test_allin1.py",
     "test_dbn.py",

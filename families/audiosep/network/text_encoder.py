@@ -34,8 +34,8 @@ class Embeddings(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         """(batch, n) -> (batch, n, hidden)."""
         is_text = (tokens != PAD).to(torch.int64)
-        # Positions are counted from behind the pad's: 2, 3, ...; a pad's own is the pad's.
-        positions = torch.cumsum(is_text, 1) * is_text + PAD
+        # Positions are counted from behind the pad's: 2, 3, ...; what a pad's is does not matter.
+        positions = torch.cumsum(is_text, 1) + PAD
         summed = (
             self.word_embeddings(tokens)
             + self.token_type_embeddings.weight

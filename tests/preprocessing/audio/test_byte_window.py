@@ -4,6 +4,7 @@ import io
 
 import numpy as np
 
+from stemline.bench.containers.strict_file import StrictFile
 from stemline.preprocessing.audio.byte_window import WINDOW_BYTES, ByteWindow
 
 
@@ -19,7 +20,7 @@ def test_the_bytes_of_every_place_are_the_files() -> None:
     random = np.random.default_rng(0)
     data = random.bytes(3 * WINDOW_BYTES + 17)
     end = len(data) - 5
-    window = ByteWindow(io.BytesIO(data), end)
+    window = ByteWindow(StrictFile(data), end)
     for place in (0, 5, WINDOW_BYTES - 3, WINDOW_BYTES + 2, 7, end - 1, end, end + 9):
         for size in (0, 1, 100, WINDOW_BYTES + 1):
             assert window.at(place, size) == data[place : min(end, place + size)]

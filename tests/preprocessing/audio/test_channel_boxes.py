@@ -1,12 +1,12 @@
 """Where files describe their channels, what they say there, and that FFmpeg sees none of it."""
 
-import io
 import struct
 
 import numpy as np
 import pytest
 from audio_files import encoded, music, read
 
+from stemline.bench.containers.strict_file import StrictFile
 from stemline.preprocessing.audio.apple_layout import AppleLayout
 from stemline.preprocessing.audio.byte_ranges import ByteRanges
 from stemline.preprocessing.audio.channel_boxes import channel_boxes
@@ -31,7 +31,7 @@ FTYP = box(b"ftyp", b"qt  ")
 
 def found(data: bytes, format_name: str = MOV) -> tuple[bytes, tuple[AppleLayout, ...]]:
     """What FFmpeg reads, and what the file says."""
-    file = io.BytesIO(data)
+    file = StrictFile(data)
     boxes = channel_boxes(file, 0, len(data), format_name)
     return ByteRanges(file, boxes.pieces).read(), boxes.layouts
 
@@ -154,3 +154,17 @@ def test_a_description_of_other_channels_is_passed_over() -> None:
 def test_descriptions_without_end_are_refused() -> None:
     with pytest.raises(DecodeError, match="more than 10000 times"):
         found(FTYP + box(b"free", b"chan" * 10_001))
+
+
+@pytest.mark.parametrize(
+    ("data", "format_name"),
+    [
+        (FTYP + struct.pack(">I", 2**32 - 1) + b"free" + bytes(100), MOV),
+        (FTYP + struct.pack(">I4sQ", 1, b"free", 2**62) + bytes(100), MOV),
+        (b"caff" + bytes(4) + b"free" + struct.pack(">Q", 2**62) + bytes(100), "caf"),
+        (b"FORM" + bytes(4) + b"AIFF" + b"COMT" + struct.pack(">I", 2**31) + bytes(100), "aiff"),
+    ],
+)
+def test_a_box_that_announces_more_than_there_is(data: bytes, format_name: str) -> None:
+    """Files on a disk raised ValueError where those in memory did not."""
+    assert found(data, format_name) == (data, ())

@@ -243,7 +243,7 @@ def test_models_shows_what_is_exported_and_untrained(artifacts: Path) -> None:
     of_table = [row for row in listed if not row["artifacts"]]
     assert [row["model"] for row in of_table if row["stems"]] == [
         "mini", "mdx23c", "mdx23c-drumsep", "mdx23c-drumsep5", "htdemucs", "htdemucs_ft",
-        "htdemucs_6s", "hdemucs_mmi", "mdx_extra", "mdx_extra_q",
+        "htdemucs_6s", "hdemucs_mmi", "mdx_extra", "mdx_extra_q", "audiosep",
     ]  # fmt: skip
     found = {
         row["model"]: (row["outputs"], row["input_stems"])
