@@ -39,6 +39,21 @@ class Member:
     """Load its engine. Raises ArtifactError, DeviceError or MissingExtraError."""
 
 
+@dataclass(frozen=True)
+class _Asked:
+    """What a call asks of a model."""
+
+    names: tuple[str, ...]
+    """The stems, in the order in which they come."""
+    residual_of: tuple[str, ...]
+    """Those that a residual is the rest of."""
+    wanted: tuple[int, ...]
+    """The stems among the network's own; none where texts name them."""
+    members: tuple[int, ...]
+    """The networks that count for them."""
+    processing: ProcessingOptions
+
+
 class Separator:
     """A model ready to separate; one fair queue, any number of callers at once."""
 
@@ -162,19 +177,13 @@ class Separator:
             `holding`, and whatever `blocks` raises.
         """
         chosen = options or SeparateOptions()
-        texts = self._checked_texts(chosen)
-        processing = replace(chosen.processing, embeddings=self._embeddings(texts))
-        wanted, members = self._checked(chosen, processing)
-        engines = {index: self._engine(index) for index in members}
+        info, asked = self.info, self._asked(chosen)
+        engines = {index: self._engine(index) for index in asked.members}
         scheduler = self._scheduler
         assert scheduler is not None  # made with the first engine
-        info, names = self.info, list(texts) or [self.info.stems[index] for index in wanted]
         if chosen.mono:
             blocks, audio = in_mono(blocks, audio)
         mixture = Mixture() if chosen.residual else None
-        residual_of: Sequence[str] = ()
-        if mixture is not None:
-            residual_of = texts or [info.stems[i] for i in self._wanted(chosen.stems)]
         batch_size = scheduler.batch_size
         return Separation(
             track=TrackInput(
@@ -187,13 +196,17 @@ class Separator:
                 mixture=mixture,
                 holding=holding,
             ),
-            processing=self._processing.track(wanted, processing),
+            processing=self._processing.track(asked.wanted, asked.processing),
             networks={
                 index: RunningNetwork(self._member(index).name, engine)
                 for index, engine in engines.items()
             },
             output=TrackOutput(
-                names, audio, info.sample_rate_hz, residual_of=residual_of, mixture=mixture
+                asked.names,
+                audio,
+                info.sample_rate_hz,
+                residual_of=asked.residual_of if mixture else (),
+                mixture=mixture,
             ),
             lane=scheduler.open_lane(),
             n_under_way=self._processing.pieces_under_way(batch_size, self.engine_spec.device),
@@ -226,8 +239,7 @@ class Separator:
 
         Returns the names of the networks that will run.
         """
-        embeddings = self._embeddings(self._checked_texts(options))
-        _, members = self._checked(options, replace(options.processing, embeddings=embeddings))
+        members = self._asked(options).members
         for index in members:
             self._engine(index)
         return tuple(self._member(index).name for index in members)
@@ -286,6 +298,33 @@ class Separator:
             )
         return member
 
+    def _asked(self, options: SeparateOptions) -> "_Asked":
+        """What the options mean for this model. Raises as `stream` does at once."""
+        texts = self._checked_texts(options)
+        check_shifts(options)
+        processing = replace(options.processing, embeddings=self._embeddings(texts))
+        wanted: tuple[int, ...] = ()
+        members: tuple[int, ...] = (0,)
+        if not texts:
+            # All of them where none is named.
+            wanted = self._wanted((*options.stems, *options.also) if options.stems else ())
+            members = tuple(
+                index
+                for index, row in enumerate(self._weights)
+                if any(row[stem] for stem in wanted)
+            )
+        for index in members:
+            self._member(index)
+        self._processing.check(wanted, processing)
+        of_model = self.info.stems
+        return _Asked(
+            names=texts or tuple(of_model[index] for index in wanted),
+            residual_of=texts or tuple(of_model[index] for index in self._wanted(options.stems)),
+            wanted=wanted,
+            members=members,
+            processing=processing,
+        )
+
     def _checked_texts(self, options: SeparateOptions) -> tuple[str, ...]:
         """The texts to separate by, each once; none for a model that separates stems.
 
@@ -325,25 +364,6 @@ class Separator:
                 f"{self.info.model}"
             )
         return self._texts.of(texts)
-
-    def _checked(
-        self, options: SeparateOptions, processing: ProcessingOptions
-    ) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """The indices of the wanted stems, and of the networks that count for them."""
-        if self.info.text is not None:
-            self._member(0)
-            self._processing.check((), processing)
-            return (), (0,)
-        # All of them where none is named.
-        wanted = self._wanted((*options.stems, *options.also) if options.stems else ())
-        members = tuple(
-            index for index, row in enumerate(self._weights) if any(row[stem] for stem in wanted)
-        )
-        for index in members:
-            self._member(index)
-        check_shifts(options)
-        self._processing.check(wanted, processing)
-        return wanted, members
 
     def _wanted(self, names: tuple[str, ...]) -> tuple[int, ...]:
         """Indices into the network's stems, in the order of the network, without repeats."""

@@ -12,6 +12,7 @@ from stemline.engines.runtimes import is_engine_file
 from stemline.errors import RequestError
 from stemline.preprocessing.audio import AudioFormat
 from stemline.serving.files import BlockStream, SeparatedFile
+from stemline.serving.jobs import SeparateOptions
 from stemline.serving.library import EngineOptions, Library
 from stemline.serving.stem_places import DEFAULT
 
@@ -91,21 +92,16 @@ class Separator:
         overlap
             N of 2 or more: hop = chunk / N; below 1: the share of a chunk that overlaps the next;
             the model's own when None.
-        shifts
-            For Demucs: the mean of so many separations, each begun elsewhere; 0 is none.
-        seed
-            The seed of the shifts; the same one makes the same stems.
-        text
+        shifts, seed
+            For Demucs: the mean of so many separations, each begun elsewhere, 0 for none; the same
+            seed makes the same stems.
+        text, mono
             What to separate, or several of it, for a model that separates what a text describes:
-            "a dog barking". It makes a stem for each text, called by it.
-        mono
-            For such a model: mix the track to mono first; without it every channel is separated.
+            "a dog barking". Each makes a stem, called by it, in every channel or of their mix.
         strict
-            Refuse a file that is damaged or ends early, before anything else; without it what can
-            be read is, and a warning is logged.
+            Refuse a file that is damaged or ends early, of which else what can be read is.
         on_progress
-            Called in this thread with the samples done so far and the track's, None where its
-            file does not say how many there are.
+            Called here with the samples done so far and the track's, None where they are unknown.
 
         Returns
         -------
@@ -178,12 +174,25 @@ class Separator:
         EncodingError, OSError
             The format cannot hold these stems, or a file cannot be written.
         """
+        files = StemFiles(out, filename, format, bits, bitrate_kbps)
+        options = separate_options(stems, residual, overlap, shifts, seed, text, mono)
+        return self._write(source, files, options, strict, tags, on_progress)
+
+    def _write(
+        self,
+        source: StrPath,
+        files: StemFiles,
+        options: SeparateOptions,
+        strict: bool,
+        tags: bool,
+        on_progress: Progress | None,
+    ) -> SeparatedFile:
         return write_stems(
             source,
             self._separator,
             lambda: (self.model, self._separator.name),
-            StemFiles(out, filename, format, bits, bitrate_kbps),
-            separate_options(stems, residual, overlap, shifts, seed, text, mono),
+            files,
+            options,
             strict=strict,
             tags=tags,
             on_progress=on_progress,
@@ -384,26 +393,11 @@ def separate_file(
     For more than one, `load_separator` loads the model once. Parameters, result and errors are
     those of `load_separator` and `Separator.separate_file`.
     """
-    options = EngineOptions(device, threads, batch_size, allow_untrained)
-    with _loaded(artifacts, options, model, precision, by_text=bool(text)) as separator:
-        return separator.separate_file(
-            source,
-            out,
-            filename=filename,
-            format=format,
-            bits=bits,
-            bitrate_kbps=bitrate_kbps,
-            stems=stems,
-            residual=residual,
-            overlap=overlap,
-            shifts=shifts,
-            seed=seed,
-            text=text,
-            mono=mono,
-            strict=strict,
-            tags=tags,
-            on_progress=on_progress,
-        )
+    engines = EngineOptions(device, threads, batch_size, allow_untrained)
+    files = StemFiles(out, filename, format, bits, bitrate_kbps)
+    options = separate_options(stems, residual, overlap, shifts, seed, text, mono)
+    with _loaded(artifacts, engines, model, precision, by_text=bool(text)) as separator:
+        return separator._write(source, files, options, strict, tags, on_progress)
 
 
 def _artifact_name(

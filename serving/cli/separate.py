@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -100,25 +101,71 @@ def separate(
     )
     short = {"mp3": mp3, "flac": flac, "int24": int24, "float32": float32}
     output = option.output_format(container.value, bits, bitrate, short)
-    names = file_names(filename, output.container, options)
-    inputs = distinct_inputs(found_files(files, [out]), names, out)
+    wanted = _Wanted(
+        files, model, out, filename, skip_existing, options, output, strict, not no_tags
+    )
     with speaking(quiet=quiet, verbose=verbose), ExitStack() as closing:
         _say_of_options(segment, output)
-        if is_piped := str(out) == "-":
-            out = _piped_folder(closing, inputs, options, as_json)
+        opened = partial(open_local, closing, artifacts, model, engines, options)
         if server:
-            source = open_remote(closing, remote, model, options)
-        else:
-            source = open_local(closing, artifacts, model, engines, options)
-        made = _made(source, inputs, names, out, skip_existing, is_remote=bool(server))
-        planned = plan(inputs, names, out, made, skip_existing=skip_existing)
-        work = _Work(model, options, output, planned, is_piped, strict, not no_tags)
-        bar = closing.enter_context(progress_bar(quiet=as_json or quiet))
-        batch = Batch(bar, len(inputs), as_json=as_json)
-        separation = _Separation(work, source, bar, batch, as_json, is_announced=not server)
-        _say_skipped(planned.done, as_json)
-        _each(list(planned.places), separation.run, separation.report, jobs, closing.close)
+            opened = partial(open_remote, closing, remote, model, options)
+        shown = _Shown(as_json, quiet, is_announced=not server)
+        batch = _run(closing, wanted, opened, jobs, shown)
     batch.end()
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """What is to be separated into what."""
+
+    files: list[str]
+    model: str
+    out: Path
+    filename: str
+    skip_existing: bool
+    options: SeparateOptions
+    output: OutputFormat
+    strict: bool
+    with_tags: bool
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """How it is told."""
+
+    as_json: bool
+    quiet: bool
+    is_announced: bool
+    """Whether what runs was said already; a server says it with the first file."""
+
+
+def _run(
+    closing: ExitStack,
+    wanted: _Wanted,
+    opened: Callable[[], SeparateSource],
+    jobs: int,
+    shown: _Shown,
+) -> Batch:
+    """Separate every file by what `opened()` returns, with what is in the way said before."""
+    out, options = wanted.out, wanted.options
+    names = file_names(wanted.filename, wanted.output.container, options)
+    inputs = distinct_inputs(found_files(wanted.files, [out]), names, out)
+    if is_piped := str(out) == "-":
+        out = _piped_folder(closing, inputs, options, shown.as_json)
+    source = opened()
+    made = _made(source, inputs, names, out, wanted.skip_existing, is_remote=not shown.is_announced)
+    planned = plan(inputs, names, out, made, skip_existing=wanted.skip_existing)
+    work = _Work(
+        wanted.model, options, wanted.output, planned, is_piped, wanted.strict, wanted.with_tags
+    )
+    bar = closing.enter_context(progress_bar(quiet=shown.as_json or shown.quiet))
+    batch = Batch(bar, len(inputs), as_json=shown.as_json)
+    separation = _Separation(
+        work, source, bar, batch, shown.as_json, is_announced=shown.is_announced
+    )
+    _say_skipped(planned.done, shown.as_json)
+    _each(list(planned.places), separation.run, separation.report, jobs, closing.close)
+    return batch
 
 
 def _say_of_options(segment_s: float | None, output: OutputFormat) -> None:
