@@ -32,4 +32,4 @@ def lines_of(descriptor: int, most_bytes: int = MOST_BYTES) -> Iterator[bytes | 
         if more:
             kept += more[-1]
     if is_long or kept:
-        yield LongLine() if is_long else bytes(kept)
+        yield LongLine() if is_long or len(kept) > most_bytes else bytes(kept)
