@@ -5,9 +5,9 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from types import TracebackType
 from typing import Any, Self
 
@@ -16,7 +16,6 @@ import soundfile
 from demucs_track_helpers import gain_info, write_gains
 
 _TIMEOUT_S = 60
-_NOTHING_WITHIN_S = 0.2
 
 
 class WorkerProcess:
@@ -28,9 +27,9 @@ class WorkerProcess:
         *options: str,
         cwd: Path | None = None,
         code: str = "",
-        variables: Mapping[str, str] | None = None,
+        is_read: bool = True,
     ) -> None:
-        """`code` is run by the process before the command."""
+        """`code` is run by the process before the command; `is_read`: whether its answers are."""
         command = [str(Path(sys.executable).parent / "stemline")]
         if code:
             run = f"{code}\nimport sys\nfrom stemline.serving.cli.app import main\nmain()"
@@ -41,16 +40,14 @@ class WorkerProcess:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             cwd=cwd,
-            env={**os.environ, "COLUMNS": "200", **(variables or {})},
+            env={**os.environ, "COLUMNS": "200"},
         )
         self.said: list[str] = []
         """Lines of standard error."""
         self._stops_reading = False
         self._lines: SimpleQueue[bytes] = SimpleQueue()
-        self._readers = [
-            threading.Thread(target=self._read, daemon=True),
-            threading.Thread(target=self._read_errors, daemon=True),
-        ]
+        reads = [self._read, self._read_errors] if is_read else [self._read_errors]
+        self._readers = [threading.Thread(target=one, daemon=True) for one in reads]
         for reader in self._readers:
             reader.start()
 
@@ -91,14 +88,6 @@ class WorkerProcess:
         """As `ask`, for a request that fails."""
         error: dict[str, Any] = self.ask(method, **params)["error"]
         return error
-
-    def is_silent(self) -> bool:
-        """Whether nothing comes."""
-        try:
-            self._lines.get(timeout=_NOTHING_WITHIN_S)
-        except Empty:
-            return True
-        return False
 
     def read_no_more(self) -> None:
         """Close its standard output at this end, with the next line."""

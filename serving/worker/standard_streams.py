@@ -8,6 +8,8 @@ import os
 import sys
 from dataclasses import dataclass
 
+from stemline.errors import SettingsError
+
 
 @dataclass(frozen=True)
 class Streams:
@@ -20,9 +22,17 @@ class Streams:
 def take_standard_streams() -> Streams:
     """Take them over, for good; call it before any library is loaded that might print.
 
-    Raises OSError where the process was started without one of them.
+    Raises SettingsError where the process was started without one of them.
     """
-    sys.stdout.flush()
+    try:
+        for descriptor in (0, 1):
+            os.fstat(descriptor)
+    except OSError as error:
+        raise SettingsError(
+            "a worker reads standard input and writes standard output, and one of them is closed"
+        ) from error
+    if sys.stdout is not None:  # which it is where descriptor 1 is closed
+        sys.stdout.flush()
     streams = Streams(os.dup(0), os.dup(1))
     nothing = os.open(os.devnull, os.O_RDWR)
     os.dup2(nothing, 0)

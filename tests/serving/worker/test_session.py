@@ -2,6 +2,8 @@
 
 import json
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +15,7 @@ from cli_helpers import run
 from worker_helpers import WorkerProcess, files_below, write_models, write_noise
 
 from stemline.serving.worker.lines import MOST_BYTES
+from stemline.serving.worker.worker import MOST_UNDER_WAY
 
 MOST_GROWTH_MB = 30
 """Of 200 jobs; one job's arrays come and go."""
@@ -401,6 +404,45 @@ def test_kill_leaves_no_half_file_and_the_next_job_removes_the_parts(
     assert files_below(tmp_path) == ["long.wav", *sorted(f"long/{name}" for name in STEMS)]
 
 
+def test_a_worker_ends_after_two_signals_though_nobody_reads(
+    artifacts: Path, long_song: Path, tmp_path: Path
+) -> None:
+    with WorkerProcess(artifacts, is_read=False) as worker:
+        worker.send("work", "separate", file=long_song, model="mine", out=tmp_path)
+        for _ in range(300):  # whose answers are more than a pipe holds
+            worker.send("x" * 150, "none")
+        for _ in range(2):
+            time.sleep(1)
+            worker.process.send_signal(signal.SIGTERM)
+        assert worker.process.wait(30) == 1
+    assert not [name for name in files_below(tmp_path) if not name.endswith(".part")]
+
+
+def test_no_more_than_a_thousand_requests_are_under_way(
+    artifacts: Path, long_song: Path, tmp_path: Path
+) -> None:
+    with WorkerProcess(artifacts) as worker:
+        for number in range(MOST_UNDER_WAY + 1):
+            worker.send(number, "separate", file=long_song, model="mine", out=tmp_path)
+        assert worker.answer(MOST_UNDER_WAY)["error"]["type"] == "LimitError"
+        worker.send("c", "cancel", id=MOST_UNDER_WAY - 1)
+        assert worker.answer("c")["result"] == {"found": True}
+        worker.send("again", "separate", file=long_song, model="mine", out=tmp_path)
+        assert worker.result("stats")["waiting"][-1] == "again"
+
+
+def test_stems_of_another_model_are_left_alone(
+    shared: WorkerProcess, song: Path, tmp_path: Path
+) -> None:
+    for _ in range(2):
+        for model in ("mine", "other"):
+            shared.result("separate", file=song, model=model, out=tmp_path)
+    folders = [tmp_path / "song", tmp_path / "song" / "other"]
+    assert files_below(tmp_path) == sorted(
+        (folder / name).relative_to(tmp_path).as_posix() for folder in folders for name in STEMS
+    )
+
+
 PRINTS = """
 import ctypes, threading, time
 
@@ -418,14 +460,30 @@ def test_standard_output_is_json_whatever_a_library_prints(
     artifacts: Path, song: Path, tmp_path: Path
 ) -> None:
     code = f"{PRINTS}time.sleep(0)"
-    with WorkerProcess(artifacts, code=_once_taken(code)) as worker:
+    nothing = "import os; os.write(2, b'read %d bytes' % len(os.read(0, 9)) + bytes([10]))"
+    with WorkerProcess(artifacts, code=_once_taken(f"{code}\n{nothing}")) as worker:
         for number in range(10):
             worker.send(number, "separate", file=song, model="mine", out=tmp_path)
             assert "result" in worker.answer(number)  # every line until then was JSON
         worker.end_of_input()
         assert worker.exit_code() == 0
         assert list(worker.rest()) == []
-    assert "from C\n" in worker.said and "printed\n" in worker.said
+    assert {"from C\n", "printed\n", "read 0 bytes\n"} <= set(worker.said)
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-"])
+def test_a_worker_without_input_or_output_says_so(closed: str) -> None:
+    stemline = Path(sys.executable).parent / "stemline"
+    done = subprocess.run(
+        ["sh", "-c", f"exec {stemline} worker {closed}"],
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 2
+    assert "one of them is closed" in done.stderr and "Traceback" not in done.stderr
 
 
 def _once_taken(code: str) -> str:
