@@ -41,7 +41,7 @@ def read_request(line: bytes | LongLine) -> Request:
     """The request of a line. Raises RefusedLineError."""
     try:
         message = _object(line)
-        found = request_id(message.get("id"))
+        found = id_of(message.get("id"))
     except RequestError as error:
         raise RefusedLineError(error) from error
     try:
@@ -71,7 +71,7 @@ def _object(line: bytes | LongLine) -> dict[str, Any]:
     return message
 
 
-def request_id(found: object) -> Id:
+def id_of(found: object) -> Id:
     """An id as JSON has it. Raises RequestError for what is none."""
     match found:
         case bool():

@@ -24,7 +24,7 @@ from .kept_models import KeptModels, memory_bytes
 from .lines import LongLine
 from .memory import resident_bytes
 from .methods import WORK, Work
-from .protocol import Id, RefusedLineError, Request, read_request, request_id
+from .protocol import Id, RefusedLineError, Request, id_of, read_request
 from .under_way import UnderWay
 
 MOST_UNDER_WAY = 1000
@@ -75,8 +75,13 @@ class Worker:
         """Answer one line, or accept it; whatever is wrong with it is answered."""
         try:
             request = read_request(line)
+            if self._is_under_way(request.id):
+                raise _id_is_under_way(request.id)
         except RefusedLineError as refused:
-            self._answers.send({"id": refused.request_id, "error": error_json(refused.error)})
+            # Under the id of one that is under way it would be taken for the answer to that.
+            is_free = refused.request_id is not None and not self._is_under_way(refused.request_id)
+            request_id = refused.request_id if is_free else None
+            self._answers.send({"id": request_id, "error": error_json(refused.error)})
             return
         under_way = UnderWay(request)
         at_once = self._methods_at_once().get(request.method)
@@ -86,9 +91,6 @@ class Worker:
                 self._accept(under_way, _work(request))
             else:
                 answer = at_once(request.params, under_way)
-        except _DuplicateIdError as error:
-            # Under its own id it would be taken for the answer to the first.
-            self._answers.send({"id": None, "error": error_json(error.error)})
         except Exception as error:  # noqa: BLE001 - a fault of ours ends a request, no worker
             answer = _failed(under_way, error)
         if answer is not None:
@@ -141,7 +143,7 @@ class Worker:
         }
 
     def _cancel_by_id(self, params: Fields, under_way: UnderWay) -> dict[str, Any]:
-        wanted = request_id(params.anything("id"))
+        wanted = id_of(params.anything("id"))
         params.end()
         with self._lock:
             found = self._under_way.get(wanted)
@@ -188,10 +190,8 @@ class Worker:
     # Methods that take time ------------------------------------------------------------------
 
     def _accept(self, under_way: UnderWay, work: Work) -> None:
-        """Let it wait for a thread. Raises DrainingError, LimitError, _DuplicateIdError."""
+        """Let it wait for a thread. Raises DrainingError, LimitError."""
         with self._lock:
-            if under_way.id in self._under_way:
-                raise _DuplicateIdError(under_way.id)
             if self._is_draining:
                 raise DrainingError("the worker is ending and takes no more work")
             if len(self._under_way) >= MOST_UNDER_WAY:
@@ -239,6 +239,10 @@ class Worker:
         elapsed_s = round(under_way.elapsed_s, 4)
         self._answers.send({"id": under_way.id, **answer, "elapsed": elapsed_s})
 
+    def _is_under_way(self, request_id: Id) -> bool:
+        with self._lock:
+            return request_id in self._under_way
+
     def _all_under_way(self) -> list[UnderWay]:
         with self._lock:
             return list(self._under_way.values())
@@ -247,14 +251,11 @@ class Worker:
 _AtOnce = Callable[[Fields, UnderWay], dict[str, Any] | None]
 
 
-class _DuplicateIdError(Exception):
-    """Two requests under way would have one id."""
-
-    def __init__(self, request_id: Id) -> None:
-        super().__init__(request_id)
-        self.error = RequestError(
-            "id", f"a request with the id {request_id!r} is under way; answer ids must differ"
-        )
+def _id_is_under_way(request_id: Id) -> RefusedLineError:
+    return RefusedLineError(
+        RequestError("id", f"a request with the id {request_id!r} is under way; take another id"),
+        request_id,
+    )
 
 
 def _work(request: Request) -> Work:
