@@ -55,14 +55,21 @@ class PieceLayout:
     """Samples from the beginning of a piece to the beginning of the next."""
     border_samples: int = 0
     """Samples reflected at either end of a track; a track of up to two borders has none."""
+    covers: bool = False
+    """Whether pieces end with the track, not begin before its end: as few as cover it."""
 
     def n_pieces(self, n_samples: int) -> int:
         """The number of pieces of a track of so many samples."""
+        if self.covers:
+            more = -(-(n_samples - self.piece_samples) // self.hop_samples)  # than one
+            return 1 + max(0, more) if n_samples else 0
         border = self.border_samples if n_samples > 2 * self.border_samples else 0
         return -(-(n_samples + border) // self.hop_samples)  # begun before the track ends
 
     def longest_track(self, most_pieces: int) -> int:
         """The greatest number of samples that make no more than `most_pieces` (≥ 1) pieces."""
+        if self.covers:
+            return self.piece_samples + (most_pieces - 1) * self.hop_samples
         border, hop = self.border_samples, self.hop_samples
         if most_pieces >= self.n_pieces(2 * border + 1):
             return most_pieces * hop - border

@@ -20,6 +20,9 @@ class ChunkPlan:
     """Length of a chunk, which is what the network takes in."""
     hop_samples: int
     """Samples from the beginning of a chunk to the beginning of the next."""
+    has_borders: bool = True
+    """Whether a long enough track is reflected at both ends. Without, the first chunk begins where
+    the track does, and as many follow as it takes to cover it: one for a track of a chunk."""
 
     def __post_init__(self) -> None:
         if not 0 < self.hop_samples < self.chunk_samples:
@@ -31,7 +34,7 @@ class ChunkPlan:
     @property
     def border_samples(self) -> int:
         """Samples that a long enough track is reflected by at either end."""
-        return self.chunk_samples - self.hop_samples
+        return self.chunk_samples - self.hop_samples if self.has_borders else 0
 
 
 def hop_samples_for(chunk_samples: int, overlap: float) -> int:
@@ -79,7 +82,8 @@ class Chunk:
     first: bool
     """Whether it is the first of the track: its output has no fade-in."""
     last: bool
-    """Whether it is the last of the bordered track, but not the first: there is no fade-out."""
+    """Whether it is the last of the bordered track, but not the first: there is no fade-out.
+    Without borders whether it is the last."""
     final_until: int
     """Track sample up to which the result is final once this chunk's output is added."""
 
@@ -90,7 +94,8 @@ def iter_chunks(blocks: Iterable[NDArray[np.float32]], plan: ChunkPlan) -> Itera
     MSST's `demix` (generic mode, batch size 1): a track longer than two borders is reflected
     by one border at either end; chunks begin at every hop of that; a short one at the end is
     filled by reflecting itself when more than half full, else with zeros. Chunks that begin
-    behind the end of the track are left out: all of their output would be dropped.
+    behind the end of the track are left out: all of their output would be dropped. Without borders
+    so are those that reach no further than the one before.
 
     Holds a chunk and two borders, however long the track; an empty track has no chunk.
     Raises ValueError when the number of channels changes.
@@ -101,6 +106,8 @@ def iter_chunks(blocks: Iterable[NDArray[np.float32]], plan: ChunkPlan) -> Itera
     # free for the front border, which can be filled in once 2 · border + 1 samples are known.
     origin, filled = -border, border
     begin: int | None = None  # track sample of the next chunk; None until the borders are decided
+    # Without borders a chunk that ends with the track is the last: one sample more has to be seen.
+    least = chunk if plan.has_borders else chunk + 1
 
     for block in blocks:
         if store is None:
@@ -115,7 +122,7 @@ def iter_chunks(blocks: Iterable[NDArray[np.float32]], plan: ChunkPlan) -> Itera
             if begin is None and filled > 3 * border:
                 store[:, :border] = store[:, 2 * border : border : -1]
                 begin = -border
-            while begin is not None and filled - (begin - origin) >= chunk:
+            while begin is not None and filled - (begin - origin) >= least:
                 at = begin - origin
                 # The track reaches beyond the next chunk's beginning, so more will follow.
                 yield Chunk(
@@ -148,7 +155,7 @@ def _last_chunks(
         first = -border
         store[:, filled : filled + border] = store[:, filled - 1 - border : filled - 1][:, ::-1]
         padded_end += border
-    for start in range(begin, n_samples, hop):
+    for start in range(begin, n_samples if plan.has_borders else begin + 1, hop):
         valid = min(chunk, padded_end - start)
         at = start - origin
         yield Chunk(
@@ -156,8 +163,8 @@ def _last_chunks(
             start=start,
             valid=valid,
             first=start == first,
-            last=start != first and start + hop >= padded_end,
-            final_until=min(max(0, start + hop), n_samples),
+            last=not plan.has_borders or (start != first and start + hop >= padded_end),
+            final_until=min(max(0, start + hop), n_samples) if plan.has_borders else n_samples,
         )
 
 

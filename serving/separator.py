@@ -183,7 +183,7 @@ class Separator:
         assert scheduler is not None  # made with the first engine
         if chosen.mono:
             blocks, audio = in_mono(blocks, audio)
-        mixture = Mixture() if chosen.residual else None
+        mixture, rest_of = (Mixture(), asked.residual_of) if chosen.residual else (None, ())
         batch_size = scheduler.batch_size
         return Separation(
             track=TrackInput(
@@ -202,11 +202,7 @@ class Separator:
                 for index, engine in engines.items()
             },
             output=TrackOutput(
-                asked.names,
-                audio,
-                info.sample_rate_hz,
-                residual_of=asked.residual_of if mixture else (),
-                mixture=mixture,
+                asked.names, audio, info.sample_rate_hz, residual_of=rest_of, mixture=mixture
             ),
             lane=scheduler.open_lane(),
             n_under_way=self._processing.pieces_under_way(batch_size, self.engine_spec.device),

@@ -90,8 +90,7 @@ class Separator:
         residual
             Add the mixture minus the wanted stems, as `no_<stem>`, or `residual` of several.
         overlap
-            N of 2 or more: hop = chunk / N; below 1: the share of a chunk that overlaps the next;
-            the model's own when None.
+            N of 2 or more: hop = chunk / N; below 1: the share that overlaps; the model's if None.
         shifts, seed
             For Demucs: the mean of so many separations, each begun elsewhere, 0 for none; the same
             seed makes the same stems.

@@ -11,7 +11,6 @@ from stemline.engines import Engine, ModelInfo, StftInfo, TensorSpec, TextInfo
 from stemline.engines.base import BATCH, TOKENS
 from stemline.errors import ArtifactError
 
-from ..common.chunked import chunk_layout
 from ..family import GraphTarget, LoadedNetwork, NetworkInfo, Tensors, TestChunk, Trace
 from ..model_spec import ModelSpec
 from ..separation import PieceLayout, SeparatorFamily
@@ -28,7 +27,7 @@ from .config import (
     audiosep_config_from_json,
 )
 from .models import MODELS
-from .processing import Ends, QueriedProcessing
+from .processing import Ends, QueriedProcessing, chunk_layout
 from .texts import TextReader
 from .vocabulary import bytes_vocabulary, read_vocabulary
 

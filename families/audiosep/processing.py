@@ -8,6 +8,7 @@ computed once for all of them. The formulas are those of the original's `feature
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,12 +17,17 @@ from stemline.arrays import Array
 from stemline.engines import ModelInfo
 from stemline.errors import ArtifactError, RequestError
 from stemline.postprocessing.istft import Istft
-from stemline.postprocessing.overlap_add import OverlapAdd
+from stemline.postprocessing.overlap_add import (
+    OverlapAdd,
+    Window,
+    faded_window,
+    handover_window,
+)
 from stemline.preprocessing.chunks import Chunk, ChunkPlan, iter_chunks
 from stemline.preprocessing.stft import Stft
 
-from ..common.chunked import chunk_plan
-from ..separation import Piece, ProcessingOptions
+from ..common.chunked import chunk_plan as bordered_plan
+from ..separation import Piece, PieceLayout, ProcessingOptions
 from .config import EMBEDDING, MAGNITUDE, MASK
 
 Spectra = NDArray[np.complex64]
@@ -60,6 +66,20 @@ class Ends:
         mask.real, mask.imag = masks[:, 0], masks[:, 1]
         mask *= spectra.swapaxes(-1, -2)
         return self._istft(mask.swapaxes(-1, -2))
+
+
+def chunk_plan(info: ModelInfo, overlap: float | None = None) -> ChunkPlan:
+    """How a track is divided; `overlap` None is the model's own. Raises OverlapError.
+
+    Without borders: a clip of a chunk or less is one run, and nothing is run twice.
+    """
+    return replace(bordered_plan(info, overlap), has_borders=False)
+
+
+def chunk_layout(info: ModelInfo, overlap: float | None = None) -> PieceLayout:
+    """The layout of a track in chunks, for counting them. Raises OverlapError."""
+    plan = chunk_plan(info, overlap)
+    return PieceLayout(plan.chunk_samples, plan.hop_samples, covers=True)
 
 
 class QueriedProcessing:
@@ -145,7 +165,11 @@ class QueriedTrack:
         n_queries, channels = len(self._embeddings), self._channels
         size = (n_queries, channels, self._plan.chunk_samples)
         if self._overlap_add is None:
-            self._overlap_add = OverlapAdd(*size, self._plan.hop_samples)
+            plan = self._plan
+            window: Window = partial(faded_window, plan.chunk_samples)
+            if 2 * plan.hop_samples >= plan.chunk_samples:
+                window = partial(handover_window, plan.chunk_samples, plan.hop_samples)
+            self._overlap_add = OverlapAdd(*size, plan.hop_samples, window)
             self._stems = np.empty(size, np.float32)
         signal = self._ends.signals(memory.spectra, outputs[MASK])
         self._stems[memory.query, memory.channel] = signal[0]

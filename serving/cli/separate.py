@@ -90,15 +90,9 @@ def separate(
     remote = ServerOptions(server, tls_ca, token_file)
     engines = EngineOptions(device, threads, batch_size, allow_untrained)
     remote.check_engines(engines, "--device, --threads, --batch-size and --allow-untrained")
-    options = SeparateOptions(
-        _stem_names(stems, two_stems),
-        residual or bool(two_stems),
-        overlap,
-        shifts,
-        seed,
-        text=option.texts_of(text, text_file),
-        mono=mono,
-    )
+    names, texts = _stem_names(stems, two_stems), option.texts_of(text, text_file)
+    residual = residual or bool(two_stems)
+    options = SeparateOptions(names, residual, overlap, shifts, seed, text=texts, mono=mono)
     short = {"mp3": mp3, "flac": flac, "int24": int24, "float32": float32}
     output = option.output_format(container.value, bits, bitrate, short)
     wanted = _Wanted(
