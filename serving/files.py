@@ -10,7 +10,6 @@ from typing import Protocol, Self
 from stemline.arrays import Array
 from stemline.postprocessing.encode import OutputFormat
 from stemline.preprocessing.audio import AudioFormat
-from stemline.preprocessing.channels import output_channels
 
 from .jobs import SeparatedBlock, SeparateOptions
 from .stem_files import FileBlocks, log_fault
@@ -119,7 +118,7 @@ def separate_file(
     started = time.perf_counter()
     blocks = FileBlocks(path, strict=strict, on_fault=on_fault)
     audio = blocks.format
-    channels = output_channels(audio.channels)
+    channels = (options or SeparateOptions()).n_channels(audio.channels)
     known = tags_of_file(path, on_fault) if tags else None
     with source.stream(blocks, audio, options) as stream:
         paths = paths_of(stream.stems)

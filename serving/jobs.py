@@ -15,6 +15,7 @@ from stemline.errors import RequestError
 from stemline.families.beats import BeatActivations
 from stemline.families.separation import ProcessingOptions
 from stemline.postprocessing.sections import Section
+from stemline.preprocessing.channels import output_channels
 
 MOST_SHIFTS = 100
 """The largest number of shifts taken: beyond it only the cost grows."""
@@ -46,6 +47,10 @@ class SeparateOptions:
     called by it."""
     mono: bool = False
     """For such a model: mix the track to mono first, which is half of the work for stereo."""
+
+    def n_channels(self, of_track: int) -> int:
+        """Channels of the stems of a track with so many."""
+        return 1 if self.mono else output_channels(of_track)
 
     @property
     def processing(self) -> ProcessingOptions:

@@ -74,7 +74,7 @@ class Library:
         self.folders = (folders,) if isinstance(folders, Path) else tuple(folders)
         self.where = where or f"in {listed(self.folders)}"
         """The folders in words."""
-        self._options = options or EngineOptions()
+        self.options = options or EngineOptions()
         self._separators: dict[tuple[Path, ...], Separator] = {}
         self._trackers: dict[tuple[Path, ...], BeatTracker] = {}
         self._opening = threading.Lock()
@@ -101,7 +101,7 @@ class Library:
 
     def may_run(self, model: Model) -> bool:
         """Whether it is trained, or untrained ones are allowed."""
-        return model.info.trained or self._options.allow_untrained
+        return model.info.trained or self.options.allow_untrained
 
     def find(self, model: str = "", *, by_text: bool = False) -> Model:
         """The separator that a user means by a model's name, an artifact's name or a path.
@@ -194,7 +194,7 @@ class Library:
         with self._opening:
             opened = self._separators.get(key)
             if opened is None:
-                opened = self._separators[key] = _open_separator(model, self._options)
+                opened = self._separators[key] = _open_separator(model, self.options)
             return opened
 
     def beat_tracker(self, model: Model) -> BeatTracker:
@@ -211,7 +211,7 @@ class Library:
         with self._opening:
             opened = self._trackers.get(key)
             if opened is None:
-                opened = self._trackers[key] = _open_tracker(model, self._options)
+                opened = self._trackers[key] = _open_tracker(model, self.options)
             return opened
 
     def check_trained(self, model: Model) -> None:
@@ -223,6 +223,14 @@ class Library:
             f"{model.name} has random weights, not trained ones: {harm}. "
             "Export it with --weights official or --weights PATH, or pass --allow-untrained"
         )
+
+    def close_model(self, model: Model) -> None:
+        """Close the engines of one model, which nobody may be using; it can be opened again."""
+        key = _key(model)
+        opened = (self._separators.pop(key, None), self._trackers.pop(key, None))
+        for one in opened:
+            if one is not None:
+                one.close()
 
     def close(self) -> None:
         """Close every engine that was opened."""

@@ -222,7 +222,8 @@ class Separator:
             for start in range(0, samples.shape[1], _BLOCK_SAMPLES)
         ]
         with self.stream(blocks, audio, options) as separation:
-            shape = (output_channels(audio.channels), samples.shape[1])
+            channels = (options or SeparateOptions()).n_channels(audio.channels)
+            shape = (channels, samples.shape[1])
             stems = {name: np.empty(shape, np.float32) for name in separation.stems}
             for block in separation:
                 for name, part in block.stems.items():

@@ -1,4 +1,4 @@
-"""What a server's clients may ask for: models by name, never a path on this machine."""
+"""What clients may ask for: models by name, and of a server never a path on its machine."""
 
 from collections.abc import Sequence
 
@@ -14,10 +14,16 @@ from .models import Model
 class ServedModels:
     """The models of a library that may run, and what an empty name means."""
 
-    def __init__(self, library: Library, preferred: Sequence[str] = ()) -> None:
-        """The first of `preferred` with a task is the default for that task, else the library's."""
+    def __init__(
+        self, library: Library, preferred: Sequence[str] = (), *, takes_paths: bool = False
+    ) -> None:
+        """The first of `preferred` with a task is the default for that task, else the library's.
+
+        `takes_paths` is for who asks on this machine, and may name a file of their own.
+        """
         self.library = library
         self._preferred = preferred
+        self._takes_paths = takes_paths
 
     def models(self) -> list[Model]:
         """The models that this server can run, by name."""
@@ -45,7 +51,7 @@ class ServedModels:
             raise RequestError("separator", str(error)) from error
 
     def _refuse_path(self, model: str) -> None:
-        if is_engine_file(model):
+        if is_engine_file(model) and not self._takes_paths:
             names = ", ".join(found.name for found in self.models())
             raise UnknownModelError(f"no model {model[:200]!r}; there are {names}")
 

@@ -29,7 +29,14 @@ FOLDERS = (
     "training",
 )
 # Folders that are rooms by themselves, and what of `stemline/` is the ground under all.
-INNER = ("bench/studies", "serving/cli", "serving/client", "serving/messages", "serving/rpc")
+INNER = (
+    "bench/studies",
+    "serving/cli",
+    "serving/client",
+    "serving/messages",
+    "serving/rpc",
+    "serving/worker",
+)
 GROUND = (
     "arrays",
     "atomic_files",
@@ -55,6 +62,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "serving/messages": {"serving", "v1", *_CORE},
     "serving/client": {"serving", "serving/messages", "v1", *_AUDIO},
     "serving/rpc": {"serving", "serving/messages", "v1", *_CORE},
+    "serving/worker": {"serving", *_CORE},
     "face": {"serving", "serving/client", "serving/cli", *_CORE},
     "evaluation": {"serving", "band", *_CORE},
     "export": {"evaluation", "engines", "families"},
@@ -273,7 +281,8 @@ def test_functions_are_short() -> None:
 
 
 @pytest.mark.parametrize(
-    "verb", ["demo", "models", "separate", "beats", "serve", "export", "verify", "bench", "band"]
+    "verb",
+    ["demo", "models", "separate", "beats", "serve", "worker", "export", "verify", "bench", "band"],
 )
 def test_every_verb_explains_itself_with_torch_absent(verb: str) -> None:
     done = run_without_torch(verb, "--help")

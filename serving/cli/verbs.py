@@ -42,6 +42,7 @@ VERBS = {
     ),
     "beats": Verb("Find tempo, beats, downbeats and sections with labels."),
     "serve": Verb("Serve stems, beats and the list of models over gRPC until SIGTERM."),
+    "worker": Verb("Take requests as lines of JSON on standard input, and answer them so."),
     "bench": Verb(
         "Measure engines by turns: seconds per chunk, memory, fidelity to PyTorch, and quality."
     ),

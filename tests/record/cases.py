@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 import soundfile
 
-VERBS = ("demo", "models", "export", "verify", "separate", "beats", "serve", "bench", "band")
+VERBS = (
+    "demo", "models", "export", "verify", "separate", "beats", "serve", "worker", "bench", "band",
+)  # fmt: skip
 HERE = ("--artifacts", "artifacts", "--device", "cpu", "--threads", "1")
 """What a command that runs networks here is given besides."""
 

@@ -10,6 +10,7 @@ from audiosep_helpers import ENCODER, SEPARATOR, lightning, small_spec, write_vo
 from cli_helpers import run
 from grpc_helpers import running_server
 from helpers import gain_separator, music, snr_db
+from worker_helpers import WorkerProcess, files_below
 
 import stemline
 from stemline.arrays import Array
@@ -95,6 +96,7 @@ def test_channels_are_separated_by_themselves_and_mono_is_their_mix(separator: S
     got = np.concatenate([block.stems[DOG] for block in found], axis=1)
     mixed = samples.mean(axis=0, keepdims=True)
     np.testing.assert_array_equal(got, separator.separate(mixed, RATE, options)[DOG])
+    np.testing.assert_array_equal(got, separator.separate(samples, RATE, mono)[DOG])
 
 
 def test_chunks_have_no_seams(separator: Separator) -> None:
@@ -211,6 +213,25 @@ def test_python_the_command_and_the_server_make_the_same_samples(
             list(client.separate([music(100)], AudioFormat(RATE, 2, 100), model="small"))
         assert raised.value.reason == "RequestError"
         client.close()
+
+
+@pytest.mark.parametrize("mono", [False, True])
+def test_the_worker_writes_the_files_of_the_command(
+    mono: bool, exported: Path, street: Path, tmp_path: Path
+) -> None:
+    words = ["--text", DOG, "--text", STEPS, "--residual", *(["--mono"] if mono else [])]
+    done = run("separate", street, "--artifacts", exported, "-o", tmp_path / "command", *words)
+    assert done.returncode == 0, done.stderr
+    with WorkerProcess(exported) as worker:
+        out = tmp_path / "worker"
+        result = worker.result(
+            "separate", file=street, out=out, text=[DOG, STEPS], residual=True, mono=mono
+        )
+    assert list(result["stems"]) == [DOG, STEPS, "residual"]
+    names = files_below(tmp_path / "command")
+    assert len(names) == 3 and files_below(out) == names
+    for name in names:
+        assert (out / name).read_bytes() == (tmp_path / "command" / name).read_bytes(), name
 
 
 def test_stems_are_named_after_texts_safely(exported: Path, street: Path, tmp_path: Path) -> None:
