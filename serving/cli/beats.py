@@ -12,6 +12,7 @@ from rich.progress import TaskID
 from stemline.errors import OutputsError, RequestError
 from stemline.preprocessing.audio import AudioFormat
 
+from ..allocator import few_arenas
 from ..beat_files import beats_json, tempo_words
 from ..beat_plot import check_can_plot
 from ..beat_tracker import Progress
@@ -80,6 +81,7 @@ def beats(
     quiet: Quiet = False,
 ) -> None:
     """Find tempo, beats, downbeats and sections with labels."""
+    few_arenas()
     remote = ServerOptions(server, tls_ca, token_file)
     engines = EngineOptions(device, threads, None, allow_untrained)
     remote.check_engines(engines, "--device, --threads and --allow-untrained")

@@ -15,6 +15,7 @@ from stemline.errors import RequestError
 from stemline.postprocessing.encode import OutputFormat
 from stemline.temporary_folders import temporary_folder
 
+from ..allocator import few_arenas
 from ..files import SeparatedFile, separate_file
 from ..jobs import SeparateOptions
 from ..library import EngineOptions
@@ -87,6 +88,7 @@ def separate(
     quiet: Quiet = False,
 ) -> None:
     """Separate audio files into stems with the input's sample rate and number of samples."""
+    few_arenas()
     remote = ServerOptions(server, tls_ca, token_file)
     engines = EngineOptions(device, threads, batch_size, allow_untrained)
     remote.check_engines(engines, "--device, --threads, --batch-size and --allow-untrained")

@@ -9,6 +9,7 @@ import typer
 
 from stemline.errors import FAILED, UnknownModelError
 
+from ..allocator import few_arenas
 from ..artifact_folders import artifact_folders
 from ..library import EngineOptions, Library
 from . import serve_options as option
@@ -55,7 +56,6 @@ def serve(
     Every option is also an environment variable: --max-streams is STEMLINE_MAX_STREAMS.
     """
     flags = dict(locals())  # every option is a setting of the same name
-    from ..rpc.allocator import few_arenas
     from ..rpc.server import serve as serve_until_stopped
     from ..rpc.settings import load_settings
     from ..rpc.watchdog import Watchdog

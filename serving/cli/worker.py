@@ -41,9 +41,9 @@ def worker(
     from ..worker.standard_streams import take_standard_streams
 
     streams = take_standard_streams()  # before a library is loaded that might print
+    from ..allocator import few_arenas
     from ..artifact_folders import artifact_folders
     from ..library import EngineOptions, Library
-    from ..rpc.allocator import few_arenas
     from ..rpc.machine_memory import usable_memory_bytes
     from ..worker.serve import serve_lines
 
