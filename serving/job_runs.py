@@ -169,7 +169,9 @@ class AnalyzeRun(JobRun):
         super().__init__()
         self._job = job
         self._beat_model = _find_beat_model(models, job.beats.model)
-        self._separator_model = _find_separator(models, self._beat_model, job.separate.model)
+        self._separator_model = _find_separator(
+            models, self._beat_model, job.separate.model, bool(job.separate.options.text)
+        )
         self._tracker = self._beat_model.open(models.library, self._separator_model)
         assert self._tracker.separator is not None
         self._separator: Separator = self._tracker.separator
@@ -266,13 +268,13 @@ def _find_beat_model(models: ServedModels, name: str) -> BeatModel:
         raise RequestError("beats_model", str(error)) from error
 
 
-def _find_separator(models: ServedModels, beat_model: BeatModel, name: str) -> Model:
+def _find_separator(models: ServedModels, beat_model: BeatModel, name: str, by_text: bool) -> Model:
     """The separator of an AnalyzeJob, which makes every input stem of the beat model."""
     if not name and beat_model.info.stems:
         separator = models.separator_for(beat_model, "")
         assert separator is not None  # for the beat model takes stems
         return separator
-    separator = models.separator(name)
+    separator = models.separator(name, by_text=by_text)
     try:
         check_separator(separator.name, separator.stems, beat_model.info)
     except RequestError as error:

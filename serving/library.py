@@ -126,9 +126,10 @@ class Library:
             return self._default_by_text(models)
         chosen = default_of(models, separates_mixes)
         if chosen is None:
+            among = candidates(models) or models  # which all want a text
             raise UnknownModelError(
                 f"no model was named, and of those {self.where} none is the one to take for a "
-                f"whole mix; there are {', '.join(one.name for one in candidates(models))}"
+                f"whole mix; there are {', '.join(one.name for one in among)}"
             )
         return chosen
 
@@ -160,7 +161,8 @@ class Library:
                 is_ours = folder.name == name and not name.startswith(".")
                 if is_ours and (folder / MANIFEST).is_file():
                     artifact = _separating(read_artifact(folder))
-                    return with_text_encoder(model_of(artifact), self.artifacts())
+                    others = self.artifacts() if artifact.info.text else ()
+                    return with_text_encoder(model_of(artifact), others)
         models = {found.name: found for found in self.models()}
         found = models.get(model) or models.get(f"{model}.{DEFAULT_PRECISION}")
         if found is not None:

@@ -46,7 +46,12 @@ class Model:
 
     @property
     def stems(self) -> tuple[str, ...]:
-        """The stems it can make: every network that has a weight for them is here."""
+        """The stems it can make: every network that has a weight for them is here.
+
+        None where texts say what they are.
+        """
+        if self.info.text is not None:
+            return ()
         stems = []
         for index, stem in enumerate(self.info.stems):
             rows = zip(self.networks, self.weights, strict=True)

@@ -225,15 +225,11 @@ class Separation(Iterator[SeparatedBlock]):
         self._fed.result()  # raises what went wrong while feeding
 
     def _hold(self, part: str, arrays: Item) -> None:
-        """Say what all pieces under way hold if each is as large as this one.
-
-        That is as many inputs or outputs, and two more outputs: the stems that overlap with the
-        next, and those that the caller has.
-        """
+        """Say what all pieces under way hold if each is as large as this one."""
         n_bytes = sum(array.nbytes for array in arrays.values())
         if n_bytes > self._largest[part]:
             self._largest[part] = n_bytes
-            self._holding.memory(part, n_bytes * (self._n_under_way + 2 * (part == "outputs")))
+            self._holding.memory(part, n_bytes * self._n_under_way)
 
 
 class _Stage:

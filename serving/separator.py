@@ -13,6 +13,7 @@ from stemline.engines.memory import auto_batch_size
 from stemline.errors import EngineError, MissingNetworkError, RequestError, UnknownStemError
 from stemline.families import separator_family
 from stemline.families.separation import ProcessingOptions
+from stemline.postprocessing.stems import residual_name
 from stemline.preprocessing.audio import AudioFormat
 from stemline.preprocessing.channels import output_channels
 
@@ -26,6 +27,8 @@ from .track_input import Mixture, TrackInput, in_mono
 from .track_output import TrackOutput
 
 _BLOCK_SAMPLES = 1 << 16
+_STEMS_HELD = 3
+"""Chunks of every stem: what overlaps with the next, what is added to it, and what is final."""
 
 
 @dataclass(frozen=True)
@@ -185,6 +188,8 @@ class Separator:
             blocks, audio = in_mono(blocks, audio)
         mixture, rest_of = (Mixture(), asked.residual_of) if chosen.residual else (None, ())
         batch_size = scheduler.batch_size
+        if holding is not None:
+            holding.memory("stems", _held_by_stems(info, asked, audio))
         return Separation(
             track=TrackInput(
                 blocks,
@@ -314,6 +319,12 @@ class Separator:
             self._member(index)
         self._processing.check(wanted, processing)
         of_model = self.info.stems
+        if options.residual and residual_name(texts) in texts:
+            raise RequestError(
+                "text",
+                f"a text is {residual_name(texts)!r}, which is what the residual is called; say it "
+                "in other words, or leave the residual out",
+            )
         return _Asked(
             names=texts or tuple(of_model[index] for index in wanted),
             residual_of=texts or tuple(of_model[index] for index in self._wanted(options.stems)),
@@ -373,3 +384,9 @@ class Separator:
                 )
         chosen = {name.lower() for name in names} or known
         return tuple(i for i, stem in enumerate(self.info.stems) if stem.lower() in chosen)
+
+
+def _held_by_stems(info: ModelInfo, asked: _Asked, audio: AudioFormat) -> int:
+    """Bytes that stems on their way hold besides what the network takes in and puts out."""
+    channels = output_channels(audio.channels)
+    return 4 * _STEMS_HELD * len(asked.names) * channels * info.chunk_samples

@@ -34,38 +34,50 @@ class TextEmbeddings:
         self._open = open_reader
         self._reader: OpenReader | None = None
         self._kept: OrderedDict[str, Array] = OrderedDict()
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # of what is kept; nobody runs an engine under it
+        self._running = threading.Lock()
         self._closed = False
 
     def of(self, texts: Sequence[str]) -> tuple[Array, ...]:
-        """An embedding (n_embedding,) of each text; those that were never asked for in one run.
+        """An embedding (n_embedding,) of each text.
 
-        Raises RequestError for a text that says nothing, EngineError, and what opening raises.
+        Each is a run of its own, as long as the text: so it is the same to the bit whatever was
+        asked for with it, and calls whose texts are known do not wait for those of others. Raises
+        RequestError for a text that says nothing, EngineError, and what opening raises.
         """
-        with self._lock:
-            unknown = [text for text in dict.fromkeys(texts) if text not in self._kept]
-            if unknown:
-                for text, embedding in zip(unknown, self._opened().read(unknown), strict=True):
-                    self._kept[text] = embedding
-            found = []
-            for text in texts:
-                self._kept.move_to_end(text)
-                found.append(self._kept[text])
-            while len(self._kept) > max(_MOST_KEPT, len(texts)):
-                self._kept.popitem(last=False)
-        return tuple(found)
+        return tuple(self._one(text) for text in texts)
 
     def load(self) -> None:
         """Open the encoder, which the first text would else."""
-        with self._lock:
+        with self._running:
             self._opened()
 
     def close(self) -> None:
-        """Free the encoder's engine."""
-        with self._lock:
+        """Free the encoder's engine, once the text that it reads is read."""
+        with self._running:
             self._closed = True
             if self._reader is not None:
                 self._reader.engine.close()
+
+    def _one(self, text: str) -> Array:
+        found = self._known(text)
+        if found is not None:
+            return found
+        with self._running:
+            found = self._known(text)  # to whoever ran before
+            if found is None:
+                found = self._opened().read([text])[0]
+                with self._lock:
+                    self._kept[text] = found
+                    while len(self._kept) > _MOST_KEPT:
+                        self._kept.popitem(last=False)
+        return found
+
+    def _known(self, text: str) -> Array | None:
+        with self._lock:
+            if text in self._kept:
+                self._kept.move_to_end(text)
+            return self._kept.get(text)
 
     def _opened(self) -> OpenReader:
         if self._closed:

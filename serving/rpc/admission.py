@@ -24,6 +24,7 @@ class Admission:
         self._refusal: str | None = "the server is starting; try again in a moment"
         self._changed = threading.Condition()
         self._moved_s = time.monotonic()
+        self._is_abandoned = False
 
     def open(self) -> None:
         """Accept calls from now on."""
@@ -40,6 +41,12 @@ class Admission:
         """Calls that were accepted and have not ended."""
         with self._changed:
             return self._n_inside
+
+    def abandon(self) -> None:
+        """Have whoever waits for calls to end wait no longer."""
+        with self._changed:
+            self._is_abandoned = True
+            self._changed.notify_all()
 
     def moved(self, messages: Iterator[T]) -> Iterator[T]:
         """A call's messages, in either direction, unchanged: each shows that the call goes on."""
@@ -62,6 +69,8 @@ class Admission:
         with self._changed:
             while self._n_inside > 0:
                 on_wait()
+                if self._is_abandoned:
+                    return False
                 now_s = time.monotonic()
                 left_s = WAIT_S if timeout_s is None else started_s + timeout_s - now_s
                 if left_s <= 0 or now_s - max(started_s, self._moved_s) > still_s:

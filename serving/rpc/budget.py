@@ -124,5 +124,5 @@ def memory_budget(most_bytes: float) -> Budget:
     return Budget(
         most_bytes,
         f"calls hold {most_bytes / 1e6:.0f} MB of memory at once, this server's limit, and there "
-        "is no room for this one's now; try again later, or send a shorter recording",
+        "is no room for this one's now; try again later",
     )

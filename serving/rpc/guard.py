@@ -23,6 +23,7 @@ from .status import rpc_status_of
 _log = logging.getLogger(__name__)
 
 UNARY_WAIT_S = 5.0
+OWN_WAIT_S = 0.5  # in threads that a method has of its own, which are few
 """How long the only message of a call may take after its headers: a thread waits for it."""
 
 # What gRPC reads from a behaviour: how it is to be run.
@@ -93,7 +94,9 @@ class Guard(grpc.ServerInterceptor):
 
     def _one(self, inner: Callable[..., Any], method: str) -> Callable[..., Any]:
         def behaviour(requests: Iterator[Any], context: grpc.ServicerContext, *more: Any) -> Any:
-            with self._alarm.after(UNARY_WAIT_S, context.cancel):
+            is_own = any(method.startswith(prefix) for prefix in self._own_threads)
+            wait_s = min(OWN_WAIT_S, UNARY_WAIT_S) if is_own else UNARY_WAIT_S
+            with self._alarm.after(wait_s, context.cancel):
                 request = next(requests, None)
             try:
                 if request is None:

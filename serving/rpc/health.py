@@ -31,7 +31,7 @@ except ImportError as error:
     raise MissingExtraError("grpcio-health-checking", "serve") from error
 
 HEALTH = health.SERVICE_NAME
-HEALTH_THREADS = 4
+HEALTH_THREADS = 8
 """What answers the calls."""
 MOST_WATCHERS = 256
 """Calls that watch the health at once: they hold memory, not threads."""

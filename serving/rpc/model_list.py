@@ -28,7 +28,7 @@ def _message(model: Model, loaded: bool) -> pb.Model:
     )
     if info.beats is None:
         message.task = pb.TASK_SEPARATE
-        message.stems.extend(() if info.text else model.stems)
+        message.stems.extend(model.stems)
         message.channels = info.channels
         message.default_overlap = info.default_overlap
         message.takes_text = info.text is not None

@@ -13,7 +13,7 @@ from typing import Any
 
 import grpc
 
-from stemline.errors import ListenError, ServingError, UntrainedError
+from stemline.errors import ListenError, MissingExtraError, ServingError, UntrainedError
 from stemline.v1 import stemline_pb2, stemline_pb2_grpc
 
 from ..artifact_folders import artifact_folders, listed
@@ -150,16 +150,25 @@ class StemlineServer:
         for name in self._settings.models or self._usable_models():
             if not go_on():
                 return
-            model = self._library.named(name)
-            if model.task == "beats":
-                spec = self._library.beat_tracker(model).engine.spec
-            else:
-                separator = self._library.separator_of(model)
-                separator.load()
-                spec = separator.engine_spec
-            if not model.info.trained:
-                _log.warning("%s has random weights: what it gives means nothing", model.name)
-            _log.info("%s is loaded, on %s", model.name, spec.provider)
+            try:
+                self._load(name)
+            except MissingExtraError as error:
+                if self._settings.models:
+                    raise
+                _log.warning("%s cannot be run: %s", name, error)
+
+    def _load(self, name: str) -> None:
+        """Open one model, and say so."""
+        model = self._library.named(name)
+        if model.task == "beats":
+            spec = self._library.beat_tracker(model).engine.spec
+        else:
+            separator = self._library.separator_of(model)
+            separator.load()
+            spec = separator.engine_spec
+        if not model.info.trained:
+            _log.warning("%s has random weights: what it gives means nothing", model.name)
+        _log.info("%s is loaded, on %s", model.name, spec.provider)
 
     def open(self) -> None:
         """Take calls, and say so to health checks."""
@@ -201,6 +210,7 @@ class StemlineServer:
         if not stopped:
             _log.error("gRPC did not stop in time; what it still held ends with the process")
         self._admission.wait_until_empty(_FLUSH_S)
+        self._admission.abandon()  # a drain that waits for a call that cannot be cancelled
         self._pool.shutdown()
         self._health.close()
         self._receivers.shutdown()
@@ -330,6 +340,8 @@ class _Signals:
 
     def __enter__(self) -> "_Signals":
         for number in (signal.SIGTERM, signal.SIGINT, *_HANG_UP):
+            if number in _HANG_UP and signal.getsignal(number) is signal.SIG_IGN:
+                continue  # started with nohup, to outlive its terminal
             self._before[number] = signal.signal(number, self._received)
         return self
 

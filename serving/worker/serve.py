@@ -94,6 +94,10 @@ class _Signals:
 
     def __enter__(self) -> Self:
         for number in _SIGNALS:
+            if number not in (signal.SIGTERM, signal.SIGINT) and (
+                signal.getsignal(number) is signal.SIG_IGN
+            ):
+                continue  # started with nohup, to outlive its terminal
             self._before[number] = signal.signal(number, self._received)
         return self
 

@@ -196,9 +196,10 @@ class Worker:
                 raise DrainingError("the worker is ending and takes no more work")
             if len(self._under_way) >= MOST_UNDER_WAY:
                 raise LimitError(f"{MOST_UNDER_WAY} requests are under way, which is the most")
+            # First, as it may want a thread that the system does not have.
+            self._pool.submit(self._run, under_way, work)
             self._under_way[under_way.id] = under_way
             self._n_unanswered += 1
-            self._pool.submit(self._run, under_way, work)
 
     def _run(self, under_way: UnderWay, work: Work) -> None:
         """Do the work, in a thread of its own, and answer."""

@@ -132,3 +132,25 @@ def test_commands_that_work_in_threads_share_few_pools(
     monkeypatch.setattr(module, "few_arenas", asked)
     with pytest.raises(Asked):
         getattr(module, verb)(["song.wav"])
+
+
+def test_a_second_signal_ends_a_drain_whose_call_cannot_be_cancelled() -> None:
+    """It waited for a quarter of an hour: the second stopped gRPC, not the wait of the first."""
+    admission = Admission(1)
+    admission.open()
+    with admission.inside(), ThreadPoolExecutor(1) as pool:
+        draining = pool.submit(admission.wait_until_empty, None)
+        admission.abandon()
+        assert not draining.result(5)
+
+
+def test_a_server_that_is_stopped_does_not_go_on_draining(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server_module, "_FLUSH_S", 0.2)
+    with (
+        running_server(gain_separator(), grace_s=None) as (_, server),
+        ThreadPoolExecutor(1) as pool,
+        server._admission.inside(),  # as a call that nothing can end
+    ):
+        draining = pool.submit(server.drain)
+        server.stop()
+        assert not draining.result(20)

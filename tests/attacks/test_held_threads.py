@@ -171,3 +171,24 @@ def test_a_server_whose_grpc_thread_dies_ends_loudly() -> None:
     )
     assert ended.returncode == 1
     assert "ServingError: the thread that serves all calls has died" in ended.stderr
+
+
+def test_half_open_calls_of_health_hold_it_up_for_moments_only() -> None:
+    """Ninety calls that sent no message kept the few threads of health for two minutes."""
+    stop = threading.Event()
+
+    def silent() -> Iterator[bytes]:
+        stop.wait(60)
+        yield from ()
+
+    with (
+        running_server(gain_separator()) as (address, _),
+        grpc.insecure_channel(address) as channel,
+    ):
+        method = channel.stream_unary("/grpc.health.v1.Health/Check")
+        calls = [method.future(silent(), timeout=60) for _ in range(90)]
+        health = health_pb2_grpc.HealthStub(channel)
+        assert health.Check(health_pb2.HealthCheckRequest(), timeout=20).status == SERVING
+        stop.set()
+        for call in calls:
+            call.cancel()

@@ -73,13 +73,16 @@ def test_what_is_kept_moves_from_memory_to_the_disk(tmp_path: Path) -> None:
     separator.close()
 
 
-def test_no_room_ends_a_track_at_its_first_piece() -> None:
-    separator, held = gain_separator(), Held(most=10_000)
+@pytest.mark.parametrize(("most", "said"), [(10_000, {"stems"}), (200_000, {"stems", "inputs"})])
+def test_no_room_ends_a_track_at_its_first_piece(most: float, said: set[str]) -> None:
+    separator, held = gain_separator(), Held(most)
     samples = music(44100)
-    stream = separator.stream([samples], AudioFormat(44100, 2, 44100), holding=held)
-    with pytest.raises(LimitError, match="no room"), stream as separation:
+    with (
+        pytest.raises(LimitError, match="no room"),
+        separator.stream([samples], AudioFormat(44100, 2, 44100), holding=held) as separation,
+    ):
         next(separation)
-    assert set(held.parts) == {"inputs"}
+    assert set(held.parts) == said
     separator.close()
 
 
@@ -93,7 +96,7 @@ def test_the_features_of_a_beat_network_count_as_they_come() -> None:
             pass
     # The frames of the last second come when there are no more samples.
     assert held.parts["features"] == pytest.approx(30 * 100 * 4 * 81 * 4, rel=0.03)
-    assert {"inputs", "outputs"} < set(held.parts)
+    assert {"stems", "inputs", "outputs"} < set(held.parts)
     full = Held(most=sum(held.parts.values()) - 1_000_000)
     with (
         pytest.raises(LimitError, match="no room"),

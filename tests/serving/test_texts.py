@@ -117,6 +117,7 @@ def test_chunks_have_no_seams(separator: Separator) -> None:
         (SeparateOptions(text=("x" * 10_001,)), "has 10001"),
         (SeparateOptions(text=(DOG,), stems=("dog",)), "no stems of its own"),
         (SeparateOptions(text=(DOG,), shifts=2), "no shifts"),
+        (SeparateOptions(text=(DOG, "residual"), residual=True), "what the residual is called"),
     ],
 )
 def test_what_cannot_be_asked_for_is_said(
@@ -162,9 +163,11 @@ def test_an_embedding_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
     texts = TextEmbeddings(lambda: OpenReader(reader, reader))  # type: ignore[arg-type]
     assert [row[0] for row in texts.of(["a", "bb", "a"])] == [1, 2, 1]
     assert [row[0] for row in texts.of(["bb", "ccc"])] == [2, 3]
-    assert reader.asked == [["a", "bb"], ["ccc"]]
+    assert reader.asked == [["a"], ["bb"], ["ccc"]]  # each alone: padding changes the last bits
     monkeypatch.setattr("stemline.serving.text_embeddings._MOST_KEPT", 2)
-    texts.of(["a"])  # "bb" is now the one asked for longest ago
+    texts.of(["dddd"])  # "a" and "bb" are those asked for longest ago
+    texts.of(["ccc"])
+    assert reader.asked[-1] == ["dddd"]
     texts.of(["bb"])
     assert reader.asked[-1] == ["bb"]
     texts.close()
