@@ -18,7 +18,7 @@ from stemline.preprocessing.audio import AudioFormat
 from stemline.preprocessing.channels import output_channels
 
 from .engine_check import check_engine
-from .holding import Holding
+from .holding import Holding, Unlimited
 from .jobs import SeparateOptions, check_shifts
 from .scheduler import Scheduler
 from .separation import RunningNetwork, Separation
@@ -188,8 +188,7 @@ class Separator:
             blocks, audio = in_mono(blocks, audio)
         mixture, rest_of = (Mixture(), asked.residual_of) if chosen.residual else (None, ())
         batch_size = scheduler.batch_size
-        if holding is not None:
-            holding.memory("stems", _held_by_stems(info, asked, audio))
+        (holding or Unlimited()).memory("stems", _held_by_stems(info, asked, audio))
         return Separation(
             track=TrackInput(
                 blocks,
