@@ -10,6 +10,7 @@ in the interior twice. Random weights cost what trained ones do.
 """
 
 import argparse
+import json
 import sys
 import tempfile
 import time
@@ -24,11 +25,15 @@ import numpy as np
 import soundfile
 from scipy.signal import get_window
 
-from stemline.arrays import Array
+from stemline.arrays import Array, Arrays
 from stemline.engines import open_engine, read_artifact
 from stemline.errors import MissingExtraError
+from stemline.evaluation.parity import snr_db
 from stemline.evaluation.signal import music_like
 from stemline.families import separator_family
+from stemline.families.audiosep.processing import Ends, QueriedProcessing
+from stemline.families.separation import ProcessingOptions
+from stemline.serving.pipeline import run_pieces
 
 from ..pages import machine_line, short, table
 from .common import add_outputs, one_core, run_measured, write_outputs
@@ -148,6 +153,44 @@ def beside(artifacts: Path, folder: Path, length_s: float, core: int) -> Beside:
     return Beside(median(ours[1:]), median(theirs[1:]), run.wall_s, round(file_s, 2), length_s)
 
 
+def seams(overlaps: Sequence[float] = (0.424, 0.4)) -> dict[str, float]:
+    """Overlap → dB between chunks and one pass over 31 s, 2 s from its ends; random weights.
+
+    Both in torch, whose network takes any length, all at full size.
+    """
+    import torch
+
+    from stemline.export.model_info import model_info
+    from stemline.export.weights import random_network
+
+    (spec,) = (row for row in separator_family("audiosep", "").models())
+    network, info = random_network(spec.config, seed=0), model_info(spec, "fp32", "random:0")
+    n_samples = 320 * 3092
+    track = music_like(n_samples, RATE_HZ, 1, 5)
+    embedding = np.random.default_rng(0).standard_normal(512).astype(np.float32)
+    embedding /= np.linalg.norm(embedding)
+
+    class InTorch:
+        def run(self, inputs: Arrays) -> dict[str, Array]:
+            with torch.no_grad():
+                mask = network(*(torch.from_numpy(inputs[n]) for n in ("magnitude", "embedding")))
+            return {"mask": mask.numpy()}
+
+    ends = Ends(info)
+    spectra = ends.spectra(track)
+    asked = {"magnitude": ends.magnitudes(spectra), "embedding": embedding[np.newaxis]}
+    whole = ends.signals(spectra, InTorch().run(asked)["mask"])
+    interior = slice(2 * RATE_HZ, n_samples - 2 * RATE_HZ)
+    found = {}
+    for overlap in overlaps:
+        options = ProcessingOptions(overlap=overlap, embeddings=(embedding,))
+        one = QueriedProcessing(info).track((), options)
+        parts = [one.add(*ran) for ran in run_pieces(one.pieces(iter([track])), {0: InTorch()})]  # type: ignore[dict-item]
+        chunked = np.concatenate([part[0] for part in parts], axis=1)
+        found[f"{overlap:g}"] = round(snr_db(whole[:, interior], chunked[:, interior]), 1)
+    return found
+
+
 def markdown(runs: Sequence[Run], others: Beside | None, machine: dict[str, Any]) -> str:
     """The tables of the page."""
     rows = [
@@ -172,13 +215,19 @@ def markdown(runs: Sequence[Run], others: Beside | None, machine: dict[str, Any]
 def main() -> None:
     """Measure, and write what was measured."""
     parser = argparse.ArgumentParser(description="What separating by texts costs.")
-    parser.add_argument("--artifacts", type=Path, required=True, help="where audiosep is")
+    parser.add_argument("--artifacts", type=Path, help="where audiosep is")
     parser.add_argument("--lengths-s", type=float, nargs="+", default=[4, 43, 160, 1800])
     parser.add_argument("--texts-length-s", type=float, default=43, help="for one text and four")
     parser.add_argument("--original", action="store_true", help="run the original, too")
     parser.add_argument("--original-length-s", type=float, default=60)
+    parser.add_argument("--seams", action="store_true", help="chunks beside one pass, alone")
     add_outputs(parser)
     given = parser.parse_args()
+    if given.seams:
+        print(json.dumps(seams()))
+        return
+    if given.artifacts is None:
+        parser.error("--artifacts DIR says where audiosep was exported to")
     with one_core() as machine, tempfile.TemporaryDirectory() as name:
         core, folder = machine["pinned_to"][0], Path(name)
         runs = [

@@ -44,7 +44,7 @@ def worker(
     from ..allocator import few_arenas
     from ..artifact_folders import artifact_folders
     from ..library import EngineOptions, Library
-    from ..rpc.machine_memory import usable_memory_bytes
+    from ..machine_memory import usable_memory_bytes
     from ..worker.serve import serve_lines
 
     few_arenas()

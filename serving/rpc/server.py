@@ -18,13 +18,13 @@ from stemline.v1 import stemline_pb2, stemline_pb2_grpc
 
 from ..artifact_folders import artifact_folders, listed
 from ..library import Library, nothing_exported
+from ..machine_memory import usable_memory_bytes
 from .access import TokenCheck, address_of, check_free, read_token, tls_credentials
 from .admission import WAIT_S, Admission
 from .alarm import Alarm
 from .budget import beats_budget, disk_budget, memory_budget
 from .guard import Guard
 from .health import HEALTH, Health
-from .machine_memory import usable_memory_bytes
 from .patience import Patience
 from .ready_threads import ReadyThreads
 from .reflection import MOST_REFLECTING, Reflection

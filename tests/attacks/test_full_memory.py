@@ -1,6 +1,7 @@
 """The attack: many calls that each hold memory, until the server has none left."""
 
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from grpc_helpers import audio_messages, call_separate, pcm_config, running_server, stem_bytes
 from helpers import gain_separator, music, tiny_info
 
-from stemline.serving.rpc.machine_memory import usable_memory_bytes
+from stemline.serving.machine_memory import usable_memory_bytes
 from stemline.v1 import stemline_pb2 as pb
 
 Code = grpc.StatusCode
@@ -38,8 +39,11 @@ def test_calls_share_the_memory_and_what_one_gives_back_another_gets() -> None:
         first: list[list[pb.SeparateResponse]] = []
         thread = threading.Thread(target=lambda: first.append(call_separate(address, pcm(1))))
         thread.start()
-        while server.held_memory_bytes == 0:
+        held = -1.0
+        while server.held_memory_bytes != held or held == 0:  # its stems, then its inputs
             assert thread.is_alive()
+            held = server.held_memory_bytes
+            time.sleep(0.3)
         server._memory._most = 1.5 * server.held_memory_bytes
         with pytest.raises(grpc.RpcError) as raised:
             call_separate(address, pcm(1))

@@ -60,19 +60,6 @@ with staging.staged_folder(Path(sys.argv[1]), "x") as folder:
     if moment == "as it is filled":
         die()
 """
-OPENING = """
-import sys
-from stemline.engines import open_engine
-from stemline.engines.onnxruntime import open_onnx
-from stemline.errors import ArtifactError
-try:
-    open_engine(__import__("pathlib").Path(sys.argv[1]), "cpu")
-except ArtifactError:
-    pass
-import os
-assert "onnxruntime" in sys.modules
-print(os.environ.get("ORT_DISABLE_TELEMETRY"))
-"""
 
 
 @pytest.fixture
@@ -255,26 +242,3 @@ def test_a_digest_that_was_only_begun_is_none(
     record.write_text("0" * 64)
     with pytest.raises(IntegrityError):
         cached_checkpoint(spec)
-
-
-@pytest.mark.parametrize("setting", [None, "0"])
-def test_onnx_runtime_leaves_nothing_on_the_disk_unless_its_user_wants_it(
-    setting: str | None, temporary: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A `.ses` in the temporary files, and an identifier of the machine in the user's cache."""
-    home = tmp_path / "home"
-    home.mkdir()
-    for name in ("HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME"):
-        monkeypatch.setenv(name, str(home))
-    if setting is None:
-        monkeypatch.delenv("ORT_DISABLE_TELEMETRY", raising=False)
-    else:
-        monkeypatch.setenv("ORT_DISABLE_TELEMETRY", setting)
-    damaged = tmp_path / "x.onnx"
-    damaged.write_bytes(b"\x3a\x02\x0a\x00")  # an empty graph, to have the runtime imported
-    with process(OPENING, str(damaged)) as opening:
-        said, _ = opening.communicate(timeout=60)
-    assert opening.returncode == 0
-    assert said.strip() == str(setting)  # the environment is as it was
-    if setting is None:
-        assert list(temporary.iterdir()) == [] and list(home.iterdir()) == []
